@@ -1,0 +1,59 @@
+"""Functions of symmetric matrices, on batches of shape ``(..., d, d)``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+
+
+def symmetrize(matrix: Array) -> Array:
+    """Return the symmetric part of ``matrix``, shape (..., d, d)."""
+    return 0.5 * (matrix + np.swapaxes(matrix, -1, -2))
+
+
+def _spectral(matrix: Array, power: float) -> Array:
+    values, vectors = np.linalg.eigh(matrix)
+    powered: Array = (vectors * values[..., None, :] ** power) @ np.swapaxes(vectors, -1, -2)
+    return powered
+
+
+def sqrtm(matrix: Array) -> Array:
+    """Return the symmetric positive definite square root, shape (..., d, d)."""
+    return _spectral(matrix, 0.5)
+
+
+def invsqrtm(matrix: Array) -> Array:
+    """Return the inverse of the symmetric square root, shape (..., d, d)."""
+    return _spectral(matrix, -0.5)
+
+
+def inv_spd(matrix: Array) -> Array:
+    """Return the inverse of symmetric positive definite matrices, shape (..., d, d)."""
+    return symmetrize(np.linalg.inv(matrix))
+
+
+def logdet(matrix: Array) -> Array:
+    """Return ``log |det matrix|``, shape (...)."""
+    value: Array = np.linalg.slogdet(matrix)[1]
+    return value
+
+
+def is_spd(matrix: Array) -> bool:
+    """Whether a symmetric matrix of shape (d, d) is positive definite beyond rounding.
+
+    Judged after scaling to unit diagonal, so that the features' units do not matter.
+    """
+    diagonal = np.diag(matrix)
+    if not np.all(diagonal > 0.0):
+        return False
+    scale = np.sqrt(diagonal)
+    try:
+        factor = np.linalg.cholesky(matrix / np.outer(scale, scale))
+    except np.linalg.LinAlgError:
+        return False
+    tolerance = 10 * len(scale) * np.finfo(np.float64).eps
+    return bool(np.min(np.diag(factor) ** 2) > tolerance)

@@ -1,0 +1,134 @@
+"""Affine maps of feature space, and the optimal-transport map between Gaussians."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fairsteer._linalg import Array, invsqrtm, sqrtm, symmetrize
+
+
+@dataclass(frozen=True, eq=False)
+class AffineMap:
+    """One affine map ``x -> matrix @ x + offset``, or an array of them.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (..., d, d)
+        Linear parts.
+    offset : ndarray of shape (..., d)
+        Translations. Leading axes are those of an array of maps, which is indexed like one:
+        ``maps[i, a]``.
+    """
+
+    matrix: Array
+    offset: Array
+
+    def __post_init__(self) -> None:
+        for name in ("matrix", "offset"):
+            view = np.asarray(getattr(self, name), dtype=np.float64).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+        if self.matrix.shape[:-1] != self.offset.shape or (
+            self.matrix.shape[-1] != self.offset.shape[-1]
+        ):
+            raise ValueError(
+                f"matrix of shape {self.matrix.shape} and offset of shape {self.offset.shape} do "
+                "not form affine maps: (..., d, d) and (..., d) are needed."
+            )
+
+    @classmethod
+    def identity(cls, n_features: int, shape: tuple[int, ...] = ()) -> AffineMap:
+        """Return an array of identity maps of the given shape."""
+        matrix = np.broadcast_to(np.eye(n_features), (*shape, n_features, n_features))
+        return cls(matrix, np.zeros((*shape, n_features)))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array of maps; ``()`` for a single one."""
+        return self.offset.shape[:-1]
+
+    def __getitem__(self, index: Any) -> AffineMap:
+        return AffineMap(self.matrix[index], self.offset[index])
+
+    def apply(self, X: Array) -> Array:
+        """Map the rows of ``X``, shape (n, d), by a single map.
+
+        Written as ``X`` plus a displacement, so that an identity map returns ``X`` exactly.
+        """
+        return X + self.displacement(X)
+
+    def displacement(self, X: Array) -> Array:
+        """Return how far a single map moves each row of ``X``, shape (n, d)."""
+        moved: Array = X @ (self.matrix - np.eye(self.matrix.shape[-1])).T + self.offset
+        return moved
+
+    def inverse(self) -> AffineMap:
+        """Return the inverse maps."""
+        matrix = np.linalg.inv(self.matrix)
+        return AffineMap(matrix, -np.einsum("...jk,...k->...j", matrix, self.offset))
+
+    def compose(self, first: AffineMap) -> AffineMap:
+        """Return the maps that apply ``first`` and then this one; shapes broadcast."""
+        offset = np.einsum("...jk,...k->...j", self.matrix, first.offset) + self.offset
+        return AffineMap(self.matrix @ first.matrix, offset)
+
+    def partial(self, strength: float) -> AffineMap:
+        """Return ``x + strength (T(x) - x)``: 0 is the identity, 1 the map itself."""
+        eye = np.eye(self.matrix.shape[-1])
+        return AffineMap(eye + strength * (self.matrix - eye), strength * self.offset)
+
+    def pushforward(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        """Return mean (..., d) and covariance (..., d, d) of the mapped Gaussians."""
+        mapped = np.einsum("...jk,...k->...j", self.matrix, means) + self.offset
+        spread = self.matrix @ covariances @ np.swapaxes(self.matrix, -1, -2)
+        return mapped, symmetrize(spread)
+
+
+def transport_matrix(source: Array, target: Array) -> Array:
+    """Return the symmetric M with ``M source M = target``, shape (..., d, d).
+
+    The linear part of the optimal-transport map between centred Gaussians (quadratic cost):
+    ``source^{-1/2} (source^{1/2} target source^{1/2})^{1/2} source^{-1/2}``.
+    """
+    root, inverse_root = sqrtm(source), invsqrtm(source)
+    return symmetrize(inverse_root @ sqrtm(symmetrize(root @ target @ root)) @ inverse_root)
+
+
+def transport_map(
+    source_means: Array,
+    source_covariances: Array,
+    target_means: Array,
+    target_covariances: Array,
+    scale: Array | None = None,
+) -> AffineMap:
+    """Return the optimal-transport maps between Gaussians (identity where laws are equal).
+
+    Parameters
+    ----------
+    source_means, target_means : ndarray of shape (..., d)
+        Means.
+    source_covariances, target_covariances : ndarray of shape (..., d, d)
+        Symmetric positive definite covariances.
+    scale : ndarray of shape (d,), default=None
+        Unit of each feature in the transport cost; a rescaled feature with a rescaled unit
+        gives the rescaled map.
+
+    Returns
+    -------
+    AffineMap
+        Array of maps of the shape of the leading axes.
+    """
+    unit = np.ones(source_means.shape[-1]) if scale is None else scale
+    square = np.outer(unit, unit)
+    matrix = transport_matrix(source_covariances / square, target_covariances / square)
+    matrix = unit[:, None] * matrix / unit
+    offset = target_means - np.einsum("...jk,...k->...j", matrix, source_means)
+    same = np.all(source_covariances == target_covariances, axis=(-2, -1)) & np.all(
+        source_means == target_means, axis=-1
+    )
+    matrix = np.where(same[..., None, None], np.eye(len(unit)), matrix)
+    offset = np.where(same[..., None], 0.0, offset)
+    return AffineMap(matrix, offset)

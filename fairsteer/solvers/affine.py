@@ -1,0 +1,100 @@
+"""Nearest ideal law under the affine conditions: any invertible map per group."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import expm
+from scipy.stats import ortho_group
+
+from fairsteer._linalg import Array, sqrtm
+from fairsteer.affine import transport_matrix
+from fairsteer.solvers._newton import Hessian, NewtonResult, minimise
+from fairsteer.solvers._problem import GroupProblem
+from fairsteer.solvers._result import GroupSolution
+from fairsteer.solvers.tied import tied_matrix
+from fairsteer.solvers.whitened import solve_whitened
+
+_TIE = 1e-9
+
+
+def solve_affine(
+    problem: GroupProblem,
+    *,
+    anchor: int,
+    n_init: int = 1,
+    random_state: np.random.Generator | None = None,
+) -> GroupSolution:
+    """Return the best local optimum found over all invertible ``B``.
+
+    The objective is smooth but not convex. Newton's method runs from the optimal-transport map
+    of the pooled covariances, the whitened optimum and the closed form for pooled
+    covariances, so the divergence never exceeds that of the whitened conditions; then from
+    ``n_init - 1`` random rotations. Among optima that tie, the one that moves the features
+    least is kept.
+
+    Parameters
+    ----------
+    problem : GroupProblem
+        Any number of features and labels.
+    anchor : int
+        Label that whitens in the whitened start.
+    n_init : int, default=1
+        One more than the number of random starts.
+    random_state : numpy.random.Generator, default=None
+        Source of the random starts.
+
+    Returns
+    -------
+    GroupSolution
+    """
+    whiten_group, root_group, whiten_reference = problem.whitening
+    reference, group = problem.pooled()
+    local = problem.in_coordinates(whiten_group, whiten_reference)
+    root_reference = sqrtm(reference)
+    starts = [
+        whiten_group @ matrix @ root_reference
+        for matrix in (
+            transport_matrix(reference, group),
+            solve_whitened(problem, anchor=anchor).matrix,
+            tied_matrix(problem),
+        )
+    ]
+    if n_init > 1:
+        rng = random_state if random_state is not None else np.random.default_rng()
+        draws = ortho_group.rvs(problem.n_features, size=n_init - 1, random_state=rng)
+        starts.extend(np.reshape(draws, (n_init - 1, problem.n_features, problem.n_features)))
+    found = [minimise(local.value, lambda e: _model(local, e), _move, start) for start in starts]
+    best = _select(local, found)
+    return GroupSolution(
+        root_group @ best.point @ whiten_reference,
+        best.gradient_norm,
+        sum(result.n_iter for result in found),
+    )
+
+
+def _select(local: GroupProblem, found: list[NewtonResult]) -> NewtonResult:
+    values = np.array([local.value(result.point) for result in found])
+    tied = np.flatnonzero(values <= values.min() + _TIE * max(1.0, abs(float(values.min()))))
+    identity = np.eye(local.n_features)
+    movement = [float(np.linalg.norm(found[k].point - identity)) for k in tied]
+    return found[int(tied[int(np.argmin(movement))])]
+
+
+def _model(problem: GroupProblem, e: Array) -> tuple[Array, Hessian]:
+    """Expand ``X -> J(e exp(X))`` to second order.
+
+    ``exp`` follows rotations exactly, along which the objective is nearly flat.
+    """
+    quadratic = e.T @ problem.quadratic_gradient(e)
+    precisions = e.T @ problem.weighted_precisions @ e
+
+    def hessian(x: Array) -> Array:
+        curved = problem.curvature(precisions, x)
+        return curved + 0.5 * (quadratic @ x.T + x.T @ quadratic)
+
+    return quadratic - np.eye(len(e)), hessian
+
+
+def _move(e: Array, x: Array) -> Array:
+    moved: Array = e @ expm(x)
+    return moved

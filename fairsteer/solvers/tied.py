@@ -1,0 +1,54 @@
+"""Global optimum in closed form when the labels of a group share one covariance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fairsteer._linalg import Array, invsqrtm, sqrtm
+from fairsteer.solvers._problem import GroupProblem
+from fairsteer.solvers._result import GroupSolution
+
+
+def tied_matrix(problem: GroupProblem) -> Array:
+    """Return the optimal ``B`` for the pooled covariances of both groups.
+
+    Whitened and centred class means ``V``, ``M = I + V_r V_r'`` and
+    ``M^{-1/2} V_r V_a' = U diag(s) Z'`` give ``B = Sigma_a^{1/2} E M^{-1/2} Sigma_r^{-1/2}`` with
+    ``E = Z diag((s + sqrt(s^2 + 4)) / 2) U'``. Directions with ``s = 0`` are free up to a
+    rotation; the one that moves the features least is taken, so that for a single label ``B`` is
+    the optimal-transport map.
+
+    Parameters
+    ----------
+    problem : GroupProblem
+        Class-specific covariances are pooled.
+
+    Returns
+    -------
+    ndarray of shape (d, d)
+    """
+    reference, group = problem.pooled()
+    whiten_group, root_group, whiten_reference = problem.whitening
+    root_weights = np.sqrt(problem.weights)[:, None]
+    centre = problem.weights @ problem.reference_means
+    v_reference = (root_weights * (problem.reference_means - centre)) @ whiten_reference
+    v_group = (root_weights * (problem.means - problem.weights @ problem.means)) @ whiten_group
+
+    mean_root = invsqrtm(np.eye(problem.n_features) + v_reference.T @ v_reference)
+    left, s, right = np.linalg.svd(mean_root @ v_reference.T @ v_group)
+    rank = int(np.sum(s > 1e-12 * max(1.0, s[0]))) if len(problem.weights) > 1 else 0
+    u, u_free = left[:, :rank], left[:, rank:]
+    z, z_free = right[:rank].T, right[rank:].T
+    gains = 0.5 * (s[:rank] + np.hypot(s[:rank], 2.0))
+    alignment = u_free.T @ mean_root @ sqrtm(reference) @ root_group @ z_free
+    rotate_left, _, rotate_right = np.linalg.svd(alignment)
+    rotation = (z * gains) @ u.T + z_free @ (rotate_left @ rotate_right).T @ u_free.T
+    matrix: Array = root_group @ rotation @ mean_root @ whiten_reference
+    return matrix
+
+
+def solve_tied(problem: GroupProblem) -> GroupSolution:
+    """Return the global optimum for class-shared covariances, any number of labels."""
+    matrix = tied_matrix(problem)
+    optimality = float(np.linalg.norm(problem.relative_gradient(matrix)))
+    return GroupSolution(matrix, optimality, 0)

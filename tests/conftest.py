@@ -1,0 +1,25 @@
+"""Factories shared by the tests."""
+
+import numpy as np
+import pytest
+
+from fairsteer import SubgroupGaussians
+from fairsteer.datasets._synthetic import random_gaussians
+
+
+def tied_gaussians(n_labels, n_groups, n_features, seed):
+    """Draw a law in which the labels of a group share one covariance."""
+    law = random_gaussians(n_labels, n_groups, n_features, seed)
+    return with_parts(law, covariances=np.broadcast_to(law.covariances[:1], law.covariances.shape))
+
+
+def with_parts(law, **parts):
+    """Copy a law with some of its arrays replaced."""
+    names = ("labels", "groups", "priors", "means", "covariances", "counts")
+    return SubgroupGaussians(**{name: parts.get(name, getattr(law, name)) for name in names})
+
+
+@pytest.fixture
+def rng():
+    """Seeded random numbers."""
+    return np.random.default_rng(0)

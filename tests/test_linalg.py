@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from fairsteer import _linalg
+from fairsteer.datasets._synthetic import random_gaussians
+
+
+@pytest.fixture
+def batch():
+    return random_gaussians(2, 3, 4, 0).covariances
+
+
+def test_roots_on_batches(batch):
+    root, inverse = _linalg.sqrtm(batch), _linalg.invsqrtm(batch)
+    np.testing.assert_allclose(root @ root, batch, atol=1e-12)
+    np.testing.assert_allclose(inverse @ root, np.broadcast_to(np.eye(4), batch.shape), atol=1e-12)
+    np.testing.assert_allclose(root, root.mT, atol=1e-12)
+    np.testing.assert_allclose(_linalg.inv_spd(batch) @ batch, inverse @ root, atol=1e-10)
+    np.testing.assert_allclose(_linalg.logdet(batch), np.log(np.linalg.det(batch)), atol=1e-12)
+
+
+def test_symmetrize(rng):
+    matrix = rng.normal(size=(2, 3, 3))
+    np.testing.assert_allclose(_linalg.symmetrize(matrix), (matrix + matrix.mT) / 2)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_positive_definite_beyond_rounding(batch, scale):
+    units = np.array([scale, 1.0, 1.0, 1.0])
+    matrix = batch[0, 0] * np.outer(units, units)
+    assert _linalg.is_spd(matrix)
+    doubled = np.vstack([np.eye(4), np.eye(4)[:1]])
+    assert not _linalg.is_spd(doubled @ matrix @ doubled.T)
+    assert not _linalg.is_spd(-matrix)
+    assert not _linalg.is_spd(np.array([[1.0, 2.0], [2.0, 1.0]]))
