@@ -29,8 +29,9 @@ def solve_affine(
     The objective is smooth but not convex. Newton's method runs from the optimal-transport map
     of the pooled covariances, the whitened optimum and the closed form for pooled
     covariances, so the divergence never exceeds that of the whitened conditions; then from
-    ``n_init - 1`` random rotations. Among optima that tie, the one that moves the features
-    least is kept.
+    ``n_init - 1`` random starts. Among optima that tie, the one that moves the features
+    least is kept. Restarts alternate between uniformly random rotations (or
+    reflections) and random rotations of the best point so far.
 
     Parameters
     ----------
@@ -59,17 +60,29 @@ def solve_affine(
             tied_matrix(problem),
         )
     ]
-    if n_init > 1:
-        rng = random_state if random_state is not None else np.random.default_rng()
-        draws = ortho_group.rvs(problem.n_features, size=n_init - 1, random_state=rng)
-        starts.extend(np.reshape(draws, (n_init - 1, problem.n_features, problem.n_features)))
-    found = [minimise(local.value, lambda e: _model(local, e), _move, start) for start in starts]
+    found = [_descend(local, start) for start in starts]
+    rng = random_state if random_state is not None else np.random.default_rng()
+    for k in range(n_init - 1):
+        found.append(_descend(local, _restart(_select(local, found).point, k, rng)))
     best = _select(local, found)
     return GroupSolution(
         root_group @ best.point @ whiten_reference,
         best.gradient_norm,
         sum(result.n_iter for result in found),
     )
+
+
+def _descend(local: GroupProblem, start: Array) -> NewtonResult:
+    return minimise(local.value, lambda e: _model(local, e), _move, start)
+
+
+def _restart(best: Array, k: int, rng: np.random.Generator) -> Array:
+    """Alternate between a uniform rotation or reflection and a rotation of the best so far."""
+    d = len(best)
+    if k % 2 == 0:
+        return np.asarray(ortho_group.rvs(d, random_state=rng)) if d > 1 else -best
+    generator = rng.normal(size=(d, d))
+    return _move(best, 0.5 * (generator - generator.T))
 
 
 def _select(local: GroupProblem, found: list[NewtonResult]) -> NewtonResult:

@@ -1,0 +1,225 @@
+"""The command line: ``fairsteer compare``, also as ``python -m fairsteer compare``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import fairsteer
+
+_EPILOG = """\
+examples:
+  fairsteer compare                        the embedded diabetes study, no network
+  fairsteer compare adult --sensitive race
+  fairsteer compare table.csv --target hired --sensitive sex --favourable yes
+"""
+
+
+def main(argv=None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The arguments; default those of the process.
+
+    Returns
+    -------
+    int
+        0 when done, 1 when every method failed, 2 after a request that does not fit, 130 after
+        Ctrl-C.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as done:
+        return int(done.code or 0)
+    missing = [name for name in ("rich", "joblib") if importlib.util.find_spec(name) is None]
+    if missing:
+        return _refuse(f'{missing[0]} is missing: pip install "fairsteer[compare]" brings it.')
+    from fairsteer.tables import UsageError
+
+    for stream in (sys.stdout, sys.stderr):
+        # A group name that the terminal's encoding lacks must not end the work.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        return _compare(arguments)
+    except UsageError as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        print("fairsteer: interrupted.", file=sys.stderr)
+        return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Leave with one sentence instead of the usage text."""
+        self.exit(2, f"fairsteer: {message}; see {self.prog} --help.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="fairsteer",
+        description=fairsteer.__doc__.strip(),
+    )
+    parser.add_argument("--version", action="version", version=f"fairsteer {fairsteer.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    compare = commands.add_parser(
+        "compare",
+        help="compare steering with fairlearn's mitigators on a table",
+        description="Compare steering with fairlearn's mitigators by cross-validation: accuracy, "
+        "fairness gaps and who pays.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = compare.add_argument
+    add(
+        "table",
+        nargs="?",
+        default="diabetes",
+        metavar="TABLE",
+        help="diabetes (embedded, the default), adult, compas or a CSV file",
+    )
+    add("--target", metavar="COLUMN", help="the column of the CSV to predict; two values")
+    add(
+        "--sensitive",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="the sensitive columns; several mean their intersection (adult, compas: sex or race)",
+    )
+    add(
+        "--favourable",
+        metavar="VALUE",
+        help="the favourable value of the target (default: the last of the sorted values)",
+    )
+    add(
+        "--drop",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="columns of the CSV to leave out",
+    )
+    add(
+        "--estimator",
+        action="append",
+        choices=("logistic", "boosting"),
+        help="the base classifier; may be repeated (default: logistic)",
+    )
+    add(
+        "--repeats",
+        type=int,
+        default=1,
+        metavar="N",
+        help="cross-validations with different splits (default: 1)",
+    )
+    add("--folds", type=int, default=5, metavar="N", help="folds of each (default: 5)")
+    add("--seed", type=int, default=0, metavar="N", help="seed of everything drawn (default: 0)")
+    add(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="parallel processes, -1 for one per core (default: 1)",
+    )
+    add(
+        "--skip",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="methods to leave out, by name or by the part before '-'",
+    )
+    add("--output", type=Path, metavar="DIR", help="a folder for results.csv")
+    return parser
+
+
+def _compare(arguments) -> int:
+    from fairsteer import console
+    from fairsteer.compare import compare, plan
+    from fairsteer.tables import load_table
+
+    table = load_table(
+        arguments.table,
+        target=arguments.target,
+        sensitive=arguments.sensitive,
+        favourable=arguments.favourable,
+        drop=arguments.drop,
+    )
+    options = {
+        "estimators": arguments.estimator or ["logistic"],
+        "repeats": arguments.repeats,
+        "folds": arguments.folds,
+        "seed": arguments.seed,
+        "jobs": arguments.jobs,
+        "skip": arguments.skip,
+    }
+    settings = plan(table, **options)
+    if arguments.output is not None:
+        prepare_folder(arguments.output)
+    errors = console.make_console(stderr=True)
+    with console.Reporter(errors, settings.folds, settings.repeats) as progress:
+        comparison = compare(table, **options, progress=progress)
+    if arguments.output is not None:
+        write_atomically(arguments.output / "results.csv", comparison.results.to_csv(index=False))
+    console.show(console.make_console(), comparison)
+    if arguments.output is not None:
+        print(f"fairsteer: wrote {arguments.output / 'results.csv'}", file=sys.stderr)
+    return 0 if comparison.predictions else 1
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create a folder with its parents and make sure that files can be written there.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; files in it are left alone.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be created or written to.
+    """
+    from fairsteer.tables import UsageError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = "it is a file" if folder.is_file() else error.strerror
+        raise UsageError(f"the output folder '{folder}' cannot be used: {reason}.") from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that it is there completely or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file; an old one is replaced.
+    text : str
+        What it holds afterwards.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _refuse(sentence: str) -> int:
+    print(f"fairsteer: {sentence}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""The three fairness gaps and their noise floor, and the checks of labels and attributes.
+
+A rate is *undefined* in a group that has no row of the label it is about; fairlearn counts such a
+rate as 0, which turns an absent cell into a gap of up to 1. Here it is NaN, and so is every gap
+that rests on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from fairlearn.metrics import (
+    demographic_parity_difference,
+    equal_opportunity_difference,
+    equalized_odds_difference,
+)
+from sklearn.utils import check_consistent_length
+
+_DIFFERENCES = {
+    "demographic_parity": demographic_parity_difference,
+    "equal_opportunity": equal_opportunity_difference,
+    "equalized_odds": equalized_odds_difference,
+}
+
+
+def gaps(y_true, y_pred, groups) -> dict[str, float]:
+    """Measure the three fairness gaps of 0/1 predictions.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Labels and predictions, 1 = favourable.
+    groups : array-like of shape (n,) or (n, k)
+        The sensitive attribute; several columns mean their intersection.
+
+    Returns
+    -------
+    dict
+        ``demographic_parity``, ``equal_opportunity`` and ``equalized_odds``: exactly fairlearn's
+        ``demographic_parity_difference``, ``equal_opportunity_difference`` and
+        ``equalized_odds_difference``, or NaN where a group has no row of a label that the gap is
+        about.
+
+    Examples
+    --------
+    >>> gaps([1, 1, 0, 0], [1, 0, 0, 0], ["a", "b", "a", "b"])
+    {'demographic_parity': 0.5, 'equal_opportunity': 1.0, 'equalized_odds': 1.0}
+    """
+    y_true, y_pred, codes = _binary_problem(y_true, y_pred, groups)
+    defined = _defined(y_true, codes)
+    return {
+        name: float(difference(y_true, y_pred, sensitive_features=codes))
+        if defined[name]
+        else np.nan
+        for name, difference in _DIFFERENCES.items()
+    }
+
+
+def noise_floor(
+    y_true, y_pred, groups, *, n_permutations: int = 200, random_state=0
+) -> dict[str, float]:
+    """Measure the gaps that chance alone leaves on these rows.
+
+    The floor is the mean gap over random permutations of the group of the same predictions: within
+    the label for equal opportunity and equalized odds, over all rows for demographic parity. A gap
+    below its floor is not an achievement.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Labels and predictions, 1 = favourable.
+    groups : array-like of shape (n,) or (n, k)
+        The sensitive attribute; several columns mean their intersection.
+    n_permutations : int, default=200
+        Number of permutations.
+    random_state : int, Generator or None, default=0
+        Seed of the permutations.
+
+    Returns
+    -------
+    dict
+        One floor for each of ``demographic_parity``, ``equal_opportunity``, ``equalized_odds``; NaN
+        where the gap itself is undefined.
+
+    Notes
+    -----
+    After a permutation of the group among n rows of which m are predicted positive, the numbers of
+    predicted positives per group follow a multivariate hypergeometric law: drawing them from it is
+    the permutation, at a cost that does not depend on n.
+
+    Examples
+    --------
+    >>> floor = noise_floor([1, 0] * 50, [1, 1, 0, 0] * 25, ["a", "b", "b", "a"] * 25)
+    >>> {name: round(value, 2) for name, value in floor.items()}
+    {'demographic_parity': 0.08, 'equal_opportunity': 0.11, 'equalized_odds': 0.15}
+    """
+    y_true, y_pred, codes = _binary_problem(y_true, y_pred, groups)
+    rng = np.random.default_rng(random_state)
+    n_groups = codes.max() + 1
+
+    def permuted_gap(rows):
+        sizes = np.bincount(codes[rows], minlength=n_groups)
+        positives = rng.multivariate_hypergeometric(sizes, y_pred[rows].sum(), size=n_permutations)
+        return np.ptp(positives / np.maximum(sizes, 1), axis=1)
+
+    tpr_gap, fpr_gap = permuted_gap(y_true == 1), permuted_gap(y_true == 0)
+    drawn = {
+        "demographic_parity": permuted_gap(np.ones(len(codes), dtype=bool)),
+        "equal_opportunity": tpr_gap,
+        "equalized_odds": np.maximum(tpr_gap, fpr_gap),
+    }
+    defined = _defined(y_true, codes)
+    return {name: float(drawn[name].mean()) if defined[name] else np.nan for name in drawn}
+
+
+def has_label(y_true, codes, label) -> np.ndarray:
+    return np.bincount(codes[y_true == label], minlength=codes.max() + 1) > 0
+
+
+def _defined(y_true, codes) -> dict[str, bool]:
+    positives = bool(has_label(y_true, codes, 1).all())
+    negatives = bool(has_label(y_true, codes, 0).all())
+    return {
+        "demographic_parity": True,
+        "equal_opportunity": positives,
+        "equalized_odds": positives and negatives,
+    }
+
+
+def _binary_problem(y_true, y_pred, groups):
+    y_true, y_pred = labels_of(y_true, "y_true"), labels_of(y_pred, "y_pred")
+    frame = attribute_frame(groups)
+    check_consistent_length(y_true, y_pred, frame)
+    for name, y in (("y_true", y_true), ("y_pred", y_pred)):
+        if not np.isin(y, [0, 1]).all():
+            raise ValueError(
+                f"{name} must hold 0 and 1 only (1 = favourable), but has {listed(np.unique(y))}; "
+                "fairness_report takes other labels."
+            )
+    return y_true.astype(int), y_pred.astype(int), group_codes(frame)[0]
+
+
+def labels_of(y, name) -> np.ndarray:
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or len(y) == 0:
+        raise ValueError(f"{name} must be one column with at least one row, not shape {y.shape}.")
+    if pd.isna(y).any():
+        raise ValueError(f"{name} has {pd.isna(y).sum()} missing values; drop those rows first.")
+    return y
+
+
+def attribute_frame(sensitive_features) -> pd.DataFrame:
+    if isinstance(sensitive_features, pd.DataFrame):
+        frame = sensitive_features.reset_index(drop=True)
+    elif isinstance(sensitive_features, pd.Series):
+        name = sensitive_features.name
+        frame = sensitive_features.to_frame("sensitive_features" if name is None else name)
+        frame = frame.reset_index(drop=True)
+    elif isinstance(sensitive_features, Mapping):
+        frame = pd.DataFrame({name: list(values) for name, values in sensitive_features.items()})
+    else:
+        values = np.asarray(sensitive_features)
+        frame = pd.DataFrame(values)
+        frame.columns = (
+            ["sensitive_features"] if frame.shape[1] == 1 else [f"column {i}" for i in frame]
+        )
+    if frame.shape[1] == 0:
+        raise ValueError("sensitive_features has no column.")
+    for name in frame:
+        missing = int(frame[name].isna().sum())
+        if missing:
+            raise ValueError(
+                f"the sensitive attribute {str(name)!r} is missing in {missing} of {len(frame)} "
+                "rows; drop those rows or give the missing value a name of its own."
+            )
+    return frame
+
+
+def group_codes(frame: pd.DataFrame):
+    """Give every row the number of its group in sorted order, and the groups as an index."""
+    columns = list(frame)
+    numbered = frame.groupby(columns, sort=True, observed=True)
+    codes = numbered.ngroup().to_numpy()
+    first = frame.iloc[np.unique(codes, return_index=True)[1]]
+    if len(columns) == 1:
+        unnamed = columns[0] == "sensitive_features"
+        index = pd.Index(
+            first[columns[0]].to_numpy(), dtype=object, name=None if unnamed else columns[0]
+        )
+    else:
+        index = pd.MultiIndex.from_frame(first.astype(object))
+    return codes, index
+
+
+def listed(values, limit: int = 6) -> str:
+    shown = ", ".join(repr(value) for value in np.asarray(values).tolist()[:limit])
+    return shown + (", ..." if len(values) > limit else "")

@@ -1,0 +1,242 @@
+"""Turn a table of mixed columns into numbers: one encoding for every method, one for steering."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+MIN_FREQUENCY = 0.01
+MISSING = "(missing)"
+INFREQUENT = "(infrequent)"
+
+
+def standard_encoder(data: pd.DataFrame) -> ColumnTransformer:
+    """Make the unfitted encoder that every compared method uses.
+
+    Numbers are median-imputed and standardised. Everything else (text, categories, booleans, dates)
+    is read as text and one-hot encoded without its first category; a missing value is a category of
+    its own, categories in less than 1% of the training rows share one column, and so does a
+    category that was not seen in training (without such a column it is encoded like the first
+    category: all zeros).
+
+    Parameters
+    ----------
+    data : DataFrame
+        Says which columns are numbers and which are not; nothing is fitted on it.
+
+    Returns
+    -------
+    ColumnTransformer
+        Gives DataFrames with the columns ``number`` and ``column=category``.
+    """
+    return _encoder(data, [StandardScaler()])
+
+
+def steering_encoder(data: pd.DataFrame) -> ColumnTransformer:
+    """Make the unfitted encoder of steering: the standard one with `SkewTamer` before scaling.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Says which columns are numbers and which are not; nothing is fitted on it.
+
+    Returns
+    -------
+    ColumnTransformer
+        Gives DataFrames with the same columns as `standard_encoder`.
+    """
+    return _encoder(data, [SkewTamer(), StandardScaler()])
+
+
+class SkewTamer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Replace the heavily skewed count-like columns x by log(1 + x).
+
+    A column qualifies if none of its training values is negative and their sample skewness exceeds
+    ``max_skewness``; the others pass unchanged. Later values below 0 in such a column count as 0.
+
+    Parameters
+    ----------
+    max_skewness : float, default=2.0
+        Columns up to this skewness are left alone.
+
+    Attributes
+    ----------
+    tamed_ : ndarray of bool of shape (n_features_in_,)
+        The columns that are replaced.
+    """
+
+    def __init__(self, max_skewness=2.0):
+        self.max_skewness = max_skewness
+
+    def fit(self, X, y=None):
+        """Find the columns to replace.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Numbers without missing values.
+        y : ignored
+            Present for the scikit-learn interface.
+
+        Returns
+        -------
+        SkewTamer
+            Itself.
+        """
+        X = validate_data(self, X, dtype=float)
+        self.tamed_ = (X.min(axis=0) >= 0) & (_skewness(X) > self.max_skewness)
+        return self
+
+    def transform(self, X):
+        """Replace the columns found in fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Numbers without missing values.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            A copy with the tamed columns replaced.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=float, reset=False, copy=True)
+        X[:, self.tamed_] = np.log1p(np.maximum(X[:, self.tamed_], 0.0))
+        return X
+
+
+class KnownCategories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Write every value as text, and an unseen one as a category that stands for it.
+
+    `OneHotEncoder` with ``drop`` and ``handle_unknown="infrequent_if_exist"`` warns at every unseen
+    value. Replacing the value first gives the same columns without the warning: by a category under
+    ``min_frequency`` if there is one, otherwise by the first category, the dropped one.
+
+    Parameters
+    ----------
+    min_frequency : float, default=0.01
+        The one of the encoder that follows.
+
+    Attributes
+    ----------
+    categories_ : list of frozenset of str
+        The values seen in fit, by column.
+    stand_ins_ : list of str
+        What an unseen value becomes, by column.
+    """
+
+    def __init__(self, min_frequency=MIN_FREQUENCY):
+        self.min_frequency = min_frequency
+
+    def fit(self, X, y=None):
+        """Note the categories of every column.
+
+        Parameters
+        ----------
+        X : DataFrame
+            Columns of any kind.
+        y : ignored
+            Present for the scikit-learn interface.
+
+        Returns
+        -------
+        KnownCategories
+            Itself.
+        """
+        validate_data(self, X, skip_check_array=True)
+        self.categories_, self.stand_ins_ = [], []
+        for _, column in X.items():
+            counts = _as_text(column).value_counts().sort_index()
+            rare = counts.index[counts < self.min_frequency * len(X)]
+            self.categories_.append(frozenset(counts.index))
+            self.stand_ins_.append(rare[0] if len(rare) else counts.index[0])
+        return self
+
+    def transform(self, X):
+        """Write the values as text.
+
+        Parameters
+        ----------
+        X : DataFrame
+            The columns of fit.
+
+        Returns
+        -------
+        DataFrame
+            Text without missing and without unseen values.
+        """
+        check_is_fitted(self)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        columns = {}
+        for (name, column), known, stand_in in zip(
+            X.items(), self.categories_, self.stand_ins_, strict=True
+        ):
+            text = _as_text(column)
+            columns[name] = text.where(text.isin(known), stand_in)
+        return pd.DataFrame(columns, index=X.index)
+
+
+def is_number(column: pd.Series) -> bool:
+    """Say whether a column is encoded as a number (booleans are categories).
+
+    Parameters
+    ----------
+    column : Series
+        A column of a table.
+
+    Returns
+    -------
+    bool
+        Whether its type is numeric and not boolean.
+    """
+    is_numeric = pd.api.types.is_numeric_dtype(column)
+    return is_numeric and not pd.api.types.is_bool_dtype(column)
+
+
+def _encoder(data: pd.DataFrame, number_steps) -> ColumnTransformer:
+    if not all(isinstance(name, str) for name in data):
+        raise ValueError("every column of data must have a name that is text.")
+    numbers = [name for name in data if is_number(data[name])]
+    categories = [name for name in data if name not in set(numbers)]
+    one_hot = OneHotEncoder(
+        drop="first",
+        min_frequency=MIN_FREQUENCY,
+        handle_unknown="infrequent_if_exist",
+        sparse_output=False,
+        feature_name_combiner=_column_name,
+    )
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    encoder = ColumnTransformer(
+        [
+            ("number", make_pipeline(imputer, *number_steps), numbers),
+            ("category", make_pipeline(KnownCategories(), one_hot), categories),
+        ],
+        # A name that already looks like "column=category" could occur twice without a prefix.
+        verbose_feature_names_out=any("=" in name for name in data),
+    )
+    return encoder.set_output(transform="pandas")
+
+
+def _column_name(feature: str, category: str) -> str:
+    return f"{feature}={INFREQUENT if category == 'infrequent_sklearn' else category}"
+
+
+def _as_text(column: pd.Series) -> pd.Series:
+    return column.astype(object).map(str).where(column.notna(), MISSING).astype(object)
+
+
+def _skewness(X: np.ndarray) -> np.ndarray:
+    """Compute the sample skewness of each column, 0 for a constant one."""
+    size = np.abs(X).max(axis=0)
+    centred = X / np.where(size > 0, size, 1.0)
+    centred = centred - centred.mean(axis=0)
+    variance = (centred**2).mean(axis=0)
+    varies = variance > 1e-16
+    return np.where(varies, (centred**3).mean(axis=0) / np.where(varies, variance, 1.0) ** 1.5, 0.0)

@@ -1,0 +1,234 @@
+"""What a classifier does to each group: rates and gaps, before and after, and who pays for it.
+
+The gaps are fairlearn's, except that a gap which rests on an absent (label, group) cell is NaN.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from fairlearn.metrics import (
+    MetricFrame,
+    count,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
+)
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_consistent_length
+
+from fairsteer._gaps import (
+    attribute_frame,
+    gaps,
+    group_codes,
+    has_label,
+    labels_of,
+    listed,
+    noise_floor,
+)
+
+__all__ = ["fairness_report", "gaps", "levelling_down", "noise_floor"]
+
+RATES = ("selection_rate", "tpr", "fpr", "accuracy")
+BENEFICIAL_RATES = ("selection_rate", "tpr")
+
+
+def fairness_report(
+    y_true,
+    y_pred,
+    *,
+    sensitive_features,
+    y_pred_before=None,
+    pos_label=None,
+    tolerance: float = 0.01,
+) -> pd.DataFrame:
+    """Tabulate what a classifier does to each group, and who pays when a gap is closed.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Labels and predictions. With more than two labels the rates are those of ``pos_label``
+        against the rest; accuracy counts every label.
+    sensitive_features : array-like of shape (n,) or (n, k), Series, DataFrame or mapping
+        The sensitive attribute; several columns mean their intersection.
+    y_pred_before : array-like of shape (n,), optional
+        Predictions before an intervention, to compare with ``y_pred``, those after it.
+    pos_label : label, optional
+        The favourable label; default the last of the sorted labels.
+    tolerance : float, default=0.01
+        Changes of a rate up to this size count as no change when levelling down is judged.
+
+    Returns
+    -------
+    DataFrame
+        One row per group (a MultiIndex for several sensitive columns) with the columns ``rows``,
+        ``selection_rate``, ``tpr``, ``fpr`` and ``accuracy``, then a row ``gap``: the number of all
+        rows, and the largest minus the smallest value of each rate. Its selection rate is the
+        demographic parity gap, its TPR the equal opportunity gap, the larger of its TPR and FPR the
+        equalized odds gap.
+
+        With ``y_pred_before`` every rate has two columns, ``(rate, "before")`` and ``(rate,
+        "after")``, and the column ``levelling_down`` flags the groups that lost through levelling
+        down (see Notes); in the row ``gap`` it says whether any did.
+
+        ``.attrs["gaps"]`` holds fairlearn's three gaps by name (with ``y_pred_before`` a dict of
+        two such dicts, ``before`` and ``after``), ``.attrs["levelling_down"]`` the flagged groups
+        of each rate.
+
+    Warns
+    -----
+    UserWarning
+        When a rate is undefined because a group has no row of a label: the rate and the gaps that
+        rest on it are NaN (fairlearn's functions count it as 0), and the sentence names the groups.
+
+    Notes
+    -----
+    Levelling down, in a rate that is a benefit to its receiver (selection rate and TPR): the gap
+    shrank, no group's rate rose, and some group's rate fell, each by more than ``tolerance``. The
+    gap was closed by making the better-off worse and nobody better. The groups whose rate fell are
+    flagged. FPR and accuracy are shown but not judged: neither is a benefit that one of the three
+    constraints equalises.
+
+    Examples
+    --------
+    >>> y, group = [1, 1, 0, 1, 1, 0], ["a", "a", "a", "b", "b", "b"]
+    >>> report = fairness_report(y, [1, 0, 0, 1, 0, 0], sensitive_features=group,
+    ...                          y_pred_before=[1, 1, 0, 1, 0, 0])
+    >>> report["tpr"]
+         before  after
+    a       1.0    0.5
+    b       0.5    0.5
+    gap     0.5    0.0
+    >>> report["levelling_down"].to_dict()
+    {'a': True, 'b': False, 'gap': True}
+    """
+    frame = attribute_frame(sensitive_features)
+    y_true = labels_of(y_true, "y_true")
+    predictions = {"after": labels_of(y_pred, "y_pred")}
+    if y_pred_before is not None:
+        predictions = {"before": labels_of(y_pred_before, "y_pred_before"), **predictions}
+    check_consistent_length(y_true, frame, *predictions.values())
+    pos_label = _positive_label(pos_label, [y_true, *predictions.values()])
+
+    positive = (y_true == pos_label).astype(int)
+    codes, index = group_codes(frame)
+    _warn_undefined(positive, codes, index, pos_label)
+    rates, measured = {}, {}
+    for when, y in predictions.items():
+        predicted = (y == pos_label).astype(int)
+        rates[when] = _rates_by_group(positive, predicted, y_true == y, codes, index)
+        measured[when] = gaps(positive, predicted, codes)
+
+    if y_pred_before is None:
+        report = _with_gap_row(rates["after"])
+        report.attrs["gaps"] = measured["after"]
+        return report
+    return _before_after(rates["before"], rates["after"], measured, tolerance)
+
+
+def levelling_down(
+    before: pd.DataFrame, after: pd.DataFrame, *, tolerance: float = 0.01
+) -> pd.DataFrame:
+    """Flag the groups whose rate fell when a gap was closed and nobody's rate rose.
+
+    Parameters
+    ----------
+    before, after : DataFrame
+        One row per group, with the columns ``selection_rate`` and ``tpr``.
+    tolerance : float, default=0.01
+        Changes up to this size count as no change.
+
+    Returns
+    -------
+    DataFrame of bool
+        One row per group, the columns ``selection_rate`` and ``tpr``.
+    """
+    names = list(BENEFICIAL_RATES)
+    before, after = before[names], after[names]
+    change = after - before
+    gap_change = (after.max() - after.min()) - (before.max() - before.min())
+    closed = (gap_change < -tolerance) & ~(change > tolerance).any()
+    return (change < -tolerance) & closed
+
+
+def _before_after(before, after, measured, tolerance) -> pd.DataFrame:
+    flags = levelling_down(before, after, tolerance=tolerance)
+    frames = {"before": _with_gap_row(before), "after": _with_gap_row(after)}
+    report = pd.DataFrame({("rows", ""): frames["after"]["rows"]})
+    for rate in RATES:
+        for when, frame in frames.items():
+            report[(rate, when)] = frame[rate]
+    hit = flags.any(axis=1)
+    report[("levelling_down", "")] = np.append(hit, hit.any())
+    report.columns = pd.MultiIndex.from_tuples(report.columns)
+    report.attrs["gaps"] = measured
+    report.attrs["levelling_down"] = {rate: list(flags.index[flags[rate]]) for rate in flags}
+    return report
+
+
+def _rates_by_group(positive, predicted, correct, codes, index) -> pd.DataFrame:
+    rates = MetricFrame(
+        metrics={
+            "rows": count,
+            "selection_rate": selection_rate,
+            "tpr": true_positive_rate,
+            "fpr": false_positive_rate,
+        },
+        y_true=positive,
+        y_pred=predicted,
+        sensitive_features=codes,
+    ).by_group
+    rates["accuracy"] = MetricFrame(
+        metrics=accuracy_score,
+        y_true=np.ones(len(codes), dtype=int),
+        y_pred=np.asarray(correct, dtype=int),
+        sensitive_features=codes,
+    ).by_group
+    rates = rates.astype({"rows": int, **dict.fromkeys(RATES, float)})
+    rates.loc[~has_label(positive, codes, 1), "tpr"] = np.nan
+    rates.loc[~has_label(positive, codes, 0), "fpr"] = np.nan
+    return rates.set_axis(index, axis=0)
+
+
+def _with_gap_row(rates: pd.DataFrame) -> pd.DataFrame:
+    spread = rates[list(RATES)].max(skipna=False) - rates[list(RATES)].min(skipna=False)
+    values = pd.concat([pd.Series({"rows": rates["rows"].sum()}), spread])
+    index = rates.index
+    name = ("gap", *[""] * (index.nlevels - 1)) if index.nlevels > 1 else "gap"
+    if index.nlevels > 1:
+        index = pd.MultiIndex.from_tuples([*index, name], names=index.names)
+    else:
+        index = pd.Index([*index, name], name=index.name, dtype=object)
+    report = pd.DataFrame(np.vstack([rates, values]), index=index, columns=rates.columns)
+    return report.astype({"rows": int})
+
+
+def _warn_undefined(positive, codes, index, pos_label) -> None:
+    for label, text, rate in (
+        (1, f"label {pos_label!r}", "TPR, equal_opportunity and equalized_odds"),
+        (0, f"another label than {pos_label!r}", "FPR and equalized_odds"),
+    ):
+        absent = [index[code] for code in np.flatnonzero(~has_label(positive, codes, label))]
+        if absent:
+            names = ", ".join(repr(group) for group in absent)
+            warnings.warn(
+                f"no row with {text} in group {names}: {rate} are undefined (NaN).", stacklevel=3
+            )
+
+
+def _positive_label(pos_label, arrays):
+    try:
+        labels = np.unique(np.concatenate([array.astype(object) for array in arrays]))
+    except TypeError:
+        raise ValueError(
+            "y_true and the predictions mix text and numbers; give them labels of one kind."
+        ) from None
+    if pos_label is None:
+        return labels[-1]
+    if pos_label not in labels:
+        raise ValueError(
+            f"pos_label {pos_label!r} is not among the labels, which are {listed(labels)}."
+        )
+    return pos_label
