@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from fairsteer import SubgroupGaussians
 from fairsteer.datasets._synthetic import random_gaussians
+
+# Two threads on 3 x 3 matrices only wait for each other.
+threadpool_limits(1)
 
 
 def tied_gaussians(n_labels, n_groups, n_features, seed):

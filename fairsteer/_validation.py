@@ -1,0 +1,371 @@
+"""From what a user passes to arrays and codes; the errors a user sees."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+
+_ANOTHER_ATTRIBUTE = (
+    "Pass the attribute either as columns of X (sensitive_feature_ids) or as sensitive_features=."
+)
+
+
+class Attribute(NamedTuple):
+    """Values of the sensitive attribute: one array per column, and the columns' names."""
+
+    columns: list[np.ndarray]
+    names: list[object]
+
+
+def check_table(X: Any) -> Any:
+    """Return X as a pandas frame or a 2-d array, refusing sparse input.
+
+    Raises
+    ------
+    TypeError
+        If X is sparse.
+    ValueError
+        If X is an array of text, or not a table with at least one row and one column.
+    """
+    if sparse.issparse(X):
+        raise TypeError(
+            "Sparse input is not supported, because steering mixes all features: make it dense, "
+            "for instance with OneHotEncoder(sparse_output=False) or "
+            "ColumnTransformer(sparse_threshold=0)."
+        )
+    if isinstance(X, pd.DataFrame):
+        if len(X) == 0:
+            raise ValueError("Found array with 0 sample(s): X is a frame without rows.")
+        if X.shape[1] == 0:
+            raise ValueError("Found array with 0 feature(s): X is a frame without columns.")
+        return X
+    X = check_array(X, dtype=None, ensure_all_finite=False)
+    if X.dtype.kind in "US":
+        raise ValueError(
+            "X is an array of text, in which numbers are text too: pass a DataFrame, or an array "
+            "of numbers and the attribute as sensitive_features=."
+        )
+    return X
+
+
+def sensitive_positions(X: Any, ids: Any) -> list[int]:
+    """Return the positions of the sensitive columns of X.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n, p)
+        The table.
+    ids : str, int or sequence of these
+        Names or positions of columns; several mean their intersection.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, ambiguous or named twice, a name is given for a table without
+        names, or no other column is left.
+    """
+    wanted = [ids] if isinstance(ids, str | int | np.integer) else list(ids)
+    if not wanted:
+        raise ValueError(f"sensitive_feature_ids is empty. {_ANOTHER_ATTRIBUTE}")
+    positions = [_position(X, column) for column in wanted]
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"sensitive_feature_ids={wanted} names the same column twice.")
+    if len(positions) == X.shape[1]:
+        raise ValueError(
+            f"X has {X.shape[1]} feature(s), all of them sensitive, so there is none left to steer."
+        )
+    return positions
+
+
+def _position(X: Any, column: Any) -> int:
+    n_columns = X.shape[1]
+    if isinstance(column, int | np.integer) and not isinstance(column, bool):
+        if not -n_columns <= column < n_columns:
+            raise ValueError(
+                f"The sensitive column {column} does not exist: X has {n_columns} columns, "
+                f"numbered from 0."
+            )
+        return int(column) % n_columns
+    if not isinstance(X, pd.DataFrame):
+        raise ValueError(
+            f"The sensitive column {column!r} is given by name, but X has no column names. If a "
+            "step before this one dropped them, give that step .set_output(transform='pandas'), "
+            "or name the column by its position."
+        )
+    found = np.flatnonzero(X.columns == column)
+    if len(found) == 0:
+        raise ValueError(
+            f"The sensitive column {column!r} is not in X, whose columns are {list(X.columns)}."
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f"The sensitive column {column!r} stands {len(found)} times in X: rename or drop the "
+            "others, or name it by its position."
+        )
+    return int(found[0])
+
+
+def take_columns(X: Any, positions: Any) -> Any:
+    """Return some columns of a frame or array, by position."""
+    return X.iloc[:, positions] if isinstance(X, pd.DataFrame) else X[:, positions]
+
+
+def attribute_from_columns(X: Any, positions: list[int]) -> Attribute:
+    """Return the attribute that stands in columns of X."""
+    if isinstance(X, pd.DataFrame):
+        columns = [np.asarray(X.iloc[:, j], dtype=object) for j in positions]
+        return Attribute(columns, [X.columns[j] for j in positions])
+    return Attribute([X[:, j] for j in positions], list(positions))
+
+
+def attribute_from_argument(sensitive_features: Any, n_rows: int) -> Attribute:
+    """Return the attribute given as ``sensitive_features=``.
+
+    Parameters
+    ----------
+    sensitive_features : array-like of shape (n,) or (n, m)
+        One or several attributes of the rows of X.
+    n_rows : int
+        Rows of X.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit.
+    """
+    if isinstance(sensitive_features, pd.DataFrame):
+        names = list(sensitive_features.columns)
+        columns = [
+            np.asarray(sensitive_features.iloc[:, j], dtype=object) for j in range(len(names))
+        ]
+    else:
+        name = getattr(sensitive_features, "name", None) or "sensitive_features"
+        # As objects: numpy would turn the NaN in ["a", nan] into the text "nan".
+        values = np.asarray(sensitive_features, dtype=object)
+        if values.ndim == 2:
+            columns = [values[:, j] for j in range(values.shape[1])]
+            names = [f"{name}[:, {j}]" for j in range(values.shape[1])]
+            names = [name] if len(names) == 1 else names
+        else:
+            columns, names = [values], [name]
+    if not columns or any(column.ndim != 1 for column in columns):
+        raise ValueError(
+            "sensitive_features must have shape (n_rows,) or (n_rows, n_attributes), got "
+            f"{np.shape(sensitive_features)}."
+        )
+    if len(columns[0]) != n_rows:
+        raise ValueError(f"sensitive_features has {len(columns[0])} rows, but X has {n_rows}.")
+    return Attribute(columns, names)
+
+
+def group_values(attribute: Attribute) -> np.ndarray:
+    """Return one value a row, tuples for several columns, as an object array.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing or infinite; the message names the column.
+    TypeError
+        If a value is a container such as a list or a dict.
+    """
+    for column, name in zip(attribute.columns, attribute.names, strict=True):
+        try:
+            distinct = pd.unique(np.asarray(column, dtype=object))
+        except TypeError as error:
+            raise TypeError(
+                f"The sensitive column {name!r} holds lists or other containers ({error}): the "
+                "argument must be a column of strings or numbers."
+            ) from error
+        if any(isinstance(value, float | np.floating) and np.isinf(value) for value in distinct):
+            raise ValueError(
+                f"The sensitive column {name!r} contains infinity, which is no group: drop these "
+                "rows, or replace it by a value of its own."
+            )
+        if pd.isna(distinct).any():
+            missing = int(pd.isna(column).sum())
+            raise ValueError(
+                f"The sensitive column {name!r} has {missing} missing value(s) (NaN or None): "
+                "steering needs the group of every row. Drop these rows, or make missingness a "
+                "group of its own, for instance with .fillna('unknown')."
+            )
+    if len(attribute.columns) == 1:
+        return np.asarray(attribute.columns[0], dtype=object)
+    values = np.empty(len(attribute.columns[0]), dtype=object)
+    values[:] = list(zip(*(column.tolist() for column in attribute.columns), strict=True))
+    return values
+
+
+def sorted_groups(values: np.ndarray) -> np.ndarray:
+    """Return the distinct groups, sorted; mixed types are sorted by type name first."""
+    distinct = list(pd.unique(values))
+    try:
+        distinct.sort()
+    except TypeError:
+        distinct.sort(key=lambda value: (type(value).__name__, str(value)))
+    groups = np.empty(len(distinct), dtype=object)
+    groups[:] = distinct
+    if distinct and not isinstance(distinct[0], tuple):
+        narrow = np.array(distinct)
+        if narrow.dtype.kind in "biuf":
+            return narrow
+    return groups
+
+
+def group_codes(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the position of each row's group.
+
+    Raises
+    ------
+    ValueError
+        If a row belongs to a group that is not among ``groups``.
+    """
+    codes, distinct = pd.factorize(values)
+    known = {group: code for code, group in enumerate(groups.tolist())}
+    unknown = [value for value in distinct if value not in known]
+    if unknown:
+        raise ValueError(
+            f"The group(s) {unknown} were not seen in fit, so there is no map for them: the groups "
+            f"are {groups.tolist()}. Refit with rows of every group, or drop these rows."
+        )
+    lookup = np.array([known[value] for value in distinct], dtype=np.intp)
+    return lookup[codes]
+
+
+def check_numbers(features: Any) -> np.ndarray:
+    """Return features as a float array: float32 stays, everything else becomes float64.
+
+    Raises
+    ------
+    ValueError
+        If a column holds text, NaN or infinity; the message names the columns.
+    """
+    names = (
+        features.columns.tolist()
+        if isinstance(features, pd.DataFrame)
+        else list(range(features.shape[1]))
+    )
+    if isinstance(features, pd.DataFrame):
+        all_float32 = all(dtype == np.float32 for dtype in features.dtypes)
+        columns = [_as_float(features.iloc[:, j]) for j in range(len(names))]
+        numbers = None if any(c is None for c in columns) else np.column_stack(columns)
+    else:
+        all_float32 = features.dtype == np.float32
+        if features.dtype.kind in "biuf":
+            columns, numbers = [], features.astype(np.float64)
+        else:
+            columns = [_as_float(pd.Series(features[:, j])) for j in range(len(names))]
+            numbers = None if any(c is None for c in columns) else np.column_stack(columns)
+    if numbers is None:
+        text = [name for name, column in zip(names, columns, strict=True) if column is None]
+        raise ValueError(
+            f"Column(s) {text} hold text or objects, but steering needs numbers: encode them "
+            "first, for instance with OneHotEncoder(sparse_output=False) in a ColumnTransformer."
+        )
+    bad = ~np.isfinite(numbers)
+    if bad.any():
+        columns = [name for name, b in zip(names, bad.any(axis=0), strict=True) if b]
+        has_nan, has_infinity = np.isnan(numbers).any(), np.isinf(numbers).any()
+        kind = "NaN and infinity" if has_nan and has_infinity else "NaN" if has_nan else "infinity"
+        first = "replace infinity by NaN, then " if has_infinity else ""
+        raise ValueError(
+            f"Input X contains {kind} in column(s) {columns} ({int(bad.any(axis=1).sum())} rows): "
+            f"{first}put an imputer such as SimpleImputer() before steering, or drop these rows."
+        )
+    return numbers.astype(np.float32) if all_float32 else numbers
+
+
+def _as_float(column: pd.Series) -> np.ndarray | None:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    try:
+        if column.dtype == object:
+            column = pd.to_numeric(column)
+        elif not pd.api.types.is_numeric_dtype(column):
+            return None
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        return None
+
+
+def check_labels(y: Any, n_rows: int) -> np.ndarray:
+    """Return y as a 1-d array of class labels.
+
+    Raises
+    ------
+    ValueError
+        If y is None, misses values, is continuous, mixes types, or does not have one label a row.
+    """
+    if y is None:
+        raise ValueError(
+            "Steering requires y to be passed, but the target y is None: pass one label a row."
+        )
+    if isinstance(y, list | tuple) and pd.isna(np.asarray(y, dtype=object)).any():
+        y = np.asarray(y, dtype=object)  # numpy would turn the NaN in ["a", nan] into "nan"
+    labels = column_or_1d(y, warn=True)
+    if len(labels) != n_rows:
+        raise ValueError(f"y has {len(labels)} labels, but X has {n_rows} rows.")
+    missing = int(pd.isna(labels).sum())
+    if missing:
+        raise ValueError(
+            f"Input y contains NaN or None in {missing} row(s): drop the rows without a label."
+        )
+    kind = type_of_target(labels, input_name="y")
+    if kind == "continuous":
+        raise ValueError(
+            "Unknown label type: y is continuous, but steering needs class labels: bin it first, "
+            "for instance with y > y.mean()."
+        )
+    if kind == "unknown":
+        types = sorted({type(label).__name__ for label in labels})
+        raise ValueError(
+            f"Unknown label type: y is an array of objects (of type {', '.join(types)}), but "
+            "steering needs labels of one type: convert it, for instance with y.astype(int) or "
+            "y.astype(str)."
+        )
+    return labels
+
+
+def label_codes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the position of each row's label.
+
+    Raises
+    ------
+    ValueError
+        If a label was not seen in fit.
+    """
+    codes = pd.Index(classes).get_indexer(labels)
+    if np.any(codes < 0):
+        unknown = pd.unique(labels[codes < 0]).tolist()
+        raise ValueError(
+            f"The label(s) {unknown} were not seen in fit; the labels are {classes.tolist()}."
+        )
+    return codes
+
+
+def check_frequencies(sample_weight: Any, n_rows: int) -> np.ndarray:
+    """Return sample weights as frequencies, shape (n,); all ones where there are none.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, missing or infinite, or there is not one a row.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n_rows, float(weights))
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight must have shape ({n_rows},), one weight a row, got {weights.shape}."
+        )
+    if not np.all(np.isfinite(weights)) or np.any(weights < 0.0):
+        raise ValueError("sample_weight holds frequencies: they must be finite and not negative.")
+    if not np.any(weights > 0.0):
+        raise ValueError("sample_weight is zero in every row, so no row is left.")
+    return weights

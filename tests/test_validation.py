@@ -1,0 +1,512 @@
+"""Bad input: every message names the cause and the remedy, and nothing is half-written."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+
+from fairsteer import OptimalSteeringTransformer
+from fairsteer.datasets import make_gaussian_subgroups
+
+N = 300
+
+
+@pytest.fixture
+def data():
+    sample = make_gaussian_subgroups(N, n_labels=3, n_groups=3, n_features=3, random_state=0)
+    return sample.data, sample.target
+
+
+def steering(**parameters):
+    return OptimalSteeringTransformer(**({"sensitive_feature_ids": "group"} | parameters))
+
+
+def refuse(estimator, X, y, *messages, error=ValueError, **arguments):
+    """Check the message of ``fit``, and that a failed fit leaves the estimator as it was."""
+    with pytest.raises(error) as caught:
+        estimator.fit(X, y, **arguments)
+    for message in messages:
+        assert re.search(message, str(caught.value)), str(caught.value)
+    left = set(vars(estimator)) - set(estimator.get_params())
+    assert not left
+    with pytest.raises(NotFittedError, match=r"Call 'fit'"):
+        estimator.transform(X)
+
+
+def keep(data, rows):
+    X, y = data
+    return X[rows], y[rows]
+
+
+# Features
+
+
+@pytest.mark.parametrize(
+    ("value", "messages"),
+    [
+        (np.nan, ["contains NaN", r"column\(s\) \['x1'\] \(2 rows\)", "imputer", "drop these"]),
+        (np.inf, ["contains infinity", r"\['x1'\]", "replace infinity by NaN", "imputer"]),
+        (-np.inf, ["contains infinity", r"\['x1'\]", "replace infinity by NaN", "imputer"]),
+    ],
+)
+def test_nan_and_infinity(data, value, messages):
+    X, y = data
+    X.loc[[3, 5], "x1"] = value
+    refuse(steering(), X, y, *messages)
+    positions = [message.replace("'x1'", "1") for message in messages]
+    array = X.drop(columns="group").to_numpy()
+    refuse(OptimalSteeringTransformer(), array, y, *positions, sensitive_features=X["group"])
+
+
+@pytest.mark.parametrize("dtype", ["Float64", object, "category"])
+def test_missing_numbers_of_other_types(data, dtype):
+    X, y = data
+    X["x1"] = X["x1"].round().where(X.index != 3).astype(dtype)
+    refuse(steering(), X, y, "contains NaN", r"\['x1'\] \(1 rows\)", "imputer")
+
+
+def test_nan_and_infinity_together(data):
+    X, y = data
+    X.loc[3, "x1"], X.loc[4, "x2"] = np.nan, np.inf
+    refuse(steering(), X, y, "NaN and infinity", r"\['x1', 'x2'\] \(2 rows\)", "replace infinity")
+
+
+def test_nan_at_transform(data):
+    X, y = data
+    fitted = steering().fit(X, y)
+    for call in (fitted.transform, lambda X: fitted.steer(X, y)):
+        with pytest.raises(ValueError, match=r"NaN in column\(s\) \['x2'\].*imputer"):
+            call(X.assign(x2=np.nan))
+
+
+@pytest.mark.parametrize("dtype", [object, "str", "category"])
+def test_text_where_numbers_are_needed(data, dtype):
+    X, y = data
+    X.insert(0, "town", pd.Series(["here", "there", "1"] * (N // 3), dtype=dtype))
+    message = r"\['town'\] hold text.*OneHotEncoder\(sparse_output=False\).*ColumnTransformer"
+    refuse(steering(), X, y, message)
+    array = X.drop(columns="group").to_numpy(dtype=object)
+    message = message.replace("'town'", "0")
+    refuse(OptimalSteeringTransformer(), array, y, message, sensitive_features=X["group"])
+
+
+def test_dates_are_no_numbers(data):
+    X, y = data
+    refuse(steering(), X.assign(x0=pd.Timestamp("2020-01-01")), y, r"\['x0'\] hold text or objects")
+
+
+def test_an_array_that_became_text(data):
+    X, y = data
+    array = np.column_stack(
+        [X.drop(columns="group").to_numpy().astype(str), X["group"].astype(str)]
+    )
+    message = "array of text, in which numbers are text too: pass a DataFrame"
+    refuse(OptimalSteeringTransformer(-1), array.astype(str), y, message)
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
+def test_sparse_input(data, kind):
+    X, y = data
+    table = kind(X.drop(columns="group").to_numpy())
+    estimator = OptimalSteeringTransformer()
+    refuse(
+        estimator,
+        table,
+        y,
+        "Sparse input",
+        r"OneHotEncoder\(sparse_output=False\)",
+        error=TypeError,
+        sensitive_features=X["group"],
+    )
+    estimator.fit(X.drop(columns="group").to_numpy(), y, sensitive_features=X["group"])
+    with pytest.raises(TypeError, match="sparse_output=False"):
+        estimator.transform(table, sensitive_features=X["group"])
+
+
+@pytest.mark.parametrize("as_frame", [True, False])
+def test_tables_that_are_none(data, as_frame):
+    X, y = data
+    group = X["group"]
+    table = X.drop(columns="group") if as_frame else X.drop(columns="group").to_numpy()
+    column = X["x0"] if as_frame else X["x0"].to_numpy()
+    nothing = table.iloc[:, :0] if as_frame else table[:, :0]
+    plain = OptimalSteeringTransformer()
+    refuse(plain, table[:0], y[:0], r"0 sample\(s\)", sensitive_features=group[:0])
+    refuse(plain, nothing, y, r"0 feature\(s\)", sensitive_features=group)
+    expected = "Expected a 2-dimensional container" if as_frame else "Expected 2D array"
+    refuse(plain, column, y, expected, sensitive_features=group)
+
+
+def test_columns_without_variation(data):
+    X, y = data
+    X[["x0", "x1", "x2"]] = [1.0, 2.0, 3.0]
+    refuse(steering(), X, y, "Every feature is constant in training.*pass columns of X that vary")
+
+
+def test_column_names_of_mixed_types(data):
+    X, y = data
+    refuse(steering(), X.rename(columns={"x0": 0}), y, "columns.astype", error=TypeError)
+
+
+# The sensitive attribute
+
+
+def test_a_sensitive_column_that_is_missing(data):
+    X, y = data
+    message = r"column 'sex' is not in X, whose columns are \['x0', 'x1', 'x2', 'group'\]"
+    refuse(steering(sensitive_feature_ids="sex"), X, y, message)
+    refuse(steering(sensitive_feature_ids=["group", "sex"]), X, y, message)
+    for position in (4, -5):
+        message = f"column {position} does not exist: X has 4 columns, numbered from 0"
+        refuse(steering(sensitive_feature_ids=position), X, y, message)
+    array = X.assign(group=X["group"] == "a").to_numpy(dtype=float)
+    message = r"'group' is given by name, but X has no.*set_output\(transform='pandas'\)"
+    refuse(steering(), array, y, message)
+
+
+def test_a_sensitive_column_named_twice(data):
+    X, y = data
+    for ids in (["group", "group"], ["group", 3], [3, -1]):
+        message = f"sensitive_feature_ids={ids} names the same column twice"
+        refuse(steering(sensitive_feature_ids=ids), X, y, re.escape(message))
+
+
+def test_a_sensitive_column_that_stands_twice_in_the_frame(data):
+    X, y = data
+    doubled = pd.concat([X, X["group"]], axis=1)
+    message = "'group' stands 2 times in X: rename or drop the others, or name it by its position"
+    refuse(steering(), doubled, y, message)
+
+
+def test_no_column_is_left(data):
+    X, y = data
+    refuse(
+        steering(sensitive_feature_ids=[0, 1, 2, 3]),
+        X,
+        y,
+        r"X has 4 feature\(s\), all of them sensitive",
+    )
+    refuse(steering(sensitive_feature_ids=[]), X, y, "is empty.*as sensitive_features=")
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+def test_a_missing_attribute_value(data, missing):
+    X, y = data
+    hole = X["group"].astype(object)
+    hole[[7, 8]] = missing
+    messages = ["'group' has 2 missing value", "Drop these rows", r"\.fillna\('unknown'\)"]
+    refuse(steering(), X.assign(group=hole), y, *messages)
+    features = X.drop(columns="group")
+    plain = OptimalSteeringTransformer()
+    refuse(plain, features, y, *messages, sensitive_features=hole)
+    messages[0] = "'sensitive_features' has 2 missing value"
+    refuse(plain, features, y, *messages, sensitive_features=list(hole))
+    refuse(plain, features, y, *messages, sensitive_features=hole.to_numpy())
+    two = pd.DataFrame({"other": X["group"], "group": hole})
+    refuse(plain, features, y, "'group' has 2 missing", sensitive_features=two)
+    message = r"'sensitive_features\[:, 1\]' has 2 missing"
+    refuse(plain, features, y, message, sensitive_features=two.to_numpy())
+    fitted = steering().fit(X, y)
+    with pytest.raises(ValueError, match="'group' has 2 missing"):
+        fitted.transform(X.assign(group=hole))
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "float64", "category", "str"])
+def test_a_missing_attribute_value_in_typed_columns(data, dtype):
+    X, y = data
+    codes = X["group"].map({"a": 1, "b": 2, "c": 3}).where(X.index != 7).astype(dtype)
+    refuse(steering(), X.assign(group=codes), y, "'group' has 1 missing value")
+
+
+@pytest.mark.parametrize("infinity", [np.inf, -np.inf, np.float32(np.inf)])
+def test_an_infinite_attribute_value(data, infinity):
+    X, y = data
+    column = X["group"].map({"a": 1.0, "b": 2.0, "c": infinity})
+    refuse(steering(), X.assign(group=column), y, "'group' contains infinity.*drop these rows")
+
+
+@pytest.mark.parametrize("container", [[1], {"a": 1}, {1}])
+def test_an_attribute_made_of_containers(data, container):
+    X, y = data
+    column = pd.Series([container] * N)
+    message = "'group' holds lists or other containers.*column of strings or numbers"
+    refuse(steering(), X.assign(group=column), y, message, error=TypeError)
+
+
+def test_both_sources_of_the_attribute_or_none(data):
+    X, y = data
+    refuse(steering(), X, y, "given twice.*pass one of the two", sensitive_features=X["group"])
+    message = "attribute is missing: name its columns.*or pass sensitive_features=.*routing=True"
+    refuse(OptimalSteeringTransformer(), X.drop(columns="group"), y, message)
+    fitted = steering().fit(X, y)
+    with pytest.raises(ValueError, match="given twice"):
+        fitted.transform(X, sensitive_features=X["group"])
+
+
+def test_sensitive_features_of_the_wrong_shape(data):
+    X, y = data
+    features = X.drop(columns="group")
+    plain = OptimalSteeringTransformer()
+    refuse(
+        plain, features, y, "has 10 rows, but X has 300", sensitive_features=X["group"].iloc[:10]
+    )
+    message = r"must have shape \(n_rows,\) or \(n_rows, n_attributes\), got \(\)"
+    refuse(plain, features, y, message, sensitive_features="group")
+    message = r"must have shape .* got \(300, 1, 1\)"
+    cube = np.ones((N, 1, 1))
+    refuse(plain, features, y, message, sensitive_features=cube)
+    refuse(plain, features, y, "must have shape", sensitive_features=features.iloc[:, :0])
+
+
+def test_a_group_unseen_in_fit(data):
+    X, y = data
+    fitted = steering().fit(X, y)
+    message = r"\['d'\] were not seen in fit.*the groups are \['a', 'b', 'c'\].*[Dd]rop these rows"
+    for method in (fitted.transform, lambda X: fitted.steer(X, y)):
+        with pytest.raises(ValueError, match=message):
+            method(X.assign(group=X["group"].replace("b", "d")))
+
+
+def test_one_group_only(data):
+    X, y = keep(data, data[0]["group"] == "b")
+    refuse(steering(), X, y, r"one group only \('b'\).*at least two groups")
+
+
+# Cells
+
+
+@pytest.mark.parametrize("constraint", ["equalized_odds", "demographic_parity"])
+def test_an_empty_cell(data, constraint):
+    X, y = keep(data, (data[0]["group"] != "b") | (data[1] != 1))
+    if constraint == "equalized_odds":
+        refuse(steering(), X, y, "label=1, group='b' has no rows", "Drop or merge this group or")
+        return
+    fitted = steering(constraint=constraint).fit(X, y)
+    assert fitted.distribution_.n_groups == 3
+    for priors in ("independent", "nearest"):
+        refuse(
+            steering(constraint=constraint, priors=priors),
+            X,
+            y,
+            "label=1, group='b' has no rows, so no weights",
+            "drop or merge this group or label, or use priors='keep'",
+        )
+
+
+def test_a_group_without_positives(data):
+    X, y = keep(data, (data[0]["group"] != "b") | (data[1] != 1))
+    estimator = steering(constraint="equal_opportunity", pos_label=1)
+    refuse(estimator, X, y, r"group\(s\) \['b'\] have no row of the positive label 1", "drop or")
+    assert steering(constraint="equal_opportunity", pos_label=2).fit(X, y).pos_label_ == 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "needed"),
+    [
+        ({"shrinkage": 0}, 4),
+        ({"shrinkage": 0.01}, 2),
+        ({"shrinkage": "auto"}, 2),
+        ({"shrinkage": 0, "covariance_type": "tied"}, 1),
+        ({"covariance_type": "diag"}, 1),
+    ],
+)
+def test_a_cell_with_too_few_rows(data, parameters, needed):
+    X, y = data
+    cell = np.flatnonzero((X["group"] == "b") & (y == 1))
+
+    def with_rows(count):
+        rows = np.delete(np.arange(N), cell[count:])
+        return X.iloc[rows], y.iloc[rows]
+
+    fitted = steering(**parameters).fit(*with_rows(needed))
+    assert fitted.distribution_.counts[1, 1] == needed
+    if needed == 1:
+        return
+    messages = [
+        f"label=1, group='b' has {needed - 1} row\\(s\\) for 3 features",
+        f"at least {needed} are needed",
+        "covariance_type='tied' or 'diag'",
+    ]
+    if parameters["shrinkage"] == 0:
+        messages.append("positive shrinkage")
+    refuse(steering(**parameters), *with_rows(needed - 1), *messages)
+    weights = np.ones(N)
+    weights[cell[needed - 1 :]] = 0.0
+    refuse(steering(**parameters), X, y, *messages, sample_weight=weights)
+
+
+def test_a_cell_that_lies_in_fewer_dimensions(data):
+    X, y = data
+    X.loc[(X["group"] == "b") & (y == 1), "x2"] = 0.0
+    message = "label=1, group='b': the covariance is not positive definite.*raise shrinkage"
+    refuse(steering(shrinkage=0), X, y, message)
+
+
+# Labels and weights
+
+
+def test_one_label_only(data):
+    X, y = keep(data, data[1] == 1)
+    refuse(steering(), X, y, r"y has one class only \(1\).*at least two")
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("convert", [pd.Series, list, np.array])
+def test_missing_labels(data, missing, convert):
+    X, y = data
+    labels = y.map({0: "low", 1: "middle", 2: "high"}).astype(object)
+    labels[[2, 9]] = missing
+    values = np.array(labels, dtype=object) if convert is np.array else convert(labels)
+    refuse(steering(), X, values, "y contains NaN or None in 2 row.*drop the rows")
+    numeric = y.astype(float).where(~y.index.isin([2, 9]))
+    refuse(steering(), X, convert(numeric), "y contains NaN or None in 2 row.*drop the rows")
+
+
+def test_no_labels(data):
+    X, y = data
+    refuse(steering(), X, None, "requires y to be passed, but the target y is None")
+    fitted = steering().fit(X, y)
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        fitted.steer(X, None)
+
+
+def test_labels_that_are_none(data, rng):
+    X, y = data
+    refuse(steering(), X, rng.normal(size=N), "y is continuous.*needs class labels.*bin it")
+    message = r"array of objects \(of type int, str\).*y.astype\(str\)"
+    refuse(steering(), X, y.astype(object).replace(1, "one"), message)
+    refuse(steering(), X, np.column_stack([y, y]), r"y should be a 1d array.*\(300, 2\)")
+
+
+def test_labels_of_the_wrong_length(data):
+    X, y = data
+    refuse(steering(), X, y[:-1], "y has 299 labels, but X has 300 rows")
+    fitted = steering().fit(X, y)
+    for method in (fitted.steer, fitted.ideal_sample_weight):
+        with pytest.raises(ValueError, match="y has 299 labels, but X has 300 rows"):
+            method(X, y[:-1])
+
+
+def test_a_label_unseen_in_fit(data):
+    X, y = data
+    fitted = steering().fit(X, y)
+    for method in (fitted.steer, fitted.ideal_sample_weight):
+        message = r"\[7\] were not seen in fit; the labels are \[0, 1, 2\]"
+        with pytest.raises(ValueError, match=message):
+            method(X, y.replace(1, 7))
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_weights_that_are_no_frequencies(data, bad):
+    X, y = data
+    weights = np.ones(N)
+    weights[4] = bad
+    refuse(steering(), X, y, "frequencies.*finite and not negative", sample_weight=weights)
+
+
+def test_weights_of_the_wrong_shape(data):
+    X, y = data
+    message = r"must have shape \(300,\), one weight a row, got \(299,\)"
+    refuse(steering(), X, y, message, sample_weight=np.ones(N - 1))
+    refuse(steering(), X, y, "zero in every row", sample_weight=np.zeros(N))
+
+
+# Parameters
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"constraint": "equal_odds"},
+        {"conditions": "equal"},
+        {"covariance_type": "spherical"},
+        {"shrinkage": -0.1},
+        {"shrinkage": 1.5},
+        {"shrinkage": "oas"},
+        {"priors": "uniform"},
+        {"label_strategy": "argmax"},
+        {"strength": 1.01},
+        {"strength": -0.5},
+        {"strength": "full"},
+        {"sensitive_feature_ids": 1.5},
+    ],
+    ids=str,
+)
+def test_parameters_out_of_range(data, parameters):
+    X, y = data
+    ((name, value),) = parameters.items()
+    message = f"The '{name}' parameter of OptimalSteeringTransformer must be.*Got {value!r}"
+    refuse(steering(**parameters), X, y, message)
+
+
+def test_identical_conditions_without_labels_change_nothing(data):
+    X, y = data
+    message = "would change nothing.*use label_strategy='posterior' or conditions='affine'"
+    refuse(steering(conditions="identical", label_strategy="none"), X, y, message)
+
+
+def test_values_that_do_not_occur(data):
+    X, y = data
+    message = r"pos_label='yes' is not among the labels \[0, 1, 2\]"
+    refuse(steering(pos_label="yes"), X, y, message)
+    message = r"reference_group='d' is not among the groups \['a', 'b', 'c'\]"
+    refuse(steering(reference_group="d"), X, y, message)
+    message = r"reference_group='b' is not among the groups \['a', 'c'\]"
+    absent = (X["group"] != "b").astype(float)
+    refuse(steering(reference_group="b"), X, y, message, sample_weight=absent)
+
+
+# Transform and fit belong together
+
+
+def test_transform_before_fit(data):
+    X, y = data
+    for call in (
+        lambda: steering().transform(X),
+        lambda: steering().steer(X, y),
+        lambda: steering().ideal_sample_weight(X, y),
+        lambda: steering().get_feature_names_out(),
+    ):
+        with pytest.raises(NotFittedError, match="is not fitted yet. Call 'fit'"):
+            call()
+
+
+def test_other_columns_at_transform_than_at_fit(data):
+    X, y = data
+    fitted = steering().fit(X, y)
+    for other, message in (
+        (X.drop(columns="x1"), "seen at fit time, yet now missing:\n- x1"),
+        (X.drop(columns="group"), "seen at fit time, yet now missing:\n- group"),
+        (X.assign(x3=0.0), "unseen at fit time:\n- x3"),
+        (X[["x1", "x0", "x2", "group"]], "must be in the same order"),
+    ):
+        for method in (fitted.transform, lambda other: fitted.steer(other, y)):
+            with pytest.raises(ValueError, match=message):
+                method(other)
+    array = X.drop(columns="group").to_numpy()
+    plain = OptimalSteeringTransformer().fit(array, y, sensitive_features=X["group"])
+    with pytest.raises(ValueError, match="X has 2 features, but .* is expecting 3 features"):
+        plain.transform(array[:, :2], sensitive_features=X["group"])
+    with pytest.raises(ValueError, match="attribute is missing: name its columns in X"):
+        plain.transform(array)
+
+
+def test_a_failed_refit_keeps_the_first_fit(data):
+    X, y = data
+    fitted = steering(priors="independent").fit(X, y)
+    before = vars(fitted).copy()
+    moved = fitted.transform(X)
+    smaller = X[["group", "x0"]]
+    for bad_X, bad_y in (
+        (smaller, y.where(y.index != 4)),
+        (smaller[X["group"] == "a"], y[X["group"] == "a"]),
+        (smaller.assign(x0=1.0), y),
+        (smaller.assign(group=range(N)), y),
+    ):
+        with pytest.raises(ValueError):
+            fitted.fit(bad_X, bad_y)
+        assert vars(fitted) == before
+    np.testing.assert_array_equal(fitted.transform(X), moved)
