@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairsteer._linalg import Array, logdet
+from fairsteer._linalg import Array, inv_spd, logdet
 
 
 def gaussian_kl(
@@ -26,7 +26,7 @@ def gaussian_kl(
     """
     difference = reference_means - means
     ratio = np.linalg.solve(reference_covariances, covariances)
-    shift = np.linalg.solve(reference_covariances, difference[..., None])[..., 0]
+    shift = np.einsum("...jk,...k->...j", inv_spd(reference_covariances), difference)
     trace = np.trace(ratio, axis1=-2, axis2=-1) - means.shape[-1]
     value = 0.5 * (trace - logdet(ratio) + np.sum(difference * shift, axis=-1))
     return np.asarray(np.maximum(value, 0.0))

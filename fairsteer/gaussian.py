@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,15 @@ class SubgroupGaussians:
         scale: Array = np.sqrt(np.einsum("ia,iaj->j", self.priors, variances))
         return scale
 
+    def in_units(self, centre: Array, scale: Array) -> SubgroupGaussians:
+        """Return the law of ``(x - centre) / scale``, both of shape (d,)."""
+        covariances = distinct(self.covariances) / np.outer(scale, scale)
+        return replace(
+            self,
+            means=(self.means - centre) / scale,
+            covariances=np.broadcast_to(covariances, self.covariances.shape),
+        )
+
     def group_index(self, group: object) -> int:
         """Return the position of a group value.
 
@@ -131,14 +140,11 @@ class SubgroupGaussians:
             )
         if not np.all(np.isfinite(self.means)):
             raise ValueError("means must be finite.")
-        for i in range(n_labels):
-            for a in range(n_groups):
-                self._check_covariance(i, a)
+        for i, a in np.ndindex(len(distinct(self.covariances)), n_groups):
+            self._check_covariance(i, a)
 
     def _check_covariance(self, i: int, a: int) -> None:
         covariance = self.covariances[i, a]
-        if i > 0 and np.shares_memory(covariance, self.covariances[i - 1, a]):
-            return
         cell = cell_name(self.labels[i], self.groups[a])
         scale = float(np.abs(covariance).max(initial=0.0))
         if not np.allclose(covariance, covariance.T, rtol=0.0, atol=1e-8 * scale):
@@ -149,6 +155,11 @@ class SubgroupGaussians:
                 "dimensions than it has features; raise shrinkage, or drop constant and duplicate "
                 "features."
             )
+
+
+def distinct(covariances: Array) -> Array:
+    """Drop the label axis to length 1 where all labels share one matrix in memory."""
+    return covariances[:1] if covariances.strides[0] == 0 else covariances
 
 
 def _position(values: NDArray[Any], value: object, kind: str) -> int:
@@ -231,26 +242,27 @@ def gaussians_from_moments(
 
     scale = _feature_scale(counts, means, scatters)
     outer_scale = np.outer(scale, scale)
-    covariances = np.empty_like(scatters)
     if covariance_type == "tied":
         group_counts = counts.sum(axis=0)
+        shared = np.empty_like(scatters[0])
         for a in range(n_groups):
             scaled = scatters[:, a].sum(axis=0) / group_counts[a] / outer_scale
-            covariances[:, a] = shrink_covariance(scaled, float(group_counts[a]), shrinkage)
-            covariances[:, a] *= outer_scale
+            shared[a] = shrink_covariance(scaled, float(group_counts[a]), shrinkage)
+        covariances = np.broadcast_to(symmetrize(shared * outer_scale), scatters.shape)
     else:
+        covariances = np.empty_like(scatters)
         for i, a in np.ndindex(n_labels, n_groups):
             scaled = scatters[i, a] / counts[i, a] / outer_scale
             if covariance_type == "diag":
                 scaled = np.diag(np.diag(scaled))
-            covariances[i, a] = shrink_covariance(scaled, float(counts[i, a]), shrinkage)
-            covariances[i, a] *= outer_scale
+            shrunk = shrink_covariance(scaled, float(counts[i, a]), shrinkage)
+            covariances[i, a] = symmetrize(shrunk * outer_scale)
     return SubgroupGaussians(
         labels=labels,
         groups=groups,
         priors=counts / counts.sum(),
         means=means,
-        covariances=symmetrize(covariances),
+        covariances=covariances,
         counts=counts,
     )
 

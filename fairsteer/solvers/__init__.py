@@ -4,49 +4,42 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fairsteer._linalg import Array
 from fairsteer.affine import AffineMap
 from fairsteer.divergence import gaussian_kl, mixture_kl
-from fairsteer.gaussian import SubgroupGaussians
+from fairsteer.gaussian import SubgroupGaussians, distinct
 from fairsteer.priors import PRIORS, ideal_priors
-from fairsteer.solvers._problem import GroupProblem
-from fairsteer.solvers._result import CONVERGED, GroupSolution, SteeringResult
-from fairsteer.solvers.affine import solve_affine
-from fairsteer.solvers.tied import solve_tied
-from fairsteer.solvers.univariate import solve_univariate
-from fairsteer.solvers.whitened import solve_whitened
+from fairsteer.solvers import affirmative
+from fairsteer.solvers._result import CONVERGED, Settings, Solution, SteeringResult, Template
+from fairsteer.solvers.subgroups import solve_subgroups
 
-__all__ = ["CONDITIONS", "SOLVERS", "SteeringResult", "default_reference_group", "nearest_ideal"]
+__all__ = [
+    "CONDITIONS",
+    "INTERVENTIONS",
+    "SOLVERS",
+    "SteeringResult",
+    "default_reference_group",
+    "nearest_ideal",
+]
 
 CONDITIONS = ("affine", "whitened", "identical")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a solver may need besides the problem."""
-
-    conditions: str
-    anchor: int
-    n_init: int
-    rng: np.random.Generator
+INTERVENTIONS = ("affirmative", "all_subgroups")
+_SAME_PRIORS = 1e-8
 
 
 @dataclass(frozen=True)
 class Solver:
-    """A way to solve, the conditions it serves, and what it asks of the law."""
+    """A way to solve, the interventions and conditions it serves, and what it asks of the law."""
 
-    solve: Callable[[GroupProblem, Settings], GroupSolution]
+    solve: Callable[[SubgroupGaussians, Settings], Solution]
+    intervention: str
     conditions: tuple[str, ...]
-    accepts: Callable[[SubgroupGaussians], bool]
-    needs: str
-
-
-def _identity(problem: GroupProblem, settings: Settings) -> GroupSolution:
-    return GroupSolution(np.eye(problem.n_features), 0.0, 0)
+    accepts: Callable[[SubgroupGaussians], bool] = lambda gaussians: True
+    needs: str = "any law"
 
 
 def _is_tied(gaussians: SubgroupGaussians) -> bool:
@@ -55,28 +48,24 @@ def _is_tied(gaussians: SubgroupGaussians) -> bool:
 
 
 SOLVERS: dict[str, Solver] = {
-    "identical": Solver(_identity, ("identical",), lambda g: True, "any law"),
+    "identical": Solver(affirmative.identical, "affirmative", ("identical",)),
     "univariate": Solver(
-        lambda p, s: solve_univariate(p, reflect=s.conditions == "affine"),
+        affirmative.univariate,
+        "affirmative",
         ("affine", "whitened"),
-        lambda g: g.n_features == 1,
+        lambda gaussians: gaussians.n_features == 1,
         "exactly one feature",
     ),
     "tied": Solver(
-        lambda p, s: solve_tied(p),
+        affirmative.tied,
+        "affirmative",
         ("affine",),
         _is_tied,
         "one covariance shared by all labels of a group (covariance_type='tied')",
     ),
-    "whitened": Solver(
-        lambda p, s: solve_whitened(p, anchor=s.anchor), ("whitened",), lambda g: True, "any law"
-    ),
-    "affine": Solver(
-        lambda p, s: solve_affine(p, anchor=s.anchor, n_init=s.n_init, random_state=s.rng),
-        ("affine",),
-        lambda g: True,
-        "any law",
-    ),
+    "whitened": Solver(affirmative.whitened, "affirmative", ("whitened",)),
+    "affine": Solver(affirmative.affine, "affirmative", ("affine",)),
+    "subgroups": Solver(solve_subgroups, "all_subgroups", CONDITIONS),
 }
 """Solvers by name, in the order in which ``solver="auto"`` tries them."""
 
@@ -102,6 +91,7 @@ def default_reference_group(priors: Array, positive: int = -1) -> int:
 def nearest_ideal(
     gaussians: SubgroupGaussians,
     *,
+    intervention: str = "affirmative",
     reference_group: object = None,
     conditions: str = "affine",
     anchor: object = None,
@@ -110,14 +100,17 @@ def nearest_ideal(
     n_init: int = 1,
     random_state: int | None = None,
 ) -> SteeringResult:
-    """Find the ideal law nearest in ``KL(ideal || data)`` with the reference group's law kept.
+    """Find the ideal law nearest in ``KL(ideal || data)``.
 
     Parameters
     ----------
     gaussians : SubgroupGaussians
         Law of the data: K labels, G groups, d features.
+    intervention : {"affirmative", "all_subgroups"}, default="affirmative"
+        Whether the reference group keeps its law or every subgroup may change.
     reference_group : object, default=None
-        Value of the group that keeps its law; see :func:`default_reference_group`.
+        Value of the group that keeps its law (or, with all subgroups, whose frame the ideal
+        law takes); see :func:`default_reference_group`.
     conditions : {"affine", "whitened", "identical"}, default="affine"
         What makes a law ideal. ``"whitened"`` are the paper's (Proposition 3.2) and depend on
         the features' units, ``"affine"`` are weaker and ``"identical"`` stricter; the
@@ -127,7 +120,8 @@ def nearest_ideal(
     priors : {"keep", "independent", "nearest"}, default="keep"
         Law of (label, group) of the target; see :func:`fairsteer.priors.ideal_priors`.
     solver : str, default="auto"
-        ``"univariate"``, ``"tied"``, ``"whitened"``, ``"affine"`` or ``"identical"``.
+        ``"univariate"``, ``"tied"``, ``"whitened"``, ``"affine"``, ``"identical"`` or
+        ``"subgroups"``.
     n_init : int, default=1
         ``n_init - 1`` random restarts of the affine solver.
     random_state : int, default=None
@@ -141,7 +135,7 @@ def nearest_ideal(
     ------
     ValueError
         If an option is unknown, the group or label does not exist, there is one group only, or
-        the solver does not serve these conditions or this law.
+        the solver does not serve these conditions, this intervention or this law.
 
     Warns
     -----
@@ -159,77 +153,93 @@ def nearest_ideal(
         raise ValueError(f"n_init must be at least 1, got {n_init!r}.")
     if gaussians.n_groups < 2:
         raise ValueError("steering needs at least two groups, but the law has one.")
-    name = _choose_solver(gaussians, conditions, solver)
-    settings = Settings(
-        conditions=conditions,
-        anchor=gaussians.n_labels - 1 if anchor is None else gaussians.label_index(anchor),
-        n_init=n_init,
-        rng=np.random.default_rng(random_state),
-    )
+    name = _choose_solver(gaussians, intervention, conditions, solver)
     if reference_group is None:
         reference = default_reference_group(gaussians.priors)
     else:
         reference = gaussians.group_index(reference_group)
 
-    ideal = ideal_priors(gaussians.priors, priors)
+    # Whitening depends on the units of the features, everything else is made independent of them.
+    scale = np.ones(gaussians.n_features) if conditions == "whitened" else gaussians.feature_scale
+    centre = np.einsum("ia,iaj->j", gaussians.priors, gaussians.means)
+    standardised = gaussians.in_units(centre, scale)
+    ideal_q = ideal_priors(gaussians.priors, priors)
+    settings = Settings(
+        conditions=conditions,
+        reference=reference,
+        anchor=gaussians.n_labels - 1 if anchor is None else gaussians.label_index(anchor),
+        priors=ideal_q,
+        n_init=n_init,
+        rng=np.random.default_rng(random_state),
+    )
     while True:
-        maps, optimality, n_iter = _solve_groups(gaussians, name, settings, reference, ideal)
-        means, covariances = maps.pushforward(
-            gaussians.means[:, reference, None], gaussians.covariances[:, reference, None]
-        )
-        kl = gaussian_kl(means, covariances, gaussians.means, gaussians.covariances)
-        kl[:, reference] = 0.0
-        previous, ideal = ideal, ideal_priors(gaussians.priors, priors, kl)
-        if np.abs(ideal - previous).max() < 1e-9:
+        solution = SOLVERS[name].solve(standardised, settings)
+        kl = _subgroup_kl(solution, standardised)
+        if intervention == "affirmative":
+            kl[:, reference] = 0.0
+        next_q = ideal_priors(gaussians.priors, priors, kl)
+        if np.abs(next_q - ideal_q).max() < _SAME_PRIORS:
             break
+        ideal_q = next_q
+        settings = replace(settings, priors=ideal_q, start=solution)
 
-    converged = optimality <= CONVERGED
+    converged = solution.optimality <= CONVERGED
     if not converged:
         warnings.warn(
-            f"The {name} solver stopped at an optimality of {optimality:.1e} instead of "
+            f"The {name} solver stopped at an optimality of {solution.optimality:.1e} instead of "
             f"{CONVERGED:.0e}; a larger shrinkage or covariance_type='tied' conditions the "
             "problem better.",
             RuntimeWarning,
             stacklevel=2,
         )
-    target = SubgroupGaussians(
-        labels=gaussians.labels,
-        groups=gaussians.groups,
-        priors=previous,
-        means=means,
-        covariances=covariances,
-        counts=gaussians.counts,
-    )
+    maps = _map_in_units(solution.maps, centre, scale)
+    if intervention == "affirmative":
+        template = Template(gaussians.means[:, reference], gaussians.covariances[:, reference])
+    else:
+        template = Template(
+            solution.template.means * scale + centre,
+            solution.template.covariances * np.outer(scale, scale),
+        )
+    frame = AffineMap.identity(gaussians.n_features, (gaussians.n_groups,))
     kl.flags.writeable = False
     return SteeringResult(
-        target=target,
-        kl_divergence=mixture_kl(previous, gaussians.priors, kl),
+        target=_with_laws(gaussians, ideal_q, *_carry(maps, template)),
+        ideal=_with_laws(gaussians, ideal_q, *_carry(frame, template)),
+        kl_divergence=mixture_kl(ideal_q, gaussians.priors, kl),
         kl_per_subgroup=kl,
         group_maps=maps,
-        optimality=optimality,
-        n_iter=n_iter,
+        optimality=solution.optimality,
+        n_iter=solution.n_iter,
         converged=converged,
         reference_group=gaussians.groups[reference],
         solver=name,
     )
 
 
-def _choose_solver(gaussians: SubgroupGaussians, conditions: str, solver: str) -> str:
-    if conditions not in CONDITIONS:
-        raise ValueError(f"conditions must be one of {list(CONDITIONS)}, got {conditions!r}.")
+def _choose_solver(
+    gaussians: SubgroupGaussians, intervention: str, conditions: str, solver: str
+) -> str:
+    for name, value, known in (
+        ("intervention", intervention, INTERVENTIONS),
+        ("conditions", conditions, CONDITIONS),
+        ("solver", solver, ("auto", *SOLVERS)),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {list(known)}, got {value!r}.")
     if solver == "auto":
         return next(
             name
             for name, candidate in SOLVERS.items()
-            if conditions in candidate.conditions and candidate.accepts(gaussians)
+            if intervention == candidate.intervention
+            and conditions in candidate.conditions
+            and candidate.accepts(gaussians)
         )
-    if solver not in SOLVERS:
-        raise ValueError(f"solver must be 'auto' or one of {list(SOLVERS)}, got {solver!r}.")
     chosen = SOLVERS[solver]
-    if conditions not in chosen.conditions:
+    if intervention != chosen.intervention or conditions not in chosen.conditions:
         raise ValueError(
-            f"solver={solver!r} serves conditions {list(chosen.conditions)}, not {conditions!r}; "
-            "solver='auto' chooses one that does."
+            f"solver={solver!r} serves intervention {chosen.intervention!r} with conditions "
+            f"{list(chosen.conditions)}, not {intervention!r} with {conditions!r}; solver='auto' "
+            "chooses one that does."
         )
     if not chosen.accepts(gaussians):
         raise ValueError(
@@ -238,32 +248,27 @@ def _choose_solver(gaussians: SubgroupGaussians, conditions: str, solver: str) -
     return solver
 
 
-def _solve_groups(
-    gaussians: SubgroupGaussians, name: str, settings: Settings, reference: int, priors: Array
-) -> tuple[AffineMap, float, int]:
-    """Solve for every group but the reference; return maps (G,), optimality, iterations."""
-    shape = (gaussians.n_groups, gaussians.n_features)
-    matrices = np.broadcast_to(np.eye(shape[1]), (*shape, shape[1])).copy()
-    offsets = np.zeros(shape)
-    optimality, n_iter = 0.0, 0
-    # Whitening is not equivariant under a change of units, everything else is made so.
-    scale = np.ones(shape[1]) if name == "whitened" else gaussians.feature_scale
-    for a in range(gaussians.n_groups):
-        if a == reference or name == "identical":
-            continue
-        weights = priors[:, a] / priors[:, a].sum()
-        centres = weights @ gaussians.means[:, reference], weights @ gaussians.means[:, a]
-        units = np.diag(1.0 / scale)
-        problem = GroupProblem(
-            weights=weights,
-            reference_means=gaussians.means[:, reference] - centres[0],
-            reference_covariances=gaussians.covariances[:, reference],
-            means=gaussians.means[:, a] - centres[1],
-            covariances=gaussians.covariances[:, a],
-        ).in_coordinates(units, units)
-        solution = SOLVERS[name].solve(problem, settings)
-        matrices[a] = scale[:, None] * solution.matrix / scale
-        offsets[a] = scale * problem.offset(solution.matrix) + centres[1] - matrices[a] @ centres[0]
-        optimality = max(optimality, solution.optimality)
-        n_iter += solution.n_iter
-    return AffineMap(matrices, offsets), optimality, n_iter
+def _carry(maps: AffineMap, template: Template) -> tuple[Array, Array]:
+    """Push the template through the maps: means (K, G, d), covariances (K, G, d, d)."""
+    covariances = distinct(template.covariances)
+    means, carried = maps.pushforward(template.means[:, None], covariances[:, None])
+    return means, np.broadcast_to(carried, (len(means), *carried.shape[1:]))
+
+
+def _subgroup_kl(solution: Solution, gaussians: SubgroupGaussians) -> Array:
+    means, covariances = _carry(solution.maps, solution.template)
+    return gaussian_kl(
+        means, distinct(covariances), gaussians.means, distinct(gaussians.covariances)
+    )
+
+
+def _map_in_units(maps: AffineMap, centre: Array, scale: Array) -> AffineMap:
+    matrix = scale[:, None] * maps.matrix / scale
+    offset = scale * maps.offset + centre - np.einsum("ajk,k->aj", matrix, centre)
+    return AffineMap(matrix, offset)
+
+
+def _with_laws(
+    gaussians: SubgroupGaussians, priors: Array, means: Array, covariances: Array
+) -> SubgroupGaussians:
+    return replace(gaussians, priors=priors, means=means, covariances=covariances)

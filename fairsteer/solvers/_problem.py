@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from fairsteer._linalg import Array, inv_spd, invsqrtm, logdet, sqrtm, symmetrize
+from fairsteer.gaussian import distinct
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class GroupProblem:
     @cached_property
     def weighted_precisions(self) -> Array:
         """``w_i Sigma_i^{-1}``, shape (K, d, d)."""
-        return self.weights[:, None, None] * inv_spd(self.covariances)
+        return self.weights[:, None, None] * inv_spd(distinct(self.covariances))
 
     @cached_property
     def total_precision_inverse(self) -> Array:
@@ -55,8 +56,10 @@ class GroupProblem:
     @cached_property
     def constant(self) -> float:
         """The part of J that depends on neither B nor c."""
-        log_ratio = logdet(self.covariances) - logdet(self.reference_covariances)
-        return float(0.5 * self.weights @ (log_ratio - self.n_features))
+        log_ratio = logdet(distinct(self.covariances)) - logdet(
+            distinct(self.reference_covariances)
+        )
+        return float(0.5 * np.sum(self.weights * (log_ratio - self.n_features)))
 
     def pooled(self) -> tuple[Array, Array]:
         """Return the mean covariance of the reference and of the group, shape (d, d) each."""
@@ -127,3 +130,14 @@ class GroupProblem:
         inner = matrix.T @ self.quadratic_gradient(matrix)
         relative: Array = sqrtm(reference) @ inner @ self.whitening[2]
         return relative - np.eye(self.n_features)
+
+    def symmetric_gradient(self, s: Array) -> Array:
+        """Return ``S^{1/2} (dJ/dS) S^{1/2}`` for symmetric ``B = S``, shape (d, d)."""
+        root = sqrtm(s)
+        inner = symmetrize(root @ self.quadratic_gradient(s) @ root)
+        return inner - np.eye(self.n_features)
+
+    def optimality(self, matrix: Array, *, symmetric: bool = False) -> float:
+        """Return the Frobenius norm of the relative (or the symmetric) gradient."""
+        gradient = self.symmetric_gradient if symmetric else self.relative_gradient
+        return float(np.linalg.norm(gradient(matrix)))

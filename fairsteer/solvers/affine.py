@@ -72,6 +72,17 @@ def solve_affine(
     )
 
 
+def refine_affine(problem: GroupProblem, matrix: Array) -> GroupSolution:
+    """Return the local optimum that Newton's method reaches from a given ``B``."""
+    whiten_group, root_group, whiten_reference = problem.whitening
+    local = problem.in_coordinates(whiten_group, whiten_reference)
+    start = whiten_group @ matrix @ np.linalg.inv(whiten_reference)
+    found = _descend(local, start)
+    return GroupSolution(
+        root_group @ found.point @ whiten_reference, found.gradient_norm, found.n_iter
+    )
+
+
 def _descend(local: GroupProblem, start: Array) -> NewtonResult:
     return minimise(local.value, lambda e: _model(local, e), _move, start)
 

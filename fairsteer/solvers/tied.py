@@ -50,5 +50,4 @@ def tied_matrix(problem: GroupProblem) -> Array:
 def solve_tied(problem: GroupProblem) -> GroupSolution:
     """Return the global optimum for class-shared covariances, any number of labels."""
     matrix = tied_matrix(problem)
-    optimality = float(np.linalg.norm(problem.relative_gradient(matrix)))
-    return GroupSolution(matrix, optimality, 0)
+    return GroupSolution(matrix, problem.optimality(matrix), 0)

@@ -37,5 +37,4 @@ def solve_univariate(problem: GroupProblem, *, reflect: bool) -> GroupSolution:
         (sign * beta + half) / (2.0 * alpha) if sign * beta >= 0 else 2.0 / (half - sign * beta)
     )
     matrix = np.array([[slope]])
-    optimality = float(abs(problem.relative_gradient(matrix)[0, 0]))
-    return GroupSolution(matrix, optimality, 0)
+    return GroupSolution(matrix, problem.optimality(matrix), 0)

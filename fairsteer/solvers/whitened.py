@@ -42,14 +42,14 @@ def solve_whitened(
 def _model(problem: GroupProblem, s: Array) -> tuple[Array, Hessian]:
     """Expand ``Y -> J(L exp(Y) L)``, ``L = s^{1/2}``, Y symmetric, to second order."""
     root = sqrtm(s)
-    quadratic = symmetrize(root @ problem.quadratic_gradient(s) @ root)
+    gradient = problem.symmetric_gradient(s)
     local = problem.in_coordinates(np.linalg.inv(root), root)
 
     def hessian(y: Array) -> Array:
         curved = symmetrize(local.curvature(local.weighted_precisions, y))
-        return curved + symmetrize(quadratic @ y)
+        return curved + y + symmetrize(gradient @ y)
 
-    return quadratic - np.eye(len(s)), hessian
+    return gradient, hessian
 
 
 def _along_geodesic(s: Array, y: Array) -> Array:

@@ -1,0 +1,176 @@
+"""All-subgroups intervention (Proposition 4.3 of Sharma et al. 2025): every law may change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from fairsteer._linalg import Array, inv_spd, invsqrtm, sqrtm, symmetrize
+from fairsteer.affine import AffineMap, transport_map
+from fairsteer.gaussian import SubgroupGaussians
+from fairsteer.solvers import affirmative
+from fairsteer.solvers._problem import GroupProblem
+from fairsteer.solvers._result import GroupSolution, Settings, Solution, Template
+from fairsteer.solvers.affine import refine_affine
+from fairsteer.solvers.univariate import solve_univariate
+from fairsteer.solvers.whitened import solve_whitened
+
+MAX_ROUNDS = 2000
+_STALL = 1e-15
+_GRADIENT_TOLERANCE = 1e-8
+
+
+def fit_template(
+    gaussians: SubgroupGaussians, priors: Array, maps: AffineMap, anchor: int | None = None
+) -> Template:
+    """Return the best template for given maps, in closed form.
+
+    ``S_i^{-1} = sum_a q_ia B_a' P_ia B_a / sum_a q_ia`` and
+    ``m_i = [sum_a q_ia B_a' P_ia B_a]^{-1} sum_a q_ia B_a' P_ia (mu_ia - c_a)``.
+
+    Parameters
+    ----------
+    gaussians : SubgroupGaussians
+        Law of the data.
+    priors : ndarray of shape (K, G)
+        Law of (label, group) of the target.
+    maps : AffineMap of shape (G,)
+        Template to group.
+    anchor : int, default=None
+        Label whose covariance stays the identity (whitened conditions).
+
+    Returns
+    -------
+    Template
+    """
+    back = np.swapaxes(maps.matrix, -1, -2)
+    pulled = back @ (priors[:, :, None, None] * inv_spd(gaussians.covariances))
+    precisions = symmetrize(np.sum(pulled @ maps.matrix, axis=1))
+    weighted = np.einsum("iajk,iak->ij", pulled, gaussians.means - maps.offset)
+    means = np.linalg.solve(precisions, weighted[..., None])[..., 0]
+    covariances = inv_spd(precisions / priors.sum(axis=1)[:, None, None])
+    if anchor is not None:
+        covariances[anchor] = np.eye(gaussians.n_features)
+    return Template(means, covariances)
+
+
+def solve_subgroups(gaussians: SubgroupGaussians, settings: Settings) -> Solution:
+    """Return the best law found in which every subgroup may change.
+
+    Template and maps are optimised in turn, which never raises the objective, from the
+    affirmative optimum of every group; so the divergence is at most the smallest of theirs.
+
+    Parameters
+    ----------
+    gaussians : SubgroupGaussians
+        Law of the data.
+    settings : Settings
+        Conditions; the reference group is the one whose frame the template takes.
+
+    Returns
+    -------
+    Solution
+    """
+    if settings.conditions == "identical":
+        maps = AffineMap.identity(gaussians.n_features, (gaussians.n_groups,))
+        return Solution(maps, fit_template(gaussians, settings.priors, maps), 0.0, 1)
+    if gaussians.n_labels == 1:
+        return barycentre(gaussians, settings.priors)
+    runs = [_alternate(gaussians, settings, start) for start in _starts(gaussians, settings)]
+    objective, maps, template, optimality = min(runs, key=lambda run: run[0][-1])
+    maps, template = _in_frame_of(maps, template, settings.reference)
+    return Solution(maps, template, optimality, sum(len(run[0]) for run in runs))
+
+
+def _starts(gaussians: SubgroupGaussians, settings: Settings) -> list[AffineMap]:
+    """Return the affirmative optimum of every group, or an earlier solution, as maps."""
+    whiten = settings.conditions == "whitened"
+    if settings.start is not None:
+        solutions = [settings.start]
+    else:
+        solve = affirmative.whitened if whiten else affirmative.affine
+        if gaussians.n_features == 1:
+            solve = affirmative.univariate
+        groups = range(gaussians.n_groups)
+        solutions = [solve(gaussians, replace(settings, reference=r)) for r in groups]
+    if not whiten:
+        return [solution.maps for solution in solutions]
+    # The template is whitened at the anchor: the maps take over the square root.
+    roots = [sqrtm(solution.template.covariances[settings.anchor]) for solution in solutions]
+    return [
+        AffineMap(solution.maps.matrix @ root, solution.maps.offset)
+        for solution, root in zip(solutions, roots, strict=True)
+    ]
+
+
+def _improve(problem: GroupProblem, settings: Settings, matrix: Array) -> GroupSolution:
+    if settings.conditions == "whitened":
+        return solve_whitened(problem, anchor=settings.anchor, start=matrix)
+    if problem.n_features == 1:
+        return solve_univariate(problem, reflect=True)
+    return refine_affine(problem, matrix)
+
+
+def _alternate(
+    gaussians: SubgroupGaussians, settings: Settings, start: AffineMap
+) -> tuple[list[float], AffineMap, Template, float]:
+    """Return the objective in nats after each round, maps, template and optimality."""
+    anchor = settings.anchor if settings.conditions == "whitened" else None
+    shares = settings.priors.sum(axis=0)
+    matrices, offsets = start.matrix.copy(), start.offset.copy()
+    history: list[float] = []
+    for _ in range(MAX_ROUNDS):
+        template = fit_template(gaussians, settings.priors, AffineMap(matrices, offsets), anchor)
+        problems = [
+            affirmative.group_problem(gaussians, settings, template, a)
+            for a in range(gaussians.n_groups)
+        ]
+        optimality = max(
+            p.optimality(m, symmetric=anchor is not None)
+            for p, m in zip(problems, matrices, strict=True)
+        )
+        values = [p.value(m) for p, m in zip(problems, matrices, strict=True)]
+        history.append(float(shares @ values))
+        stalled = len(history) > 1 and history[-2] - history[-1] <= _STALL
+        if optimality <= _GRADIENT_TOLERANCE or stalled:
+            break
+        for a, problem in enumerate(problems):
+            matrices[a] = _improve(problem, settings, matrices[a]).matrix
+            offsets[a] = problem.offset(matrices[a])
+    return history, AffineMap(matrices, offsets), template, optimality
+
+
+def _in_frame_of(maps: AffineMap, template: Template, group: int) -> tuple[AffineMap, Template]:
+    """Express maps and template so that one group's map is the identity."""
+    frame = maps[group]
+    moved = maps.compose(frame.inverse()[None])
+    matrix, offset = moved.matrix.copy(), moved.offset.copy()
+    matrix[group], offset[group] = np.eye(matrix.shape[-1]), 0.0
+    return AffineMap(matrix, offset), Template(*frame.pushforward(*template))
+
+
+def barycentre(gaussians: SubgroupGaussians, priors: Array) -> Solution:
+    """Return the Wasserstein barycentre of the groups' laws (one label) and the maps from it.
+
+    Under the affine conditions with one label every law is ideal; the barycentre is the common
+    law that moves the rows least.
+
+    References
+    ----------
+    Alvarez-Esteban, del Barrio, Cuesta-Albertos and Matran (2016), "A fixed-point approach to
+    barycenters in Wasserstein space", Theorem 4.2.
+    """
+    weights = priors[0]
+    covariances = gaussians.covariances[0]
+    mean = weights @ gaussians.means[0]
+    centre = np.einsum("a,ajk->jk", weights, covariances)
+    rounds, moved = 0, np.inf
+    while moved > 1e-14 and rounds < MAX_ROUNDS:
+        rounds += 1
+        root, inverse = sqrtm(centre), invsqrtm(centre)
+        spread = np.einsum("a,ajk->jk", weights, sqrtm(symmetrize(root @ covariances @ root)))
+        previous, centre = centre, symmetrize(inverse @ spread @ spread @ inverse)
+        moved = float(np.abs(centre - previous).max() / np.abs(centre).max())
+    maps = transport_map(mean[None], centre[None], gaussians.means[0], covariances)
+    return Solution(maps, Template(mean[None], centre[None]), 0.0, rounds)
