@@ -369,3 +369,23 @@ def check_frequencies(sample_weight: Any, n_rows: int) -> np.ndarray:
     if not np.any(weights > 0.0):
         raise ValueError("sample_weight is zero in every row, so no row is left.")
     return weights
+
+
+def check_variety(classes: np.ndarray, groups: np.ndarray) -> None:
+    """Refuse a single label or a single group.
+
+    Raises
+    ------
+    ValueError
+        If there is only one.
+    """
+    if len(classes) < 2:
+        raise ValueError(
+            f"y has one class only ({classes.tolist()[0]!r}); steering compares the features "
+            "given different labels and needs at least two."
+        )
+    if len(groups) < 2:
+        raise ValueError(
+            f"There is one group only ({groups.tolist()[0]!r}); steering needs rows of at least "
+            "two groups."
+        )

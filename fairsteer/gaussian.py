@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fairsteer._linalg import Array, is_spd, symmetrize
+from fairsteer.affine import AffineMap
 from fairsteer.shrinkage import shrink_covariance
 
 COVARIANCE_TYPES = ("full", "tied", "diag")
@@ -92,6 +93,22 @@ class SubgroupGaussians:
             self,
             means=(self.means - centre) / scale,
             covariances=np.broadcast_to(covariances, self.covariances.shape),
+        )
+
+    def pushed(self, maps: AffineMap) -> SubgroupGaussians:
+        """Return the law of the features mapped by one affine map a group, shape (G,)."""
+        means, covariances = maps.pushforward(self.means, distinct(self.covariances))
+        return replace(
+            self, means=means, covariances=np.broadcast_to(covariances, self.covariances.shape)
+        )
+
+    def like_group(self, group: int) -> SubgroupGaussians:
+        """Return the law in which every group has the features of the group at a position."""
+        shape, matrices = self.means.shape, self.covariances.shape
+        return replace(
+            self,
+            means=np.broadcast_to(self.means[:, [group]], shape),
+            covariances=np.broadcast_to(self.covariances[:, [group]], matrices),
         )
 
     def group_index(self, group: object) -> int:
@@ -199,6 +216,21 @@ def subgroup_moments(
         centred = values - means[i, a]
         scatters[i, a] = (centred * weights[:, None]).T @ centred
     return counts, means, scatters
+
+
+def pool_labels(counts: Array, means: Array, scatters: Array) -> tuple[Array, Array, Array]:
+    """Merge the moments of all labels of each group: (1, G), (1, G, d), (1, G, d, d).
+
+    Parameters
+    ----------
+    counts, means, scatters : ndarray of shapes (K, G), (K, G, d), (K, G, d, d)
+        From :func:`subgroup_moments`.
+    """
+    totals = counts.sum(axis=0)
+    pooled = np.einsum("ia,iaj->aj", counts, means) / totals[:, None]
+    shifts = means - pooled
+    between = np.einsum("ia,iaj,iak->ajk", counts, shifts, shifts)
+    return totals[None], pooled[None], (scatters.sum(axis=0) + between)[None]
 
 
 def minimum_rows(covariance_type: str, shrinkage: float | str, n_features: int) -> int:

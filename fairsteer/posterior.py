@@ -6,7 +6,8 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import softmax
 
-from fairsteer._linalg import Array
+from fairsteer._linalg import Array, inv_spd, logdet
+from fairsteer.affine import AffineMap
 from fairsteer.gaussian import SubgroupGaussians
 
 
@@ -17,6 +18,12 @@ def log_density(X: Array, mean: Array, covariance: Array) -> Array:
     constant = np.log(np.diag(factor)).sum() + 0.5 * len(mean) * np.log(2.0 * np.pi)
     density: Array = -0.5 * np.sum(standardised**2, axis=0) - constant
     return density
+
+
+def subgroup_log_densities(gaussians: SubgroupGaussians, X: Array, group: int) -> Array:
+    """Return the log density of every label's law in one group at the rows of X, shape (n, K)."""
+    laws = zip(gaussians.means[:, group], gaussians.covariances[:, group], strict=True)
+    return np.stack([log_density(X, mean, covariance) for mean, covariance in laws], axis=1)
 
 
 def label_posterior(gaussians: SubgroupGaussians, X: Array, group: int) -> Array:
@@ -36,13 +43,59 @@ def label_posterior(gaussians: SubgroupGaussians, X: Array, group: int) -> Array
     ndarray of shape (n, K)
         Rows sum to one.
     """
-    scores = np.stack(
-        [
-            np.log(gaussians.priors[i, group])
-            + log_density(X, gaussians.means[i, group], gaussians.covariances[i, group])
-            for i in range(gaussians.n_labels)
-        ],
-        axis=1,
-    )
+    scores = subgroup_log_densities(gaussians, X, group) + np.log(gaussians.priors[:, group])
     posterior: Array = softmax(scores, axis=1)
     return posterior
+
+
+def posterior_displacement(
+    gaussians: SubgroupGaussians, maps: AffineMap, X: Array, group: int
+) -> Array:
+    """Return ``sum_i p(i | x, group) T_i(x) - x``, the label-free move of rows of one group.
+
+    Parameters
+    ----------
+    gaussians : SubgroupGaussians
+        The law that gives the posterior.
+    maps : AffineMap of shape (K, G)
+        ``T_i`` of every label and group.
+    X : ndarray of shape (n, d)
+        Rows that all belong to the group.
+    group : int
+        Position of the group.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+    """
+    posterior = label_posterior(gaussians, X, group)
+    moved = np.zeros_like(X)
+    for i in range(gaussians.n_labels):
+        moved += posterior[:, [i]] * maps[i, group].displacement(X)
+    return moved
+
+
+def posterior_log_volume(
+    gaussians: SubgroupGaussians, maps: AffineMap, X: Array, group: int
+) -> Array:
+    """Return ``log |det DT(x)|`` of the map of :func:`posterior_displacement`, shape (n,).
+
+    ``DT = sum_i p_i M_i + sum_i (T_i(x) - x) grad p_i'``, where
+    ``grad p_i = p_i (s_i - sum_k p_k s_k)`` and ``s_i`` is the gradient of the log density.
+
+    Parameters
+    ----------
+    gaussians, maps, X, group
+        As in :func:`posterior_displacement`.
+    """
+    posterior = label_posterior(gaussians, X, group)
+    precisions = inv_spd(gaussians.covariances[:, group])
+    scores = np.stack(
+        [-(X - mean) @ P for mean, P in zip(gaussians.means[:, group], precisions, strict=True)]
+    )
+    centred = scores - np.einsum("ni,inj->nj", posterior, scores)
+    jacobian = np.einsum("ni,ijk->njk", posterior, maps.matrix[:, group])
+    for i in range(gaussians.n_labels):
+        shift = posterior[:, [i]] * maps[i, group].displacement(X)
+        jacobian += shift[:, :, None] * centred[i][:, None, :]
+    return logdet(jacobian)

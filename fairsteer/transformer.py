@@ -7,41 +7,39 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from fairsteer import _validation as check
 from fairsteer.affine import transport_map
+from fairsteer.bounds import estimated_certificates, proved_certificates
+from fairsteer.families import FAMILIES
 from fairsteer.gaussian import (
     COVARIANCE_TYPES,
     cell_name,
     gaussians_from_moments,
+    minimum_rows,
+    pool_labels,
     subgroup_moments,
 )
-from fairsteer.posterior import label_posterior
+from fairsteer.posterior import posterior_displacement, posterior_log_volume
 from fairsteer.priors import PRIORS, ideal_priors, prior_weights
-from fairsteer.solvers import CONDITIONS, default_reference_group, nearest_ideal
+from fairsteer.sensitive import SensitiveFeatureMixin
+from fairsteer.solvers import (
+    CONDITIONS,
+    INTERVENTIONS,
+    default_reference_group,
+    nearest_ideal,
+)
 
 CONSTRAINTS = ("equalized_odds", "equal_opportunity", "demographic_parity")
 LABEL_STRATEGIES = ("posterior", "none")
+CERTIFICATE_DRAWS = 20_000
 _ANY_LABEL = "any"
 
 
-def _check_variety(classes, groups):
-    if len(classes) < 2:
-        raise ValueError(
-            f"y has one class only ({classes.tolist()[0]!r}); steering compares the features "
-            "given different labels and needs at least two."
-        )
-    if len(groups) < 2:
-        raise ValueError(
-            f"There is one group only ({groups.tolist()[0]!r}); steering needs rows of at least "
-            "two groups."
-        )
-
-
-class OptimalSteeringTransformer(TransformerMixin, BaseEstimator):
+class OptimalSteeringTransformer(SensitiveFeatureMixin, TransformerMixin, BaseEstimator):
     """Steer features towards the nearest law on which fair classifiers cost nothing.
 
     Features are taken to be Gaussian given label and group. ``fit`` estimates these laws and
@@ -63,12 +61,19 @@ default="equalized_odds"
         ``conditions`` and ``label_strategy`` do not apply.
     pos_label : object, default=None
         The positive (favourable) label; default ``classes_[-1]``.
+    intervention : {"affirmative", "all_subgroups"}, default="affirmative"
+        Whether the reference group keeps its law or all subgroups meet at the nearest ideal
+        law. It is expressed in the reference group's frame; under equal opportunity and
+        demographic parity it is the Wasserstein barycentre of the groups.
     reference_group : object, default=None
-        Group that keeps its law. Default: with two labels the group with the largest share of
-        positives, otherwise the one with the most rows.
+        Group that keeps its law, or whose frame is taken. Default: with two labels
+        the group with the largest share of positives, otherwise the one with the most rows.
     conditions : {"affine", "whitened", "identical"}, default="affine"
         What makes a law ideal; see :func:`fairsteer.nearest_ideal`. The whitened conditions (the
         paper's) depend on the features' units: standardise first.
+    family : {"normal", "lognormal"}, default="normal"
+        Whether the features or their logarithms are Gaussian. Laws, maps, certificates and
+        ``strength`` then speak of the logarithms; the output is mapped back.
     covariance_type : {"full", "tied", "diag"}, default="full"
         ``"tied"`` shares a covariance among the labels of a group.
     shrinkage : float in [0, 1] or "auto", default=0.01
@@ -82,6 +87,8 @@ default="equalized_odds"
         invertible map per group.
     strength : float in [0, 1], default=1.0
         ``s`` in ``x + s (T(x) - x)``; 0 changes nothing.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the Monte Carlo estimates in ``certificate_``; with None one is drawn in ``fit``.
 
     Attributes
     ----------
@@ -104,6 +111,10 @@ default="equalized_odds"
         Labelled maps into the reference frame, ``strength`` included.
     group_maps_ : AffineMap of shape (G,)
         Label-free maps into the reference frame, ``strength`` included.
+    certificate_ : dict of str to Certificate
+        For each constraint a bound on the gap of every classifier that sees the transformed
+        features only, under the fitted model; computed on first access. Proved for
+        ``label_strategy="none"`` and for equal opportunity, otherwise a Monte Carlo estimate.
     steered_features_ : ndarray of shape (d,)
         Positions, among the output columns, of the features that vary in training; constant
         ones are returned unchanged.
@@ -139,21 +150,20 @@ default="equalized_odds"
     (3,)
     """
 
-    # Routed without set_fit_request; in column mode get_metadata_routing turns them off.
-    __metadata_request__fit: ClassVar = {"sensitive_features": True}
-    __metadata_request__transform: ClassVar = {"sensitive_features": True}
-
     _parameter_constraints: ClassVar[dict] = {
         "sensitive_feature_ids": [str, int, np.integer, "array-like", None],
         "constraint": [StrOptions(set(CONSTRAINTS))],
         "pos_label": "no_validation",
+        "intervention": [StrOptions(set(INTERVENTIONS))],
         "reference_group": "no_validation",
         "conditions": [StrOptions(set(CONDITIONS))],
+        "family": [StrOptions(set(FAMILIES))],
         "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
         "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
         "priors": [StrOptions(set(PRIORS))],
         "label_strategy": [StrOptions(set(LABEL_STRATEGIES))],
         "strength": [Interval(Real, 0, 1, closed="both")],
+        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -162,24 +172,30 @@ default="equalized_odds"
         *,
         constraint="equalized_odds",
         pos_label=None,
+        intervention="affirmative",
         reference_group=None,
         conditions="affine",
+        family="normal",
         covariance_type="full",
         shrinkage=0.01,
         priors="keep",
         label_strategy="posterior",
         strength=1.0,
+        random_state=None,
     ):
         self.sensitive_feature_ids = sensitive_feature_ids
         self.constraint = constraint
         self.pos_label = pos_label
+        self.intervention = intervention
         self.reference_group = reference_group
         self.conditions = conditions
+        self.family = family
         self.covariance_type = covariance_type
         self.shrinkage = shrinkage
         self.priors = priors
         self.label_strategy = label_strategy
         self.strength = strength
+        self.random_state = random_state
 
     def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Estimate the laws, find the nearest ideal one, and compute the maps.
@@ -209,50 +225,44 @@ default="equalized_odds"
         """
         self._validate_params()
         self._check_combination()
-        table = check.check_table(X)
-        positions = self._resolve_columns(table)
-        features, groups = self._split(table, sensitive_features, positions)
-        labels = check.check_labels(y, len(features))
-        weights = check.check_frequencies(sample_weight, len(features))
-        present = weights > 0.0
-        if not present.all():
-            features, groups = features[present], groups[present]
-            labels, weights = labels[present], weights[present]
+        rows = self._training_rows(X, y, sensitive_features, sample_weight)
+        pos_label = self._resolve_pos_label(rows.classes)
+        positive = rows.classes.tolist().index(pos_label)
+        reference_group = self._resolve_reference(rows, positive)
+        self._check_counts(rows, positive)
 
-        classes, group_values = np.unique(labels), check.sorted_groups(groups)
-        _check_variety(classes, group_values)
-        pos_label = self._resolve_pos_label(classes)
-        positive = classes.tolist().index(pos_label)
-        cells = check.label_codes(labels, classes), check.group_codes(groups, group_values)
-        counts = np.zeros((len(classes), len(group_values)))
-        np.add.at(counts, cells, weights)
-        reference_group = self._resolve_reference(group_values, counts, positive)
-        self._check_counts(counts, classes, group_values, positive)
-
-        varying = np.any(features != features[0], axis=0)
+        varying = np.any(rows.features != rows.features[0], axis=0)
         if not varying.any():
             raise ValueError(
                 "Every feature is constant in training, so there is nothing to steer: pass "
                 "columns of X that vary."
             )
-        distribution = self._estimate(
-            features[:, varying], cells, weights, classes, group_values, positive
+        family = FAMILIES[self.family]([rows.names[j] for j in np.flatnonzero(varying)])
+        moments = subgroup_moments(
+            family.forward(rows.features[:, varying].astype(np.float64)),
+            rows.label_codes,
+            rows.group_codes,
+            rows.counts.shape,
+            rows.weights,
         )
+        distribution = self._law(rows, moments, positive)
         result = nearest_ideal(
             distribution,
+            intervention=self.intervention,
             reference_group=reference_group,
             conditions="affine" if distribution.n_labels == 1 else self.conditions,
             priors=self.priors,
         )
 
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
-        validate_data(self, X, y, reset=True, skip_check_array=True)
-        self._sensitive_positions = positions
-        self.classes_, self.groups_ = classes, group_values
+        self._record(X, y, rows)
         self.pos_label_, self.reference_group_ = pos_label, reference_group
         self.steered_features_ = np.flatnonzero(varying)
         self.distribution_, self.ideal_, self.result_ = distribution, result.ideal, result
-        self._set_maps(counts / counts.sum())
+        self._family, self._moments = family, moments
+        self._seed = int(check_random_state(self.random_state).randint(2**31))
+        self._set_maps(rows.counts / rows.counts.sum())
+        self.__dict__.pop("_certificate", None)
         return self
 
     def transform(self, X, *, sensitive_features=None):
@@ -279,7 +289,7 @@ default="equalized_odds"
         """
         check_is_fitted(self)
         features, codes = self._check_rows(X, sensitive_features)
-        return self._moved(features, codes, self._label_free_displacement)
+        return self._moved(features, codes, lambda Z, group, where: self._label_free(Z, group))
 
     def fit_transform(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Fit, then transform the same rows; the label never moves a row.
@@ -332,7 +342,7 @@ default="equalized_odds"
         """
         check_is_fitted(self)
         features, codes = self._check_rows(X, sensitive_features)
-        labels = check.label_codes(check.check_labels(y, len(features)), self.classes_)
+        labels = self._check_labels(y, features)
 
         def displacement(rows, group, where):
             if self.maps_.shape[0] == 1:
@@ -366,46 +376,18 @@ default="equalized_odds"
         """
         check_is_fitted(self)
         features, codes = self._check_rows(X, sensitive_features)
-        labels = check.label_codes(check.check_labels(y, len(features)), self.classes_)
+        labels = self._check_labels(y, features)
         if self._cell_weights is None:
             return np.ones(len(features))
         return self._cell_weights[labels, codes]
 
-    def get_feature_names_out(self, input_features=None):
-        """Return the names of the output columns: those of X, sensitive ones left out.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the columns of X; default those seen in ``fit``.
-
-        Returns
-        -------
-        ndarray of str
-        """
+    @property
+    def certificate_(self):
+        """Bounds on the gap of every classifier that sees transformed features only."""
         check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
-        return np.delete(names, self._sensitive_positions)
-
-    def get_metadata_routing(self):
-        """Return the routing requests: none for the attribute where it stands in X.
-
-        Returns
-        -------
-        MetadataRequest
-        """
-        request = super().get_metadata_routing()
-        if self.sensitive_feature_ids is not None:
-            for method in ("fit", "transform"):
-                getattr(request, method).add_request(param="sensitive_features", alias=False)
-        return request
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.input_tags.categorical = self.sensitive_feature_ids is not None
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
+        if "_certificate" not in self.__dict__:
+            self._certificate = self._certify()
+        return self._certificate
 
     def _check_combination(self):
         changes_nothing = self.conditions == "identical" and self.label_strategy == "none"
@@ -425,9 +407,10 @@ default="equalized_odds"
             )
         return self.pos_label
 
-    def _resolve_reference(self, groups, counts, positive):
+    def _resolve_reference(self, rows, positive):
+        groups = rows.groups
         if self.reference_group is None:
-            return groups[default_reference_group(counts, positive)]
+            return groups[default_reference_group(rows.counts, positive)]
         if self.reference_group not in groups.tolist():
             raise ValueError(
                 f"reference_group={self.reference_group!r} is not among the groups "
@@ -435,7 +418,8 @@ default="equalized_odds"
             )
         return self.reference_group
 
-    def _check_counts(self, counts, classes, groups, positive):
+    def _check_counts(self, rows, positive):
+        counts, classes, groups = rows.counts, rows.classes, rows.groups
         without_positive = groups[counts[positive] == 0.0].tolist()
         if self.constraint == "equal_opportunity" and without_positive:
             raise ValueError(
@@ -451,51 +435,17 @@ default="equalized_odds"
                 "group independent: drop or merge this group or label, or use priors='keep'."
             )
 
-    def _resolve_columns(self, X):
-        if self.sensitive_feature_ids is None:
-            return []
-        return check.sensitive_positions(X, self.sensitive_feature_ids)
-
-    def _split(self, X, sensitive_features, positions):
-        """Return features as numbers and group values."""
-        if positions and sensitive_features is not None:
-            raise ValueError(
-                "The sensitive attribute is given twice, by sensitive_feature_ids and by "
-                "sensitive_features=: pass one of the two."
-            )
-        if positions:
-            attribute = check.attribute_from_columns(X, positions)
-        elif sensitive_features is not None:
-            attribute = check.attribute_from_argument(sensitive_features, X.shape[0])
-        else:
-            raise ValueError(
-                "The sensitive attribute is missing: name its columns in X by "
-                "sensitive_feature_ids, or pass sensitive_features= (inside a Pipeline this needs "
-                "sklearn.set_config(enable_metadata_routing=True))."
-            )
-        kept = np.setdiff1d(np.arange(X.shape[1]), positions)
-        return check.check_numbers(check.take_columns(X, kept)), check.group_values(attribute)
-
-    def _check_rows(self, X, sensitive_features):
-        X = check.check_table(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        features, groups = self._split(X, sensitive_features, self._sensitive_positions)
-        return features, check.group_codes(groups, self.groups_)
-
-    def _estimate(self, features, cells, weights, classes, groups, positive):
-        labels, (label_codes, codes) = classes, cells
+    def _law(self, rows, moments, positive):
+        """Return the law that the constraint equalises: of one label, of all, or of each."""
+        labels = rows.classes
         if self.constraint == "equal_opportunity":
-            rows = label_codes == positive
-            features, codes, weights = features[rows], codes[rows], weights[rows]
-            labels = classes[[positive]]
+            labels = labels[[positive]]
+            moments = tuple(part[[positive]] for part in moments)
         elif self.constraint == "demographic_parity":
-            labels = np.array([_ANY_LABEL])
-        if len(labels) == 1:
-            label_codes = np.zeros_like(codes)
-        features = features.astype(np.float64)
-        moments = subgroup_moments(
-            features, label_codes, codes, (len(labels), len(groups)), weights
-        )
+            labels, moments = np.array([_ANY_LABEL]), pool_labels(*moments)
+        return self._estimate(labels, rows.groups, moments)
+
+    def _estimate(self, labels, groups, moments):
         return gaussians_from_moments(
             labels,
             groups,
@@ -529,23 +479,55 @@ default="equalized_odds"
                 ideal = ideal_priors(priors, self.priors)
             self._cell_weights = prior_weights(priors, ideal)
 
-    def _label_free_displacement(self, rows, group, where):
+    def _label_free(self, Z, group):
+        """Return how far rows of one group and unknown label move."""
         if self.label_strategy == "none" or self.distribution_.n_labels == 1:
-            return self.group_maps_[group].displacement(rows)
-        posterior = label_posterior(self.distribution_, rows, group)
-        return sum(
-            posterior[:, [i]] * self.maps_[i, group].displacement(rows)
-            for i in range(posterior.shape[1])
-        )
+            return self.group_maps_[group].displacement(Z)
+        return posterior_displacement(self.distribution_, self.maps_, Z, group)
 
     def _moved(self, features, codes, displacement):
-        """Add ``displacement(rows, group, where)`` to the features that vary, group by group."""
+        """Move the features that vary by ``displacement(Z, group, where)``, group by group."""
         moved = features.copy()
         for group in range(len(self.groups_)):
             where = np.flatnonzero(codes == group)
             if len(where) == 0:
                 continue
             block = np.ix_(where, self.steered_features_)
-            rows = features[block].astype(np.float64)
-            moved[block] = rows + displacement(rows, group, where)
+            original = features[block].astype(np.float64)
+            Z = self._family.forward(original)
+            step = displacement(Z, group, where)
+            moved[block] = np.where(step == 0.0, original, self._family.inverse(Z + step))
         return moved
+
+    def _certify(self):
+        reference = self.groups_.tolist().index(self.reference_group_)
+        positive = self.classes_.tolist().index(self.pos_label_)
+        draws = {"n_samples": CERTIFICATE_DRAWS, "random_state": self._seed}
+        own = {}
+        if self.constraint == "equal_opportunity":
+            proved = proved_certificates(self.distribution_, self.group_maps_, self.ideal_, 0)
+            own = {"equal_opportunity": proved["equal_opportunity"]}
+            needed = minimum_rows(self.covariance_type, self.shrinkage, len(self.steered_features_))
+            if self._moments[0].min() < needed:
+                return own
+
+        law = self._estimate(self.classes_, self.groups_, self._moments)
+        if self.constraint != "equalized_odds":
+            # One affine map per group: the mapped law is known, and compared with the reference's.
+            law = law.pushed(self.group_maps_)
+            ideal = law.like_group(reference)
+            return estimated_certificates(law, _stay, ideal, reference, positive, **draws) | own
+        if self.label_strategy == "none":
+            return proved_certificates(law, self.group_maps_, self.ideal_, positive)
+
+        def moves(Z, group):
+            return (
+                posterior_displacement(law, self.maps_, Z, group),
+                posterior_log_volume(law, self.maps_, Z, group),
+            )
+
+        return estimated_certificates(law, moves, self.ideal_, reference, positive, **draws)
+
+
+def _stay(Z, group):
+    return np.zeros_like(Z), np.zeros(len(Z))

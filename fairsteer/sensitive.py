@@ -1,0 +1,162 @@
+"""The sensitive attribute of an estimator's rows: a column of X, or passed beside it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+from fairsteer import _validation as check
+
+
+class TrainingRows(NamedTuple):
+    """Checked rows of a call to fit, those of weight 0 left out.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, d)
+        float32 or float64.
+    names : list
+        Names (or positions) of the features.
+    label_codes, group_codes : ndarray of shape (n,)
+        Positions in ``classes`` and ``groups``.
+    weights : ndarray of shape (n,)
+        Positive frequencies.
+    classes : ndarray of shape (K,)
+        Labels.
+    groups : ndarray of shape (G,)
+        Groups.
+    positions : list of int
+        Positions of the sensitive columns of X.
+    """
+
+    features: np.ndarray
+    names: list[Any]
+    label_codes: np.ndarray
+    group_codes: np.ndarray
+    weights: np.ndarray
+    classes: np.ndarray
+    groups: np.ndarray
+    positions: list[int]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Rows of every (label, group) cell, shape (K, G)."""
+        counts = np.zeros((len(self.classes), len(self.groups)))
+        np.add.at(counts, (self.label_codes, self.group_codes), self.weights)
+        return counts
+
+
+class SensitiveFeatureMixin:
+    """Find the attribute, split it from the features, and drop it from the output.
+
+    The estimator has a parameter ``sensitive_feature_ids``. Metadata requests for
+    ``sensitive_features`` are on without ``set_fit_request``, and off where the attribute stands
+    in X.
+    """
+
+    __metadata_request__fit: ClassVar = {"sensitive_features": True}
+    __metadata_request__transform: ClassVar = {"sensitive_features": True}
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the output columns: those of X, sensitive ones left out.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X; default those seen in ``fit``.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        return np.delete(names, self._sensitive_positions)
+
+    def get_metadata_routing(self):
+        """Return the routing requests: none for the attribute where it stands in X.
+
+        Returns
+        -------
+        MetadataRequest
+        """
+        request = super().get_metadata_routing()
+        if self.sensitive_feature_ids is not None:
+            for method in ("fit", "transform"):
+                getattr(request, method).add_request(param="sensitive_features", alias=False)
+        return request
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.categorical = self.sensitive_feature_ids is not None
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _training_rows(self, X, y, sensitive_features, sample_weight) -> TrainingRows:
+        table = check.check_table(X)
+        positions = []
+        if self.sensitive_feature_ids is not None:
+            positions = check.sensitive_positions(table, self.sensitive_feature_ids)
+        features, names, groups = _split(table, sensitive_features, positions)
+        labels = check.check_labels(y, len(features))
+        weights = check.check_frequencies(sample_weight, len(features))
+        present = weights > 0.0
+        if not present.all():
+            features, groups = features[present], groups[present]
+            labels, weights = labels[present], weights[present]
+        classes, group_values = np.unique(labels), check.sorted_groups(groups)
+        check.check_variety(classes, group_values)
+        return TrainingRows(
+            features=features,
+            names=names,
+            label_codes=check.label_codes(labels, classes),
+            group_codes=check.group_codes(groups, group_values),
+            weights=weights,
+            classes=classes,
+            groups=group_values,
+            positions=positions,
+        )
+
+    def _record(self, X, y, rows: TrainingRows) -> None:
+        """Write what later calls are checked against; call it once fit has succeeded."""
+        validate_data(self, X, y, reset=True, skip_check_array=True)
+        self._sensitive_positions = rows.positions
+        self.classes_, self.groups_ = rows.classes, rows.groups
+
+    def _check_rows(self, X, sensitive_features) -> tuple[np.ndarray, np.ndarray]:
+        """Return features and group codes of rows after fit."""
+        table = check.check_table(X)
+        validate_data(self, table, reset=False, skip_check_array=True)
+        features, _, groups = _split(table, sensitive_features, self._sensitive_positions)
+        return features, check.group_codes(groups, self.groups_)
+
+    def _check_labels(self, y, features) -> np.ndarray:
+        """Return the label codes of rows after fit."""
+        return check.label_codes(check.check_labels(y, len(features)), self.classes_)
+
+
+def _split(table, sensitive_features, positions):
+    """Return features as numbers, their names, and group values."""
+    if positions and sensitive_features is not None:
+        raise ValueError(
+            "The sensitive attribute is given twice, by sensitive_feature_ids and by "
+            "sensitive_features=: pass one of the two."
+        )
+    if positions:
+        attribute = check.attribute_from_columns(table, positions)
+    elif sensitive_features is not None:
+        attribute = check.attribute_from_argument(sensitive_features, table.shape[0])
+    else:
+        raise ValueError(
+            "The sensitive attribute is missing: name its columns in X by sensitive_feature_ids, "
+            "or pass sensitive_features= (inside a Pipeline this needs "
+            "sklearn.set_config(enable_metadata_routing=True))."
+        )
+    kept = np.setdiff1d(np.arange(table.shape[1]), positions)
+    names = table.columns[kept].tolist() if isinstance(table, pd.DataFrame) else kept.tolist()
+    features = check.check_numbers(check.take_columns(table, kept))
+    return features, names, check.group_values(attribute)
