@@ -85,6 +85,11 @@ def sensitive_positions(X: Any, ids: Any) -> list[int]:
 def _position(X: Any, column: Any) -> int:
     n_columns = X.shape[1]
     if isinstance(column, int | np.integer) and not isinstance(column, bool):
+        if isinstance(X, pd.DataFrame) and column in X.columns and X.columns[column] != column:
+            raise ValueError(
+                f"The sensitive column {column} is both a position and the name of another "
+                "column: give the columns names that are text."
+            )
         if not -n_columns <= column < n_columns:
             raise ValueError(
                 f"The sensitive column {column} does not exist: X has {n_columns} columns, "
@@ -285,7 +290,7 @@ def _as_float(column: pd.Series) -> np.ndarray | None:
     try:
         if column.dtype == object:
             column = pd.to_numeric(column)
-        elif not pd.api.types.is_numeric_dtype(column):
+        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
             return None
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
@@ -314,6 +319,9 @@ def check_labels(y: Any, n_rows: int) -> np.ndarray:
         raise ValueError(
             f"Input y contains NaN or None in {missing} row(s): drop the rows without a label."
         )
+    if labels.dtype == object:
+        plain = pd.Series(labels).infer_objects().to_numpy()
+        labels = plain if plain.dtype.kind in "biuf" else labels
     kind = type_of_target(labels, input_name="y")
     if kind == "continuous":
         raise ValueError(

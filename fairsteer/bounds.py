@@ -16,6 +16,9 @@ from fairsteer.gaussian import SubgroupGaussians
 from fairsteer.posterior import subgroup_log_densities
 from fairsteer.regions import crossings, interval_probabilities
 
+CONSTRAINTS = ("equalized_odds", "equal_opportunity", "demographic_parity")
+"""What is to be equal between groups, by the names of fairlearn's metrics."""
+
 
 @dataclass(frozen=True)
 class Certificate:

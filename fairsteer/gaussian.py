@@ -263,6 +263,12 @@ def gaussians_from_moments(
         )
     if len(small):
         i, a = small[0]
+        if np.any(counts != np.round(counts)):
+            raise ValueError(
+                f"{cell_name(labels[i], groups[a])} weighs {counts[i, a]:g}, all rows together "
+                f"{counts.sum():g}, and at least {needed} is needed: weights are frequencies, so scale them to sum to the number "
+                "of rows."
+            )
         remedy = "covariance_type='tied' or 'diag'"
         if shrinkage == 0:
             remedy += ", or a positive shrinkage"

@@ -16,7 +16,8 @@ def log_density(X: Array, mean: Array, covariance: Array) -> Array:
     factor = np.linalg.cholesky(covariance)
     standardised = solve_triangular(factor, (X - mean).T, lower=True)
     constant = np.log(np.diag(factor)).sum() + 0.5 * len(mean) * np.log(2.0 * np.pi)
-    density: Array = -0.5 * np.sum(standardised**2, axis=0) - constant
+    with np.errstate(over="ignore"):
+        density: Array = -0.5 * np.sum(standardised**2, axis=0) - constant
     return density
 
 
@@ -42,8 +43,19 @@ def label_posterior(gaussians: SubgroupGaussians, X: Array, group: int) -> Array
     -------
     ndarray of shape (n, K)
         Rows sum to one.
+
+    Raises
+    ------
+    ValueError
+        If a row lies so far away that every density vanishes in floating point.
     """
     scores = subgroup_log_densities(gaussians, X, group) + np.log(gaussians.priors[:, group])
+    lost = ~np.isfinite(scores).all(axis=1)
+    if lost.any():
+        raise ValueError(
+            f"{int(lost.sum())} row(s) lie so far from the fitted laws that no label can be "
+            "weighed: check the features' units, or clip them to the range seen in training."
+        )
     posterior: Array = softmax(scores, axis=1)
     return posterior
 

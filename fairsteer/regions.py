@@ -66,7 +66,8 @@ def _quadratic_roots(weights: Array, means: Array, deviations: Array) -> Array:
     b = m / s**2
     c = np.log(abs(weights[0] / weights[1])) - np.log(s) - 0.5 * (m / s) ** 2
     if abs(a) < 1e-14 * (abs(b) + abs(c)):
-        return np.empty(0) if b == 0.0 else np.array([centre - unit * c / b])
+        # A root further out than any double of this size matters has no probability beyond it.
+        return np.empty(0) if abs(b) <= 1e-12 * abs(c) else np.array([centre - unit * c / b])
     discriminant = b * b - 4.0 * a * c
     if discriminant <= 0.0:
         return np.empty(0)

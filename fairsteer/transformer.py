@@ -13,7 +13,7 @@ from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
 
 from fairsteer.affine import transport_map
-from fairsteer.bounds import estimated_certificates, proved_certificates
+from fairsteer.bounds import CONSTRAINTS, estimated_certificates, proved_certificates
 from fairsteer.families import FAMILIES
 from fairsteer.gaussian import (
     COVARIANCE_TYPES,
@@ -33,7 +33,6 @@ from fairsteer.solvers import (
     nearest_ideal,
 )
 
-CONSTRAINTS = ("equalized_odds", "equal_opportunity", "demographic_parity")
 LABEL_STRATEGIES = ("posterior", "none")
 CERTIFICATE_DRAWS = 20_000
 _ANY_LABEL = "any"

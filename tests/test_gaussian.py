@@ -151,6 +151,7 @@ def test_a_single_row_is_enough_for_diagonal_covariances():
         ({"sample_weight": [1, 1, -1, 1]}, "frequencies that are zero or positive"),
         ({"sample_weight": [1, 1]}, "must hold 4 frequencies"),
         ({"groups": ["F", "M", "M", "M"]}, "label=1, group='F' has no rows"),
+        ({"sample_weight": [0.3, 0.2, 0.3, 0.2]}, "weights are frequencies, so scale them"),
         ({}, r"label=0, group='F' has 1 row\(s\) for 2 features, but at least 2 are needed"),
     ],
 )

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from scipy.stats import multivariate_normal
 
 from fairsteer.datasets._synthetic import random_gaussians
@@ -34,3 +35,9 @@ def test_far_away_rows_still_sum_to_one():
 def test_a_single_label_is_certain():
     law = random_gaussians(1, 2, 3, 0)
     assert np.array_equal(label_posterior(law, np.zeros((5, 3)), 0), np.ones((5, 1)))
+
+
+def test_rows_beyond_floating_point_are_refused():
+    law = random_gaussians(2, 2, 3, 0)
+    with pytest.raises(ValueError, match=r"1 row\(s\) lie so far from the fitted laws"):
+        label_posterior(law, np.array([[0.0, 0.0, 0.0], [1e200, 0.0, 0.0]]), 0)

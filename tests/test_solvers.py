@@ -12,7 +12,7 @@ from fairsteer import nearest_ideal
 from fairsteer.affine import AffineMap
 from fairsteer.datasets._synthetic import random_gaussians
 from fairsteer.divergence import gaussian_kl
-from fairsteer.solvers import SOLVERS, _newton, default_reference_group
+from fairsteer.solvers import INTERVENTIONS, SOLVERS, _newton, default_reference_group
 from fairsteer.solvers._problem import GroupProblem
 from fairsteer.solvers.affine import solve_affine
 from fairsteer.solvers.tied import solve_tied
@@ -187,8 +187,9 @@ def test_identical_targets_are_the_references_laws():
     assert result.optimality == 0.0
 
 
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
 @pytest.mark.parametrize("conditions", ["affine", "whitened"])
-def test_an_ideal_law_is_left_alone(conditions, rng):
+def test_an_ideal_law_is_left_alone(conditions, intervention, rng):
     law = random_gaussians(3, 3, 3, 5)
     if conditions == "affine":
         matrices = np.eye(3) + 0.4 * rng.normal(size=(3, 3, 3))
@@ -200,8 +201,10 @@ def test_an_ideal_law_is_left_alone(conditions, rng):
     maps = AffineMap(matrices, rng.normal(size=(3, 3)))
     means, covariances = maps.pushforward(law.means[:, :1], law.covariances[:, :1])
     ideal = with_parts(law, means=means, covariances=0.5 * (covariances + covariances.mT))
-    result = nearest_ideal(ideal, conditions=conditions)
-    assert result.kl_divergence < 1e-12
+    for reference in ideal.groups:
+        options = {"intervention": intervention, "reference_group": reference}
+        result = nearest_ideal(ideal, conditions=conditions, **options)
+        assert result.kl_divergence < 1e-12
     np.testing.assert_allclose(result.target.means, ideal.means, atol=1e-5)
 
 

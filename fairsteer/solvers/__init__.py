@@ -29,6 +29,7 @@ __all__ = [
 CONDITIONS = ("affine", "whitened", "identical")
 INTERVENTIONS = ("affirmative", "all_subgroups")
 _SAME_PRIORS = 1e-8
+_MAX_ROUNDS = 500
 
 
 @dataclass(frozen=True)
@@ -163,32 +164,32 @@ def nearest_ideal(
     scale = np.ones(gaussians.n_features) if conditions == "whitened" else gaussians.feature_scale
     centre = np.einsum("ia,iaj->j", gaussians.priors, gaussians.means)
     standardised = gaussians.in_units(centre, scale)
-    ideal_q = ideal_priors(gaussians.priors, priors)
     settings = Settings(
         conditions=conditions,
         reference=reference,
         anchor=gaussians.n_labels - 1 if anchor is None else gaussians.label_index(anchor),
-        priors=ideal_q,
+        priors=ideal_priors(gaussians.priors, priors),
         n_init=n_init,
         rng=np.random.default_rng(random_state),
     )
-    while True:
+    for _ in range(_MAX_ROUNDS):
         solution = SOLVERS[name].solve(standardised, settings)
         kl = _subgroup_kl(solution, standardised)
         if intervention == "affirmative":
             kl[:, reference] = 0.0
         next_q = ideal_priors(gaussians.priors, priors, kl)
-        if np.abs(next_q - ideal_q).max() < _SAME_PRIORS:
+        settled = bool(np.abs(next_q - settings.priors).max() < _SAME_PRIORS)
+        if settled:
             break
-        ideal_q = next_q
-        settings = replace(settings, priors=ideal_q, start=solution)
+        settings = replace(settings, priors=next_q, start=solution)
+    ideal_q = settings.priors
 
-    converged = solution.optimality <= CONVERGED
+    converged = solution.optimality <= CONVERGED and settled
     if not converged:
         warnings.warn(
             f"The {name} solver stopped at an optimality of {solution.optimality:.1e} instead of "
-            f"{CONVERGED:.0e}; a larger shrinkage or covariance_type='tied' conditions the "
-            "problem better.",
+            f"{CONVERGED:.0e}{'' if settled else ' and before the priors settled'}; a larger "
+            "shrinkage or covariance_type='tied' conditions the problem better.",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import expm
 from scipy.stats import ortho_group
 
-from fairsteer._linalg import Array, sqrtm
+from fairsteer._linalg import Array, invsqrtm, sqrtm, symmetrize
 from fairsteer.affine import transport_matrix
 from fairsteer.solvers._newton import Hessian, NewtonResult, minimise
 from fairsteer.solvers._problem import GroupProblem
@@ -27,8 +27,9 @@ def solve_affine(
     """Return the best local optimum found over all invertible ``B``.
 
     The objective is smooth but not convex. Newton's method runs from the optimal-transport map
-    of the pooled covariances, the whitened optimum and the closed form for pooled
-    covariances, so the divergence never exceeds that of the whitened conditions; then from
+    of the pooled covariances, the whitened optimum, the closed form for pooled covariances, and
+    the map that matches the spectra of a contrast of the labels. So the divergence never
+    exceeds that of the whitened conditions, and an ideal law is recognised; then from
     ``n_init - 1`` random starts. Among optima that tie, the one that moves the features
     least is kept. Restarts alternate between uniformly random rotations (or
     reflections) and random rotations of the best point so far.
@@ -58,6 +59,7 @@ def solve_affine(
             transport_matrix(reference, group),
             solve_whitened(problem, anchor=anchor).matrix,
             tied_matrix(problem),
+            _spectral_matrix(problem),
         )
     ]
     found = [_descend(local, start) for start in starts]
@@ -70,6 +72,31 @@ def solve_affine(
         best.gradient_norm,
         sum(result.n_iter for result in found),
     )
+
+
+def _spectral_matrix(problem: GroupProblem) -> Array:
+    """Match the spectra of a contrast of the labels' second moments in both groups.
+
+    Where one affine map carries all laws of the reference onto the group's, it carries the
+    eigenvectors of ``sum_i w_i t_i E[xx' | i]`` relative to ``sum_i w_i E[xx' | i]`` too, and
+    the class means settle their signs: for distinct eigenvalues this is that map.
+    """
+    weights = problem.weights
+    scores = np.linspace(-1.0, 1.0, len(weights))
+    frames, projections = [], []
+    for means, covariances in (
+        (problem.reference_means, problem.reference_covariances),
+        (problem.means, problem.covariances),
+    ):
+        centred = means - weights @ means
+        moments = covariances + centred[:, :, None] * centred[:, None, :]
+        whiten = invsqrtm(np.einsum("i,ijk->jk", weights, moments))
+        contrast = np.einsum("i,ijk->jk", weights * scores, moments)
+        vectors = np.linalg.eigh(symmetrize(whiten @ contrast @ whiten))[1]
+        frames.append(vectors.T @ whiten)
+        projections.append(centred @ frames[-1].T)
+    signs = np.where(weights @ (projections[0] * projections[1]) < 0.0, -1.0, 1.0)
+    return np.asarray(np.linalg.solve(frames[1], signs[:, None] * frames[0]))
 
 
 def refine_affine(problem: GroupProblem, matrix: Array) -> GroupSolution:

@@ -173,4 +173,7 @@ def barycentre(gaussians: SubgroupGaussians, priors: Array) -> Solution:
         previous, centre = centre, symmetrize(inverse @ spread @ spread @ inverse)
         moved = float(np.abs(centre - previous).max() / np.abs(centre).max())
     maps = transport_map(mean[None], centre[None], gaussians.means[0], covariances)
-    return Solution(maps, Template(mean[None], centre[None]), 0.0, rounds)
+    # First-order optimality of a barycentre: the maps to the groups average to the identity.
+    average = np.einsum("a,ajk->jk", weights, maps.matrix)
+    residual = float(np.linalg.norm(average - np.eye(gaussians.n_features)))
+    return Solution(maps, Template(mean[None], centre[None]), residual, rounds)
