@@ -19,6 +19,9 @@ examples:
 """
 
 
+RESULTS = "results.csv"
+
+
 def main(argv=None) -> int:
     """Run the command line.
 
@@ -30,8 +33,8 @@ def main(argv=None) -> int:
     Returns
     -------
     int
-        0 when done, 1 when every method failed, 2 after a request that does not fit, 130 after
-        Ctrl-C.
+        0 when done, 1 when every method failed or the results could not be written, 2 after a
+        request that does not fit, 130 after Ctrl-C.
     """
     try:
         arguments = _parser().parse_args(argv)
@@ -70,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     compare = commands.add_parser(
         "compare",
+        usage="%(prog)s [TABLE] [options]",
         help="compare steering with fairlearn's mitigators on a table",
         description="Compare steering with fairlearn's mitigators by cross-validation: accuracy, "
         "fairness gaps and who pays.",
@@ -80,9 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "table",
         nargs="?",
-        default="diabetes",
         metavar="TABLE",
-        help="diabetes (embedded, the default), adult, compas or a CSV file",
+        help="diabetes (embedded, the default), adult, compas or a CSV file; name it before the "
+        "options",
     )
     add("--target", metavar="COLUMN", help="the column of the CSV to predict; two values")
     add(
@@ -143,10 +147,12 @@ def _parser() -> argparse.ArgumentParser:
 def _compare(arguments) -> int:
     from fairsteer import console
     from fairsteer.compare import compare, plan
-    from fairsteer.tables import load_table
+    from fairsteer.tables import NAMED, load_table
 
+    if arguments.table is None:
+        _check_order(arguments)
     table = load_table(
-        arguments.table,
+        arguments.table or NAMED[0],
         target=arguments.target,
         sensitive=arguments.sensitive,
         favourable=arguments.favourable,
@@ -161,17 +167,53 @@ def _compare(arguments) -> int:
         "skip": arguments.skip,
     }
     settings = plan(table, **options)
-    if arguments.output is not None:
-        prepare_folder(arguments.output)
+    output = arguments.output
+    if output is not None:
+        prepare_folder(output)
     errors = console.make_console(stderr=True)
     with console.Reporter(errors, settings.folds, settings.repeats) as progress:
         comparison = compare(table, **options, progress=progress)
-    if arguments.output is not None:
-        write_atomically(arguments.output / "results.csv", comparison.results.to_csv(index=False))
-    console.show(console.make_console(), comparison)
-    if arguments.output is not None:
-        print(f"fairsteer: wrote {arguments.output / 'results.csv'}", file=sys.stderr)
-    return 0 if comparison.predictions else 1
+    # The tables first: the time went into them. A pipe that closes early makes rich leave at once.
+    try:
+        shown = _try(
+            "print the tables",
+            lambda: console.show(console.make_console(), comparison),
+            "send them elsewhere",
+        )
+    finally:
+        saved = output is None or _save(comparison.results, output / RESULTS)
+    return 0 if comparison.predictions and shown and saved else 1
+
+
+def _save(results, path: Path) -> bool:
+    text = results.to_csv(index=False)
+    saved = _try(f"write '{path}'", lambda: write_atomically(path, text), "choose another --output")
+    if saved:
+        print(f"fairsteer: wrote {path}", file=sys.stderr)
+    return saved
+
+
+def _try(action: str, do, remedy: str) -> bool:
+    """Do what may fail for reasons outside, and then say so in one sentence."""
+    try:
+        do()
+    except OSError as error:
+        reason = error.strerror or error
+        print(f"fairsteer: cannot {action}: {reason}; {remedy}.", file=sys.stderr)
+        return False
+    return True
+
+
+def _check_order(arguments) -> None:
+    """Refuse a table that an option with several values has swallowed."""
+    from fairsteer.tables import NAMED, UsageError
+
+    for value in (*arguments.sensitive, *arguments.drop, *arguments.skip):
+        if value in NAMED or value.lower().endswith(".csv") or Path(value).is_file():
+            raise UsageError(
+                f"{value!r} looks like the table, but stands after an option that takes several "
+                f"values: name the table before the options (fairsteer compare {value} ...)."
+            )
 
 
 def prepare_folder(folder: Path) -> None:
@@ -185,10 +227,12 @@ def prepare_folder(folder: Path) -> None:
     Raises
     ------
     UsageError
-        When it cannot be created or written to.
+        When it cannot be created or written to, or holds a folder named results.csv.
     """
     from fairsteer.tables import UsageError
 
+    if (folder / RESULTS).is_dir():
+        raise UsageError(f"'{folder / RESULTS}' is a folder: remove it or choose another --output.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

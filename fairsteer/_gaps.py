@@ -136,14 +136,14 @@ def _binary_problem(y_true, y_pred, groups):
     for name, y in (("y_true", y_true), ("y_pred", y_pred)):
         if not np.isin(y, [0, 1]).all():
             raise ValueError(
-                f"{name} must hold 0 and 1 only (1 = favourable), but has {listed(np.unique(y))}; "
+                f"{name} must hold 0 and 1 only (1 = favourable), but has {listed(pd.unique(y))}; "
                 "fairness_report takes other labels."
             )
     return y_true.astype(int), y_pred.astype(int), group_codes(frame)[0]
 
 
 def labels_of(y, name) -> np.ndarray:
-    y = np.asarray(y)
+    y = _without_text_for_missing(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1 or len(y) == 0:
@@ -151,6 +151,16 @@ def labels_of(y, name) -> np.ndarray:
     if pd.isna(y).any():
         raise ValueError(f"{name} has {pd.isna(y).sum()} missing values; drop those rows first.")
     return y
+
+
+def _without_text_for_missing(values) -> np.ndarray:
+    """Make an array; NumPy alone would turn the missing value of ``["a", nan]`` into a text."""
+    if isinstance(values, (np.ndarray, pd.Series)):
+        return np.asarray(values)
+    array = np.asarray(values, dtype=object)
+    if any(isinstance(value, (list, tuple)) for value in array.flat):
+        raise ValueError("the rows have different lengths; give each one value per column.")
+    return array
 
 
 def attribute_frame(sensitive_features) -> pd.DataFrame:
@@ -163,8 +173,7 @@ def attribute_frame(sensitive_features) -> pd.DataFrame:
     elif isinstance(sensitive_features, Mapping):
         frame = pd.DataFrame({name: list(values) for name, values in sensitive_features.items()})
     else:
-        values = np.asarray(sensitive_features)
-        frame = pd.DataFrame(values)
+        frame = pd.DataFrame(_without_text_for_missing(sensitive_features))
         frame.columns = (
             ["sensitive_features"] if frame.shape[1] == 1 else [f"column {i}" for i in frame]
         )

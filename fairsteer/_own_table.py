@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from fairsteer.encoding import is_number
-from fairsteer.tables import (
+from fairsteer._csv_file import read_csv_file
+from fairsteer._table import (
     MAX_GROUPS,
     MIN_CELL,
-    NAMED,
     Table,
     UsageError,
     as_text,
     check_cells,
     join_groups,
 )
+from fairsteer.encoding import is_number
 
 
 def read_own_table(path: Path, target, sensitive, favourable, drop) -> Table:
     """Read a CSV file into a `Table`; parameters and errors as in `fairsteer.tables.load_table`."""
-    frame = _read(path)
+    frame, found = read_csv_file(path)
     if target is None or not sensitive:
         raise UsageError(
             f"a CSV file needs its target and its sensitive columns: say --target COLUMN and "
@@ -48,14 +49,18 @@ def read_own_table(path: Path, target, sensitive, favourable, drop) -> Table:
     numbers = sum(is_number(data[name]) for name in data)
     default = "" if favourable is not None else " (the last of the sorted values)"
     conventions = (
-        f"{path.name}: {len(kept)} of {len(frame)} rows ({len(frame) - len(kept)} without "
-        f"target or sensitive value dropped), favourable {target} = {shown[1]}{default}, "
+        f"{path.name}{found and f' ({found})'}: {len(kept)} of {len(frame)} rows "
+        f"({len(frame) - len(kept)} without target or sensitive value dropped), "
+        f"favourable {target} = {shown[1]}{default}, "
         f"features: {numbers} numeric, {data.shape[1] - numbers} categorical."
     )
-    warnings = ()
+    attributes = {name: kept[name] for name in sensitive}
+    if len(sensitive) > 1:
+        attributes[" & ".join(sensitive)] = groups
+    warnings = (*_suspicious(data, target, label, attributes),)
     if left_out:
         names = ", ".join(repr(name) for name in left_out)
-        warnings = (f"left out as text with very many values: {names}.",)
+        warnings = (f"left out as text with very many values: {names}.", *warnings)
     return Table(
         name=path.stem,
         data=data,
@@ -66,32 +71,6 @@ def read_own_table(path: Path, target, sensitive, favourable, drop) -> Table:
         conventions=conventions,
         warnings=warnings,
     )
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise UsageError(
-            f"'{path}' is neither a file nor one of the named tables {', '.join(NAMED)}."
-        )
-    try:
-        frame = pd.read_csv(path, low_memory=False, skipinitialspace=True)
-    except pd.errors.EmptyDataError:
-        raise UsageError(f"'{path}' is empty.") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise UsageError(
-            f"'{path}' is not a CSV table in UTF-8 with commas between the cells ({reason})."
-        ) from None
-    except OSError as error:
-        raise UsageError(f"'{path}' cannot be read: {error.strerror}.") from None
-    if frame.empty:
-        raise UsageError(f"'{path}' has a header but no rows.")
-    if frame.shape[1] < 3:
-        raise UsageError(
-            f"'{path}' has only the columns {_columns(frame)}, but needs a target, a "
-            "sensitive column and a feature; are its cells separated by commas?"
-        )
-    return frame
 
 
 def _check_roles(frame, path, target, sensitive, drop) -> None:
@@ -170,6 +149,32 @@ def _features(data: pd.DataFrame, path: Path):
     return data, left_out
 
 
+def _suspicious(data: pd.DataFrame, target: str, label: pd.Series, attributes):
+    """Yield a sentence for every feature that should perhaps not be one."""
+    for name, column in data.items():
+        remedy = f"leave it out with --drop {shlex.quote(name)}"
+        if _one_to_one(column, label):
+            yield f"the feature {name!r} is a one-to-one copy of the target {target!r}: {remedy}."
+        for attribute, values in attributes.items():
+            if _one_to_one(column, values):
+                yield (
+                    f"the feature {name!r} is a one-to-one copy of the sensitive column "
+                    f"{attribute!r}, so that no method is blind to the group: {remedy}."
+                )
+        if name.startswith("Unnamed: "):
+            yield f"{name!r} has no name in the header; if it only numbers the rows, {remedy}."
+
+
+def _one_to_one(column: pd.Series, other: pd.Series) -> bool:
+    """Say whether each value of one column always meets the same value of the other."""
+    codes, other_codes = (
+        pd.factorize(values, use_na_sentinel=False)[0] for values in (column, other)
+    )
+    n_values, n_others = codes.max() + 1, other_codes.max() + 1
+    n_pairs = len(np.unique(codes * n_others + other_codes))
+    return n_pairs == n_values == n_others
+
+
 def _many_values(column: pd.Series) -> bool:
     n_values, n_rows = column.nunique(), len(column)
     return (n_values > 50 and n_values > 0.05 * n_rows) or n_values > 0.5 * n_rows
@@ -185,6 +190,8 @@ def _sorted(values) -> list:
 
 def _same(value, wanted) -> bool:
     if as_text(value) == as_text(wanted):
+        return True
+    if isinstance(value, (bool, np.bool_)) and str(value).lower() == str(wanted).strip().lower():
         return True
     try:
         return float(value) == float(wanted)

@@ -20,7 +20,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from fairsteer.metrics import gaps, noise_floor
 from fairsteer.mitigators import ESTIMATORS, METHODS, make_estimator, make_procedure
-from fairsteer.tables import NAMED, Table, UsageError, check_cells
+from fairsteer.tables import Table, UsageError, check_cells
 
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
 FLOORS = tuple(f"floor_{name}" for name in GAPS)
@@ -267,10 +267,8 @@ def _remaining(skip: Sequence[str]) -> tuple[str, ...]:
     names = dict.fromkeys([*(m.family for m in METHODS.values()), *METHODS])
     unknown = [name for name in skip if name not in names]
     if unknown:
-        misplaced = unknown[0] in NAMED or unknown[0].endswith(".csv")
-        hint = " (name the table before the options)" if misplaced else ""
         raise UsageError(
-            f"there is no method {unknown[0]!r} to skip{hint}; there are {', '.join(names)}."
+            f"there is no method {unknown[0]!r} to skip; there are {', '.join(names)}."
         )
     kept = [m.name for m in METHODS.values() if m.family not in skip and m.name not in skip]
     if not kept:

@@ -266,8 +266,8 @@ def gaussians_from_moments(
         if np.any(counts != np.round(counts)):
             raise ValueError(
                 f"{cell_name(labels[i], groups[a])} weighs {counts[i, a]:g}, all rows together "
-                f"{counts.sum():g}, and at least {needed} is needed: weights are frequencies, so scale them to sum to the number "
-                "of rows."
+                f"{counts.sum():g}, and at least {needed} is needed: weights are frequencies, so "
+                "scale them to sum to the number of rows."
             )
         remedy = "covariance_type='tied' or 'diag'"
         if shrinkage == 0:

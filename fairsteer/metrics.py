@@ -88,19 +88,21 @@ def fairness_report(
     Levelling down, in a rate that is a benefit to its receiver (selection rate and TPR): the gap
     shrank, no group's rate rose, and some group's rate fell, each by more than ``tolerance``. The
     gap was closed by making the better-off worse and nobody better. The groups whose rate fell are
-    flagged. FPR and accuracy are shown but not judged: neither is a benefit that one of the three
-    constraints equalises.
+    flagged, if the fall is also more than one row of those that the rate is about (all of the group
+    for the selection rate, those with ``pos_label`` for the TPR): in a small group one person moves
+    a rate by more than any tolerance, so at least two must have lost. FPR and accuracy are shown
+    but not judged: neither is a benefit that one of the three constraints equalises.
 
     Examples
     --------
-    >>> y, group = [1, 1, 0, 1, 1, 0], ["a", "a", "a", "b", "b", "b"]
-    >>> report = fairness_report(y, [1, 0, 0, 1, 0, 0], sensitive_features=group,
-    ...                          y_pred_before=[1, 1, 0, 1, 0, 0])
+    >>> y, group = [1, 1, 1, 1, 0] * 2, ["a"] * 5 + ["b"] * 5
+    >>> report = fairness_report(y, [1, 0, 0, 0, 0] * 2, sensitive_features=group,
+    ...                          y_pred_before=[1, 1, 1, 0, 0] + [1, 0, 0, 0, 0])
     >>> report["tpr"]
          before  after
-    a       1.0    0.5
-    b       0.5    0.5
-    gap     0.5    0.0
+    a      0.75   0.25
+    b      0.25   0.25
+    gap    0.50   0.00
     >>> report["levelling_down"].to_dict()
     {'a': True, 'b': False, 'gap': True}
     """
@@ -125,11 +127,36 @@ def fairness_report(
         report = _with_gap_row(rates["after"])
         report.attrs["gaps"] = measured["after"]
         return report
-    return _before_after(rates["before"], rates["after"], measured, tolerance)
+    flags = levelling_down(
+        rates["before"], rates["after"], receivers(positive, codes, index), tolerance=tolerance
+    )
+    return _before_after(rates["before"], rates["after"], measured, flags)
+
+
+def receivers(positive, codes, index) -> pd.DataFrame:
+    """Count the rows that each beneficial rate of each group is about.
+
+    Parameters
+    ----------
+    positive : array-like of shape (n,)
+        1 where the label is the favourable one, else 0.
+    codes : ndarray of int of shape (n,)
+        The position of every row's group in ``index``.
+    index : Index
+        The groups.
+
+    Returns
+    -------
+    DataFrame
+        One row per group: ``selection_rate`` counts all of its rows, ``tpr`` those with the
+        favourable label.
+    """
+    counts = np.bincount(codes), np.bincount(codes, weights=positive).astype(int)
+    return pd.DataFrame(dict(zip(BENEFICIAL_RATES, counts, strict=True)), index=index)
 
 
 def levelling_down(
-    before: pd.DataFrame, after: pd.DataFrame, *, tolerance: float = 0.01
+    before: pd.DataFrame, after: pd.DataFrame, rows: pd.DataFrame, *, tolerance: float = 0.01
 ) -> pd.DataFrame:
     """Flag the groups whose rate fell when a gap was closed and nobody's rate rose.
 
@@ -137,8 +164,10 @@ def levelling_down(
     ----------
     before, after : DataFrame
         One row per group, with the columns ``selection_rate`` and ``tpr``.
+    rows : DataFrame
+        The number of rows that each of these rates is about, laid out alike.
     tolerance : float, default=0.01
-        Changes up to this size count as no change.
+        Changes up to this size count as no change, and so does the fall of a rate by one row.
 
     Returns
     -------
@@ -150,11 +179,12 @@ def levelling_down(
     change = after - before
     gap_change = (after.max() - after.min()) - (before.max() - before.min())
     closed = (gap_change < -tolerance) & ~(change > tolerance).any()
-    return (change < -tolerance) & closed
+    # Rates are quotients: one lost row of 49 must not count as more than one by rounding.
+    lost = -change * rows[names] > 1 + 1e-6
+    return (change < -tolerance) & lost & closed
 
 
-def _before_after(before, after, measured, tolerance) -> pd.DataFrame:
-    flags = levelling_down(before, after, tolerance=tolerance)
+def _before_after(before, after, measured, flags) -> pd.DataFrame:
     frames = {"before": _with_gap_row(before), "after": _with_gap_row(after)}
     report = pd.DataFrame({("rows", ""): frames["after"]["rows"]})
     for rate in RATES:

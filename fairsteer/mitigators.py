@@ -19,9 +19,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from fairsteer.bounds import CONSTRAINTS
 from fairsteer.encoding import standard_encoder, steering_encoder
+from fairsteer.transformer import OptimalSteeringTransformer
 
-CONSTRAINTS = ("equalized_odds", "equal_opportunity", "demographic_parity")
 ESTIMATORS = ("logistic", "boosting")
 
 _MOMENTS = {
@@ -145,8 +146,6 @@ def steering_procedure(constraint: str, estimator, data: pd.DataFrame):
     Steered
         The procedure.
     """
-    from fairsteer.transformer import OptimalSteeringTransformer
-
     steering = OptimalSteeringTransformer(constraint=constraint)
     return Steered(steering_encoder(data), steering, estimator)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fairsteer.compare import MEASURES, Comparison
-from fairsteer.metrics import RATES, fairness_report, levelling_down
+from fairsteer.metrics import RATES, fairness_report, levelling_down, receivers
 
 
 def summarise(comparison: Comparison) -> pd.DataFrame:
@@ -48,14 +48,16 @@ def group_outcomes(comparison: Comparison) -> pd.DataFrame:
         and TPR, as `fairsteer.metrics.levelling_down` defines it. "before" is NaN if ``nothing``
         was skipped. Methods that failed have no rows.
     """
-    settings = comparison.settings
+    settings, table = comparison.settings, comparison.table
+    codes, groups = pd.factorize(table.groups, sort=True)
+    rows = receivers(table.target, codes, groups)
     parts = {}
     for estimator in settings.estimators:
         before = _mean_rates(comparison, estimator, "nothing")
         for method in settings.methods:
             after = _mean_rates(comparison, estimator, method)
             if after is not None:
-                parts[estimator, method] = _against(before, after)
+                parts[estimator, method] = _against(before, after, rows)
     if not parts:
         return pd.DataFrame()
     return pd.concat(parts, names=["estimator", "method", "group"])
@@ -74,12 +76,12 @@ def _mean_rates(comparison, estimator, method) -> pd.DataFrame | None:
     return sum(report.iloc[:-1] for report in reports) / len(reports)
 
 
-def _against(before, after) -> pd.DataFrame:
+def _against(before, after, rows) -> pd.DataFrame:
     out = pd.DataFrame({("rows", ""): after["rows"].astype(int)})
     for rate in RATES:
         out[rate, "before"] = np.nan if before is None else before[rate]
         out[rate, "after"] = after[rate]
-    flags = levelling_down(after if before is None else before, after)
+    flags = levelling_down(after if before is None else before, after, rows)
     for rate in flags:
         out[rate, "levelling_down"] = flags[rate]
     out.columns = pd.MultiIndex.from_tuples(out.columns)

@@ -3,53 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-NAMED = ("diabetes", "adult", "compas")
-MAX_GROUPS = 20
-MIN_CELL = 5
+from fairsteer import datasets
+from fairsteer._own_table import read_own_table
+from fairsteer._table import NAMED, Table, UsageError, check_cells, join_groups
 
-
-class UsageError(ValueError):
-    """A request that does not fit; the message is one sentence with the remedy."""
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A table that is ready to compare.
-
-    Parameters
-    ----------
-    name : str
-        ``"diabetes"``, ``"adult"``, ``"compas"`` or the file's name without its ending.
-    data : DataFrame of shape (n, d)
-        The features, without target and sensitive columns.
-    target : Series of int
-        1 = favourable, 0 = not.
-    groups : Series of str
-        The group of every row; for several sensitive columns their intersection, ``"a & b"``.
-    sensitive : tuple of str
-        The names of the sensitive columns.
-    favourable : str
-        The favourable label, as text.
-    conventions : str
-        What was dropped, chosen and left out, in one sentence.
-    warnings : tuple of str
-        What the user should look at, one sentence each.
-    """
-
-    name: str
-    data: pd.DataFrame
-    target: pd.Series
-    groups: pd.Series
-    sensitive: tuple[str, ...]
-    favourable: str
-    conventions: str
-    warnings: tuple[str, ...] = ()
+__all__ = ["NAMED", "Table", "UsageError", "check_cells", "load_table"]
 
 
 def load_table(
@@ -71,8 +34,8 @@ def load_table(
         CSV: the sensitive columns, several mean their intersection. Adult and COMPAS: ``"sex"`` or
         ``"race"``.
     favourable : value or str, optional
-        CSV only: the favourable value of the target, compared as text and as a number; default the
-        last of the sorted values.
+        CSV only: the favourable value of the target, compared as text and as a number, for booleans
+        in either case; default the last of the sorted values.
     drop : sequence of str, optional
         CSV only: columns to leave out.
 
@@ -89,59 +52,22 @@ def load_table(
     Notes
     -----
     A CSV is read with pandas' defaults: an empty cell, ``NA``, ``N/A``, ``NaN``, ``null``, ``None``
-    and the like are missing values. Rows without target or sensitive value are dropped. Text
-    columns with very many values are left out with a warning: more than 50 of them and more than 5%
-    of the rows, or more than half of the rows. Infinite numbers count as missing. Everything else
-    is a feature.
+    and the like are missing values. Its cells may be separated by commas, semicolons, tabs or bars,
+    whichever cuts the header into most names and the row below it into no fewer cells; without
+    commas between the cells, numbers may have decimal commas. Rows without target or sensitive
+    value are dropped. Text columns with very many values are left out with a warning: more than 50
+    of them and more than 5% of the rows, or more than half of the rows. Infinite numbers count as
+    missing. Everything else is a feature; one that is a one-to-one copy of the target or of a
+    sensitive column, and one without a name, stays but is warned of.
     """
     sensitive = (sensitive,) if isinstance(sensitive, str) else tuple(sensitive or ())
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
     if str(source) in NAMED:
         return _named(str(source), target, sensitive, favourable, drop)
-    from fairsteer._own_table import read_own_table
-
     return read_own_table(Path(source), target, sensitive, favourable, drop)
 
 
-def check_cells(
-    target: pd.Series, groups: pd.Series, smallest: int, remedy: str, shown=None
-) -> None:
-    """Refuse a table in which some (label, group) cell is too small.
-
-    Parameters
-    ----------
-    target, groups : Series
-        Label and group of every row.
-    smallest : int
-        The number of rows that every cell needs.
-    remedy : str
-        What to do about it, the end of the sentence.
-    shown : dict, optional
-        How to write the labels; default as they are.
-
-    Raises
-    ------
-    UsageError
-        Naming every cell that is too small, with its rows.
-    """
-    shown = shown or {}
-    counts = pd.crosstab(groups, target).stack()
-    small = [
-        f"label={shown.get(label, label)!r}, group={group!r} has {count}"
-        for (group, label), count in counts.items()
-        if count < smallest
-    ]
-    if small:
-        more = f" and {len(small) - 3} more cells" if len(small) > 3 else ""
-        raise UsageError(
-            f"every (label, group) cell needs at least {smallest} rows, but "
-            f"{'; '.join(small[:3])}{more}: {remedy}."
-        )
-
-
 def _named(name, target, sensitive, favourable, drop) -> Table:
-    from fairsteer import datasets
-
     given = {"target": target, "favourable": favourable, "drop": drop}
     unfit = [option for option, value in given.items() if value not in (None, ())]
     if unfit:
@@ -174,27 +100,3 @@ def _named(name, target, sensitive, favourable, drop) -> Table:
         favourable=str(bunch.target_names[1]),
         conventions=str(bunch.conventions),
     )
-
-
-def join_groups(frame: pd.DataFrame) -> pd.Series:
-    """Write the group of every row as text, several columns as their intersection ``"a & b"``.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        The sensitive columns, without missing values.
-
-    Returns
-    -------
-    Series of str
-        Named like the columns.
-    """
-    groups = [" & ".join(map(as_text, row)) for row in frame.itertuples(index=False, name=None)]
-    return pd.Series(groups, index=frame.index, dtype=object, name=" & ".join(map(str, frame)))
-
-
-def as_text(value) -> str:
-    """Write a value as text; 1.0 is "1", as missing cells turn integers into floats."""
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value)

@@ -87,6 +87,11 @@ def gap_notes(comparison: Comparison) -> list[str]:
         lines.append("spread: the standard deviation over the repeats, of the number above it.")
     if any(f in shown for f in ("exponentiated_gradient", "threshold_optimizer")):
         lines.append("No AUC (-): the method gives randomised decisions, no ranking.")
+    if "steering" in shown:
+        lines.append(
+            "Steering reads skewed counts x as log(1 + x), all other methods read the standard "
+            "encoding (documented in fairsteer.encoding)."
+        )
     if needing:
         others = f"; not {' and '.join(free)}" if free else ""
         lines.append(f"Need the attribute at prediction: {', '.join(needing)}{others}.")
@@ -112,7 +117,7 @@ def who_pays_notes(compared: bool, flagged: bool) -> list[str]:
         return ["Without the method nothing there is no before to compare with."]
     meaning = (
         "the gap in this rate closed because this group lost and no group gained, each by more "
-        "than .01"
+        "than .01, and two or more of this group lost"
     )
     return [
         "Rates before -> after: of nothing, then of the method, with the same estimator.",

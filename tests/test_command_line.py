@@ -94,6 +94,10 @@ def test_tables_are_plain_and_whole_in_a_pipe(csv, capsys):
     assert len(pays) == 11
     assert all(re.search(r"\.\d{3} [-!]> \.\d{3}", line) for line in pays[1:])
     assert "Need the attribute at prediction: steering, correlation_remover, threshold_opt" in out
+    assert (
+        "Steering reads skewed counts x as log(1 + x), all other methods read the standard "
+        "encoding (documented in fairsteer.encoding)."
+    ) in " ".join(out.split())
     assert "a gap below its floor is not an achievement" in " ".join(out.split())
 
 
@@ -122,11 +126,13 @@ def test_levelling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert re.search(r"m +\d+ +\.\d{3} !> \.000", out)
     assert "!> marks levelling down" in out
+    assert "each by more than .01, and two or more of this group lost." in " ".join(out.split())
 
 
 def test_repeats_show_their_spread(csv, capsys):
     assert main(columns(csv, *NOTHING, "--repeats", "2", "--folds", "3")) == 0
     out = capsys.readouterr().out
+    assert "log(1 + x)" not in out
     assert re.search(r"nothing .*\n    spread( +\.\d{3}){6}", out)
     assert "standard deviation over the repeats" in out
     assert "3-fold cross-validation, 2 repeats" in out
@@ -191,6 +197,13 @@ def test_a_failed_method_stands_below_the_table(csv, capsys, monkeypatch):
         (["compare", "adult", "--drop", "age"], "drop fits a CSV file only"),
         (["compare", "compas", "--sensitive", "age"], "either sex or race, not 'age'."),
         (["compare", "none.csv"], "'none.csv' is neither a file nor one of the named tables"),
+        (
+            ["compare", "--sensitive", "sex", "my.csv", "--target", "hired"],
+            "'my.csv' looks like the table, but stands after an option that takes several values: "
+            "name the table before the options (fairsteer compare my.csv ...).",
+        ),
+        (["compare", "--drop", "age", "T.CSV"], "name the table before the options"),
+        (["compare", "--skip", "steering", "adult"], "name the table before the options"),
         (["compare", "--unknown"], "unrecognized arguments: --unknown"),
     ],
 )
@@ -210,12 +223,26 @@ def test_bad_use_of_a_csv(csv, capsys):
     assert "which has 'bad' and 'good'" in capsys.readouterr().err
 
 
+def test_a_file_swallowed_by_an_option_is_found_by_its_being_there(csv, capsys):
+    path = csv.rename(csv.with_suffix(".data"))
+    assert main(["compare", "--target", "t", "--drop", "remark", str(path)]) == 2
+    assert "name the table before the options" in capsys.readouterr().err
+    assert main(["compare", str(path), "--target", "t", "--sensitive", str(path)]) == 2
+    assert "there is no column" in capsys.readouterr().err
+
+
 def test_the_output_is_checked_before_the_work(csv, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("fairsteer.compare.compare", lambda *_, **__: pytest.fail("it worked"))
     assert main(columns(csv, "--output", str(csv))) == 2
     assert "cannot be used: it is a file." in capsys.readouterr().err
     assert main(columns(csv, "--output", str(csv / "below"))) == 2
     assert "cannot be used: Not a directory." in capsys.readouterr().err
+
+    (tmp_path / "o" / "results.csv").mkdir(parents=True)
+    assert main(columns(csv, "--output", str(tmp_path / "o"))) == 2
+    assert "results.csv' is a folder: remove it or choose another --output." in (
+        capsys.readouterr().err
+    )
 
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
@@ -243,11 +270,51 @@ def test_a_failed_write_leaves_nothing_half_written(tmp_path, monkeypatch):
     assert (tmp_path / "results.csv").read_text() == "old"
 
 
+def test_a_failed_write_comes_after_the_tables_and_is_one_sentence(
+    csv, tmp_path, capsys, monkeypatch
+):
+    def full(path, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(command_line, "write_atomically", full)
+    assert main(columns(csv, *NOTHING, "--output", str(tmp_path))) == 1
+    out, err = capsys.readouterr()
+    assert "Who pays, logistic regression" in out
+    assert err.splitlines()[-1] == (
+        f"fairsteer: cannot write '{tmp_path / 'results.csv'}': No space left on device; "
+        "choose another --output."
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), SystemExit(1)], ids=["full", "closed pipe"]
+)
+def test_results_are_written_even_if_the_tables_cannot_be_printed(
+    csv, tmp_path, capsys, monkeypatch, error
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("fairsteer.console.show", fail)
+    try:
+        code = main(columns(csv, *NOTHING, "--output", str(tmp_path)))
+    except SystemExit as done:
+        code = done.code
+    assert code == 1
+    assert (tmp_path / "results.csv").is_file()
+    if isinstance(error, OSError):
+        assert "cannot print the tables: No space left on device; send them elsewhere." in (
+            capsys.readouterr().err
+        )
+
+
 def test_version_and_help(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"fairsteer {fairsteer.__version__}\n"
     assert main(["compare", "--help"]) == 0
     out = capsys.readouterr().out
+    assert out.startswith("usage: fairsteer compare [TABLE] [options]\n")
+    assert "name it before the options" in " ".join(out.split())
     for option in ("--target", "--sensitive", "--favourable", "--drop", "--estimator", "--repeats",
                    "--folds", "--seed", "--jobs", "--skip", "--output"):  # fmt: skip
         assert option in out

@@ -9,8 +9,8 @@ from numpy.testing import assert_array_equal
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
+from fairsteer import bounds, mitigators
 from fairsteer import compare as module
-from fairsteer import mitigators
 from fairsteer.compare import COLUMNS, Unit, compare, plan, run_unit
 from fairsteer.metrics import gaps, noise_floor
 from fairsteer.mitigators import METHODS
@@ -223,6 +223,11 @@ def test_warnings_are_reported_not_shown(monkeypatch):
     assert len(outcome.warnings) == 3
 
 
+def test_the_constraints_and_the_transformer_are_those_of_the_package():
+    assert mitigators.CONSTRAINTS is bounds.CONSTRAINTS
+    assert "OptimalSteeringTransformer" in vars(mitigators)
+
+
 def test_both_estimators():
     outcome = compare(
         make_table(groups=("a", "b")),
@@ -248,7 +253,6 @@ def test_skip_takes_names_and_families():
     ("options", "message"),
     [
         ({"skip": ["steer"]}, "no method 'steer' to skip; there are nothing, steering, corr"),
-        ({"skip": ["compas"]}, "name the table before the options"),
         ({"skip": [name.split("-")[0] for name in ALL]}, "every method is skipped"),
         ({"estimators": ["forest"]}, "one of logistic, boosting, not forest"),
         ({"estimators": []}, "one of logistic, boosting, not nothing"),
@@ -286,6 +290,26 @@ def test_group_outcomes_compare_with_nothing(full):
     rows = (groups == "a") & (y == 1)
     rates = [full.predictions["logistic", "nothing", repeat][rows].mean() for repeat in range(2)]
     assert base.loc["a", ("tpr", "after")] == pytest.approx(np.mean(rates))
+
+
+def test_group_outcomes_do_not_flag_the_loss_of_one_row():
+    table = dataclasses.replace(
+        make_table(n=40, groups=("a", "b")),
+        groups=pd.Series(["a", "b"] * 20),
+        target=pd.Series([1, 1, 0, 0] * 10),
+    )
+    outcome = compare(table, folds=2, skip=["steering", *QUICK])
+    everybody_but_b = np.where(np.arange(40) % 4 == 1, np.arange(40) < 12, 1)
+    for lost, flagged in ((1, False), (2, True)):
+        after = everybody_but_b.copy()
+        after[np.arange(0, 4 * lost, 4)] = 0  # rows of group a with label 1
+        predictions = {
+            ("logistic", "nothing", 0): everybody_but_b,
+            ("logistic", "correlation_remover", 0): after,
+        }
+        made = group_outcomes(dataclasses.replace(outcome, predictions=predictions))
+        flags = made.loc["logistic"].loc["correlation_remover"]["tpr", "levelling_down"]
+        assert flags.to_dict() == {"a": flagged, "b": False}
 
 
 def test_group_outcomes_without_nothing_have_no_before():

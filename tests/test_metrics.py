@@ -1,3 +1,8 @@
+import contextlib
+import io
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -199,10 +204,36 @@ def test_changes_within_the_tolerance_do_not_count():
     assert not levelled([1, 0, 0, 0, 0] * 2, tolerance=0.6)["levelling_down"].any()
 
 
+def test_one_person_is_no_levelling_down():
+    y = [1, 1, 1, 1, 0] * 2
+    groups = ["better"] * 5 + ["worse"] * 5
+    before = [1, 1, 1, 1, 0] + [1, 0, 0, 0, 0]
+    one, two = [1, 1, 1, 0, 0] + [1, 0, 0, 0, 0], [1, 1, 0, 0, 0] + [1, 0, 0, 0, 0]
+    for after, flagged in ((one, False), (two, True)):
+        report = fairness_report(y, after, sensitive_features=groups, y_pred_before=before)
+        assert report["levelling_down"].to_dict() == {
+            "better": flagged,
+            "worse": False,
+            "gap": flagged,
+        }
+
+
+@pytest.mark.parametrize("n", [3, 7, 49, 93, 1001])
+def test_one_row_is_one_row_whatever_the_rounding(n):
+    rates = pd.DataFrame({"selection_rate": [1.0, 0.0], "tpr": [1.0, 0.0]}, list("ab"))
+    rows = pd.DataFrame({"selection_rate": [n, 1], "tpr": [n, 1]}, list("ab"))
+    for lost, flagged in ((1, False), (2, True)):
+        after = rates.copy()
+        after.loc["a"] = (n - lost) / n
+        flags = levelling_down(rates, after, rows, tolerance=0.0)
+        assert flags.loc["a"].tolist() == [flagged, flagged]
+
+
 def test_levelling_down_with_three_groups_flags_all_that_lost():
     before = pd.DataFrame({"selection_rate": [0.6, 0.5, 0.2], "tpr": [0.6, 0.5, 0.2]}, list("abc"))
     after = pd.DataFrame({"selection_rate": [0.3, 0.3, 0.2], "tpr": [0.3, 0.3, 0.3]}, list("abc"))
-    flags = levelling_down(before, after)
+    rows = pd.DataFrame({"selection_rate": [20, 20, 20], "tpr": [10, 10, 10]}, list("abc"))
+    flags = levelling_down(before, after, rows)
     assert flags["selection_rate"].tolist() == [True, True, False]
     assert flags["tpr"].tolist() == [False, False, False]  # c gained
 
@@ -264,6 +295,26 @@ def test_a_missing_attribute_value_is_refused_with_the_column_s_name():
         fairness_report([0, 1], [0, 1], sensitive_features=[1.0, np.nan])
 
 
+def test_missing_values_in_lists_of_text_are_missing_not_a_text():
+    nan = float("nan")
+    for missing in (nan, None, np.nan, pd.NA):
+        with pytest.raises(ValueError, match="'sensitive_features' is missing in 1 of 2 rows"):
+            gaps([0, 1], [0, 1], ["a", missing])
+        with pytest.raises(ValueError, match="'column 1' is missing in 1 of 2 rows"):
+            gaps([0, 1], [0, 1], [["a", "x"], ["b", missing]])
+        with pytest.raises(ValueError, match="y_pred has 1 missing values"):
+            fairness_report(["a", "b"], ["a", missing], sensitive_features=["a", "b"])
+
+
+def test_lists_give_what_arrays_give(sample):
+    y, predicted, groups = sample
+    report = fairness_report(y, predicted, sensitive_features=groups)
+    lists = fairness_report(y.tolist(), predicted.tolist(), sensitive_features=groups.tolist())
+    pd.testing.assert_frame_equal(lists, report)
+    with pytest.raises(ValueError, match="y_true must hold 0 and 1 only.*has 0, 'b'"):
+        gaps([0, "b"], [0, 1], ["a", "b"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -271,6 +322,7 @@ def test_a_missing_attribute_value_is_refused_with_the_column_s_name():
         (([0, 1], ["0", "1"], ["a", "b"]), "mix text and numbers"),
         (([[0, 1], [1, 0]], [0, 1], ["a", "b"]), r"y_true must be one column.*\(2, 2\)"),
         (([], [], []), "at least one row"),
+        (([0, 1], [0, 1], [["a", "x"], ["b"]]), "rows have different lengths"),
         (([0, 1, 1], [0, 1], ["a", "b"]), "inconsistent numbers of samples"),
         (([0, 1], [0, 1], pd.DataFrame(index=[0, 1])), "has no column"),
     ],
@@ -289,3 +341,12 @@ def test_an_unknown_positive_label_is_refused():
 def test_a_column_vector_of_labels_will_do():
     y = np.array([[0], [1], [0], [1]])
     assert fairness_report(y, y, sensitive_features=list("aabb")).loc["gap", "tpr"] == 0
+
+
+def test_the_example_of_the_readme_prints_what_stands_below_it():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    code, shown = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", readme, re.DOTALL).groups()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {})
+    assert printed.getvalue().split() == shown.split()

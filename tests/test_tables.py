@@ -1,3 +1,5 @@
+import ast
+import inspect
 import os
 
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fairsteer import _csv_file, _own_table, _table, tables
 from fairsteer.tables import Table, UsageError, check_cells, load_table
 
 needs_data = [
@@ -92,6 +95,8 @@ def test_columns_can_be_left_out(frame, load):
         ([0.0, 1.0], "1", "1"),
         ([False, True], "1", "True"),
         ([False, True], "False", "False"),
+        ([False, True], "true", "True"),
+        ([False, True], "FALSE", "False"),
         (["a", "b"], "a", "a"),
         ([2, 10], None, "10"),
         (["2", "b"], None, "b"),
@@ -128,6 +133,73 @@ def test_infinite_numbers_count_as_missing(frame, load):
     assert load(frame).data["score"].isna().tolist()[:3] == [True, True, False]
 
 
+def test_a_comma_at_the_end_of_every_row_shifts_no_name(frame, load, tmp_path):
+    header, *rows = frame.to_csv(index=False).splitlines()
+    path = tmp_path / "trailing.csv"
+    path.write_text("\n".join([header, *(f"{row}," for row in rows)]))
+    table, plain = load_table(path, "hired", "sex"), load(frame)
+    pd.testing.assert_frame_equal(table.data, plain.data)
+    assert table.groups.equals(plain.groups)
+
+
+@pytest.mark.parametrize(
+    ("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")]
+)
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_other_separators_are_found_and_stated(frame, load, tmp_path, separator, name, decimal):
+    frame = frame.rename(columns={"job": "job, or none"})
+    path = tmp_path / "people.csv"
+    plain = load(frame)
+    frame.to_csv(path, index=False, sep=separator, decimal=decimal)
+    table = load_table(path, "hired", "sex")
+    pd.testing.assert_frame_equal(table.data, plain.data)
+    points = ", decimal commas read as points" if decimal == "," else ""
+    assert table.conventions.startswith(f"people.csv (cells separated by {name}{points}): 80 of 80")
+
+
+def test_separators_within_names_do_not_count(frame, load):
+    frame = frame.rename(columns={"score": "a;b;c;d;e;f;g;h;i"})
+    table = load(frame)
+    assert "a;b;c;d;e;f;g;h;i" in table.data
+    assert "separated" not in table.conventions
+
+
+def test_a_short_first_row_hides_no_separator(frame, load, tmp_path):
+    path = tmp_path / "short.csv"
+    path.write_text(frame.to_csv(index=False).replace("\n", "\nno,f\n", 1))
+    table = load_table(path, "hired", "sex")
+    assert list(table.data) == list(load(frame).data)
+    assert len(table.data) == 81
+
+
+def test_one_to_one_copies_are_warned_of_but_stay(frame, load):
+    frame["young"] = np.arange(80) % 8 < 4
+    frame["her or his"] = frame["sex"].map({"f": 1, "m": 0})
+    frame["both"] = frame["sex"] + frame["young"].astype(str)
+    frame["outcome"] = frame["hired"].map({"no": "-", "yes": "+"})
+    frame["almost"] = frame["hired"].where(frame.index > 0, "yes")
+    table = load(frame, sensitive=["sex", "young"], drop=["name"])
+    assert {"her or his", "both", "outcome", "almost"} <= set(table.data)
+    copy = "is a one-to-one copy of the sensitive column"
+    blind = "so that no method is blind to the group: leave it out with --drop"
+    assert table.warnings == (
+        f"the feature 'her or his' {copy} 'sex', {blind} 'her or his'.",
+        f"the feature 'both' {copy} 'sex & young', {blind} both.",
+        "the feature 'outcome' is a one-to-one copy of the target 'hired': leave it out with "
+        "--drop outcome.",
+    )
+    assert load(frame, drop=["name", "her or his", "outcome"]).warnings == ()
+
+
+def test_a_column_without_a_name_is_warned_of(frame, load):
+    frame.insert(0, "", range(80))
+    warned = load(frame, drop="name").warnings
+    assert warned == (
+        "'Unnamed: 0' has no name in the header; if it only numbers the rows, leave it out with "
+        "--drop 'Unnamed: 0'.",
+    )
+
+
 def test_pandas_missing_strings_are_missing(tmp_path, frame):
     frame["job"] = ["None", "cook"] * 40
     frame.to_csv(tmp_path / "t.csv", index=False)
@@ -162,6 +234,7 @@ REFUSALS = {
     "many small cells": ({"sex": [f"g{i % 20}" for i in range(80)]}, {}, "and 37 more cells"),
     "no target left": ({"hired": None}, {}, "no row of 'people.csv' has both"),
     "unknown favourable": ({}, {"favourable": "maybe"}, "'maybe' is not a value.*'no' and 'yes'"),
+    "text in another case": ({}, {"favourable": "YES"}, "'YES' is not a value of the target"),
     "near name": ({}, {"target": "hird"}, "no column 'hird' in 'people.csv'; did you mean 'hired'"),
     "unknown name": (
         {},
@@ -200,9 +273,13 @@ def test_what_does_not_fit_is_one_sentence(frame, load, case):
     [
         (b"", "is empty"),
         (b"a,b,c\n", "has a header but no rows"),
-        (b"a;b;c\n1;2;3\n", "only the columns 'a;b;c'.*separated by commas"),
+        (b"a b c\n1 2 3\n", "only the columns 'a b c'.*separated by commas"),
         (b"\xff\xfe\x00\x81binary", "is not a CSV table in UTF-8"),
-        (b"a,b,c\n1,2,3\n1,2,3,4,5\n", "is not a CSV table.*Expected 3 fields"),
+        (b"a,b,c\n1,2,3\n1,2,3,4,5\n", "is not a CSV table.*commas between.*Expected 3 fields"),
+        (b"a;b;c\n1;2;3\n1;2;3;4;5\n", "is not a CSV.*semicolons between.*Expected 3 fields"),
+        (b"a,b,c\n1,2,3,4\n1,2,3,4\n", "more cells than its header has names: name every col"),
+        (b"a,b,c,b\n1,2,3,4\n", "names 2 columns 'b': give every column a name of its own"),
+        (b'a,b, "b"\n1,2,3\n', "names 2 columns 'b'"),
     ],
 )
 def test_a_file_that_is_no_table_is_one_sentence(tmp_path, content, message):
@@ -218,6 +295,13 @@ def test_a_missing_file_is_one_sentence(tmp_path):
         load_table(tmp_path / "none.csv", "a", "b")
     with pytest.raises(UsageError, match="neither a file"):
         load_table(tmp_path, "a", "b")
+
+
+@pytest.mark.parametrize("module", [tables, _own_table, _csv_file, _table])
+def test_the_readers_of_tables_import_at_the_top_only(module):
+    tree = ast.parse(inspect.getsource(module))
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert all(node in tree.body for node in imports)
 
 
 def test_check_cells_names_labels_as_they_are():

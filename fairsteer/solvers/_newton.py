@@ -11,7 +11,7 @@ from fairsteer._linalg import Array
 
 Hessian = Callable[[Array], Array]
 
-GRADIENT_TOLERANCE = 1e-9
+GRADIENT_TOLERANCE = 1e-11
 MAX_ITERATIONS = 300
 _MAX_RADIUS = 2.0
 _MAX_CG_STEPS = 2000

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fairsteer._linalg import Array, inv_spd, invsqrtm, sqrtm, symmetrize
+from fairsteer._linalg import Array, inv_spd, invsqrtm, is_spd, sqrtm, symmetrize
 from fairsteer.affine import AffineMap, transport_map
 from fairsteer.gaussian import SubgroupGaussians
 from fairsteer.solvers import affirmative
@@ -17,8 +17,10 @@ from fairsteer.solvers.univariate import solve_univariate
 from fairsteer.solvers.whitened import solve_whitened
 
 MAX_ROUNDS = 2000
-_STALL = 1e-15
-_GRADIENT_TOLERANCE = 1e-8
+_ROUGH = 1e-4
+_GRADIENT_TOLERANCE = 1e-10
+_ROUNDING = 1e-14
+_MEMORY = 8
 
 
 def fit_template(
@@ -77,10 +79,13 @@ def solve_subgroups(gaussians: SubgroupGaussians, settings: Settings) -> Solutio
         return Solution(maps, fit_template(gaussians, settings.priors, maps), 0.0, 1)
     if gaussians.n_labels == 1:
         return barycentre(gaussians, settings.priors)
-    runs = [_alternate(gaussians, settings, start) for start in _starts(gaussians, settings)]
-    objective, maps, template, optimality = min(runs, key=lambda run: run[0][-1])
-    maps, template = _in_frame_of(maps, template, settings.reference)
-    return Solution(maps, template, optimality, sum(len(run[0]) for run in runs))
+    starts = _starts(gaussians, settings)
+    runs = [_alternate(gaussians, settings, start, _ROUGH) for start in starts]
+    best = min(runs, key=lambda run: run[-1].objective)
+    final = _alternate(gaussians, settings, best[-1].maps, _GRADIENT_TOLERANCE)
+    maps, template = _in_frame_of(final[-1].maps, final[-1].template, settings.reference)
+    rounds = sum(len(run) for run in [*runs, final])
+    return Solution(maps, template, final[-1].optimality, rounds)
 
 
 def _starts(gaussians: SubgroupGaussians, settings: Settings) -> list[AffineMap]:
@@ -112,33 +117,87 @@ def _improve(problem: GroupProblem, settings: Settings, matrix: Array) -> GroupS
     return refine_affine(problem, matrix)
 
 
-def _alternate(
-    gaussians: SubgroupGaussians, settings: Settings, start: AffineMap
-) -> tuple[list[float], AffineMap, Template, float]:
-    """Return the objective in nats after each round, maps, template and optimality."""
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Maps, the best template for them, the groups' problems and the objective in nats."""
+
+    maps: AffineMap
+    template: Template
+    problems: list[GroupProblem]
+    objective: float
+    optimality: float
+
+
+def _state(gaussians: SubgroupGaussians, settings: Settings, maps: AffineMap) -> _State:
     anchor = settings.anchor if settings.conditions == "whitened" else None
-    shares = settings.priors.sum(axis=0)
-    matrices, offsets = start.matrix.copy(), start.offset.copy()
-    history: list[float] = []
-    for _ in range(MAX_ROUNDS):
-        template = fit_template(gaussians, settings.priors, AffineMap(matrices, offsets), anchor)
-        problems = [
-            affirmative.group_problem(gaussians, settings, template, a)
-            for a in range(gaussians.n_groups)
+    template = fit_template(gaussians, settings.priors, maps, anchor)
+    groups = range(gaussians.n_groups)
+    problems = [affirmative.group_problem(gaussians, settings, template, a) for a in groups]
+    pairs = list(zip(problems, maps.matrix, strict=True))
+    return _State(
+        maps=maps,
+        template=template,
+        problems=problems,
+        objective=float(settings.priors.sum(axis=0) @ [p.value(matrix) for p, matrix in pairs]),
+        optimality=max(p.optimality(m, symmetric=anchor is not None) for p, m in pairs),
+    )
+
+
+def _alternate(
+    gaussians: SubgroupGaussians, settings: Settings, start: AffineMap, tolerance: float
+) -> list[_State]:
+    """Optimise template and maps in turn until the gradient vanishes; return every round.
+
+    Rounds converge linearly, so they are extrapolated from the last few (Anderson's method);
+    an extrapolation that raises the objective is dropped, so the objective never rises.
+    """
+    path = [_state(gaussians, settings, start)]
+    points: list[Array] = []
+    images: list[Array] = []
+    while path[-1].optimality > tolerance and len(path) < MAX_ROUNDS:
+        current = path[-1]
+        improved = [
+            _improve(problem, settings, matrix).matrix
+            for problem, matrix in zip(current.problems, current.maps.matrix, strict=True)
         ]
-        optimality = max(
-            p.optimality(m, symmetric=anchor is not None)
-            for p, m in zip(problems, matrices, strict=True)
+        offsets = [p.offset(m) for p, m in zip(current.problems, improved, strict=True)]
+        plain = AffineMap(np.stack(improved), np.stack(offsets))
+        points, images = (
+            [*points, _flat(current.maps)][-_MEMORY:],
+            [*images, _flat(plain)][-_MEMORY:],
         )
-        values = [p.value(m) for p, m in zip(problems, matrices, strict=True)]
-        history.append(float(shares @ values))
-        stalled = len(history) > 1 and history[-2] - history[-1] <= _STALL
-        if optimality <= _GRADIENT_TOLERANCE or stalled:
+        reached = _state(gaussians, settings, plain)
+        if len(points) > 1:
+            guess = _unflat(_extrapolate(points, images), plain)
+            if settings.conditions != "whitened" or all(map(is_spd, guess.matrix)):
+                further = _state(gaussians, settings, guess)
+                if further.objective <= reached.objective:
+                    reached = further
+        if not reached.objective <= current.objective + _ROUNDING:
             break
-        for a, problem in enumerate(problems):
-            matrices[a] = _improve(problem, settings, matrices[a]).matrix
-            offsets[a] = problem.offset(matrices[a])
-    return history, AffineMap(matrices, offsets), template, optimality
+        path.append(reached)
+        recent = [state.optimality for state in path[-_MEMORY:]]
+        if len(path) > _MEMORY and min(recent[1:]) >= recent[0]:
+            break
+    return path
+
+
+def _extrapolate(points: list[Array], images: list[Array]) -> Array:
+    """Return the combination of images whose step, linearly extrapolated, is shortest."""
+    steps = np.stack(images) - np.stack(points)
+    weights = np.linalg.lstsq(np.diff(steps, axis=0).T, steps[-1], rcond=None)[0]
+    extrapolated: Array = images[-1] - weights @ np.diff(np.stack(images), axis=0)
+    return extrapolated
+
+
+def _flat(maps: AffineMap) -> Array:
+    return np.concatenate([maps.matrix.ravel(), maps.offset.ravel()])
+
+
+def _unflat(values: Array, like: AffineMap) -> AffineMap:
+    size = like.matrix.size
+    matrix = values[:size].reshape(like.matrix.shape)
+    return AffineMap(matrix, values[size:].reshape(like.offset.shape))
 
 
 def _in_frame_of(maps: AffineMap, template: Template, group: int) -> tuple[AffineMap, Template]:
