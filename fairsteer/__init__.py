@@ -1,15 +1,22 @@
 """Steer features to the nearest distribution on which fair classifiers cost nothing."""
 
+from fairsteer.bounds import Certificate
 from fairsteer.gaussian import SubgroupGaussians, estimate_gaussians
+from fairsteer.ideal import bayes_metrics, ideal_gap, is_ideal, prior_gap
 from fairsteer.solvers import SteeringResult, nearest_ideal
 from fairsteer.transformer import OptimalSteeringTransformer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Certificate",
     "OptimalSteeringTransformer",
     "SteeringResult",
     "SubgroupGaussians",
+    "bayes_metrics",
     "estimate_gaussians",
+    "ideal_gap",
+    "is_ideal",
     "nearest_ideal",
+    "prior_gap",
 ]

@@ -9,12 +9,23 @@ import numpy as np
 
 from fairsteer._linalg import Array
 
-Hessian = Callable[[Array], Array]
+Operator = Callable[[Array], Array]
+
+
+class Model(NamedTuple):
+    """Second-order expansion at a point, and a metric near its Hessian with its inverse."""
+
+    gradient: Array
+    hessian: Operator
+    metric: Operator
+    inverse_metric: Operator
+
 
 GRADIENT_TOLERANCE = 1e-11
 MAX_ITERATIONS = 300
 _MAX_RADIUS = 2.0
 _MAX_CG_STEPS = 2000
+_SMALLEST_EIGENVALUE = 1e-3
 
 
 class NewtonResult(NamedTuple):
@@ -27,7 +38,7 @@ class NewtonResult(NamedTuple):
 
 def minimise(
     value: Callable[[Array], float],
-    model: Callable[[Array], tuple[Array, Hessian]],
+    model: Callable[[Array], Model],
     retract: Callable[[Array, Array], Array],
     start: Array,
 ) -> NewtonResult:
@@ -38,8 +49,7 @@ def minimise(
     value : callable
         Point to objective.
     model : callable
-        Point to gradient and Hessian-vector product of ``step -> value(retract(point, step))``
-        at step 0.
+        Point to the expansion of ``step -> value(retract(point, step))`` at step 0.
     retract : callable
         Point and step to the next point.
     start : ndarray of shape (d, d)
@@ -55,28 +65,22 @@ def minimise(
     the inner iteration is Steihaug's truncated conjugate gradient method (1983).
     """
     point, current, radius = start, value(start), 1.0
-    gradient, hessian = model(point)
-    norm = float(np.linalg.norm(gradient))
+    local = model(point)
+    norm = float(np.linalg.norm(local.gradient))
     n_iter = 0
     while norm > GRADIENT_TOLERANCE and n_iter < MAX_ITERATIONS:
         n_iter += 1
-        step, on_boundary = _truncated_cg(gradient, hessian, radius)
-        predicted = -float(np.sum(step * (gradient + 0.5 * hessian(step))))
+        step, on_boundary = _truncated_cg(local, radius)
+        predicted = -float(np.sum(step * (local.gradient + 0.5 * local.hessian(step))))
         candidate = retract(point, step)
         reached = value(candidate)
         if predicted < 1e-13 * max(1.0, abs(current)):
             # The decrease drowns in rounding: only the gradient can still tell progress.
-            new_gradient, new_hessian = model(candidate)
-            new_norm = float(np.linalg.norm(new_gradient))
+            new_local = model(candidate)
+            new_norm = float(np.linalg.norm(new_local.gradient))
             if not new_norm < norm:
                 break
-            point, current, gradient, hessian, norm = (
-                candidate,
-                reached,
-                new_gradient,
-                new_hessian,
-                new_norm,
-            )
+            point, current, local, norm = candidate, reached, new_local, new_norm
             continue
         ratio = (current - reached) / predicted if np.isfinite(reached) else -1.0
         if ratio < 0.25:
@@ -85,35 +89,71 @@ def minimise(
             radius = min(2.0 * radius, _MAX_RADIUS)
         if ratio > 0.05:
             point, current = candidate, reached
-            gradient, hessian = model(point)
-            norm = float(np.linalg.norm(gradient))
+            local = model(point)
+            norm = float(np.linalg.norm(local.gradient))
     return NewtonResult(point, norm, n_iter)
 
 
-def _truncated_cg(gradient: Array, hessian: Hessian, radius: float) -> tuple[Array, bool]:
-    """Minimise the quadratic model in a ball; return the step and whether it hit the border."""
-    step = np.zeros_like(gradient)
-    residual, direction = gradient, -gradient
-    norm = float(np.linalg.norm(gradient))
+def _truncated_cg(local: Model, radius: float) -> tuple[Array, bool]:
+    """Minimise the quadratic model in a ball of the metric; say whether the border was hit."""
+    step = np.zeros_like(local.gradient)
+    residual = local.gradient
+    pulled = local.inverse_metric(residual)
+    direction = -pulled
+    square = float(np.sum(residual * pulled))
+    norm = float(np.linalg.norm(residual))
     tolerance = min(0.1, norm**0.5) * norm
     for _ in range(_MAX_CG_STEPS):
-        image = hessian(direction)
+        image = local.hessian(direction)
         curvature = float(np.sum(direction * image))
-        square = float(np.sum(residual**2))
-        length = square / curvature if curvature > 0.0 else np.inf
-        if curvature <= 0.0 or np.linalg.norm(step + length * direction) >= radius:
-            return step + _to_border(step, direction, radius) * direction, True
-        step = step + length * direction
-        residual = residual + length * image
-        new_square = float(np.sum(residual**2))
-        if new_square**0.5 <= tolerance:
+        if curvature <= 0.0:
+            return _to_border(local.metric, step, direction, radius), True
+        further = step + square / curvature * direction
+        if np.sum(further * local.metric(further)) >= radius**2:
+            return _to_border(local.metric, step, direction, radius), True
+        step = further
+        residual = residual + square / curvature * image
+        if np.linalg.norm(residual) <= tolerance:
             break
-        direction = -residual + new_square / square * direction
+        pulled = local.inverse_metric(residual)
+        previous, square = square, float(np.sum(residual * pulled))
+        direction = -pulled + square / previous * direction
     return step, False
 
 
-def _to_border(step: Array, direction: Array, radius: float) -> float:
-    a = float(np.sum(direction**2))
-    b = float(np.sum(step * direction))
-    c = float(np.sum(step**2)) - radius**2
-    return (-b + float(np.sqrt(b * b - a * c))) / a
+def _to_border(metric: Operator, step: Array, direction: Array, radius: float) -> Array:
+    image = metric(direction)
+    a = float(np.sum(direction * image))
+    b = float(np.sum(step * image))
+    c = float(np.sum(step * metric(step))) - radius**2
+    return step + (-b + float(np.sqrt(max(b * b - a * c, 0.0)))) / a * direction
+
+
+def pair_metric(curvatures: Array) -> tuple[Operator, Operator]:
+    """Return ``X -> curvatures * X + X'`` and its inverse, made positive definite.
+
+    Entries (j, k) and (k, j) form 2 by 2 blocks; a multiple of the identity lifts those whose
+    smaller eigenvalue is not clearly positive.
+
+    Parameters
+    ----------
+    curvatures : ndarray of shape (d, d)
+        Positive.
+    """
+    first, second = curvatures, curvatures.T
+    smaller = 0.5 * (first + second) - np.hypot(0.5 * (first - second), 1.0)
+    lifted = curvatures + np.maximum(_SMALLEST_EIGENVALUE - smaller, 0.0)
+    determinant = lifted * lifted.T - 1.0
+    # On the diagonal X and X' are the same entry.
+    own = np.eye(len(curvatures), dtype=bool)
+    diagonal = np.diag(curvatures) + 1.0
+
+    def metric(x: Array) -> Array:
+        image: Array = np.where(own, diagonal * x, lifted * x + x.T)
+        return image
+
+    def inverse(x: Array) -> Array:
+        solved: Array = np.where(own, x / diagonal, (lifted.T * x - x.T) / determinant)
+        return solved
+
+    return metric, inverse

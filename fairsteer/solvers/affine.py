@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import expm
 from scipy.stats import ortho_group
 
-from fairsteer._linalg import Array, invsqrtm, sqrtm, symmetrize
+from fairsteer._linalg import Array, invsqrtm, symmetrize
 from fairsteer.affine import transport_matrix
-from fairsteer.solvers._newton import Hessian, NewtonResult, minimise
+from fairsteer.solvers._newton import Model, NewtonResult, minimise, pair_metric
 from fairsteer.solvers._problem import GroupProblem
 from fairsteer.solvers._result import GroupSolution
 from fairsteer.solvers.tied import tied_matrix
@@ -49,12 +51,10 @@ def solve_affine(
     -------
     GroupSolution
     """
-    whiten_group, root_group, whiten_reference = problem.whitening
     reference, group = problem.pooled()
-    local = problem.in_coordinates(whiten_group, whiten_reference)
-    root_reference = sqrtm(reference)
+    frame = _Frame.of(problem)
     starts = [
-        whiten_group @ matrix @ root_reference
+        frame.inward(matrix)
         for matrix in (
             transport_matrix(reference, group),
             solve_whitened(problem, anchor=anchor).matrix,
@@ -62,16 +62,40 @@ def solve_affine(
             _spectral_matrix(problem),
         )
     ]
-    found = [_descend(local, start) for start in starts]
+    found = [_descend(frame.problem, start) for start in starts]
     rng = random_state if random_state is not None else np.random.default_rng()
     for k in range(n_init - 1):
-        found.append(_descend(local, _restart(_select(local, found).point, k, rng)))
-    best = _select(local, found)
-    return GroupSolution(
-        root_group @ best.point @ whiten_reference,
-        best.gradient_norm,
-        sum(result.n_iter for result in found),
-    )
+        found.append(_descend(frame.problem, _restart(_select(frame, found).point, k, rng)))
+    best = _select(frame, found)
+    n_iter = sum(result.n_iter for result in found)
+    return GroupSolution(frame.outward(best.point), best.gradient_norm, n_iter)
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """Coordinates in which pooled covariances are the identity and the contrast is diagonal."""
+
+    problem: GroupProblem
+    left: Array
+    right: Array
+
+    @classmethod
+    def of(cls, problem: GroupProblem) -> _Frame:
+        whiten_group, _, whiten_reference = problem.whitening
+        scores = problem.weights * np.linspace(-1.0, 1.0, len(problem.weights))
+        contrast = np.einsum("i,ijk->jk", scores, problem.reference_covariances)
+        turned = symmetrize(whiten_reference @ contrast @ whiten_reference)
+        axes = np.linalg.eigh(turned)[1].T
+        left, right = axes @ whiten_group, axes @ whiten_reference
+        return cls(problem.in_coordinates(left, right), left, right)
+
+    def inward(self, matrix: Array) -> Array:
+        """Express a map between the original features in these coordinates."""
+        return np.asarray(np.linalg.solve(self.right.T, (self.left @ matrix).T).T)
+
+    def outward(self, point: Array) -> Array:
+        """Express a point as a map between the original features."""
+        return np.asarray(np.linalg.solve(self.left, point @ self.right))
 
 
 def _spectral_matrix(problem: GroupProblem) -> Array:
@@ -101,13 +125,9 @@ def _spectral_matrix(problem: GroupProblem) -> Array:
 
 def refine_affine(problem: GroupProblem, matrix: Array) -> GroupSolution:
     """Return the local optimum that Newton's method reaches from a given ``B``."""
-    whiten_group, root_group, whiten_reference = problem.whitening
-    local = problem.in_coordinates(whiten_group, whiten_reference)
-    start = whiten_group @ matrix @ np.linalg.inv(whiten_reference)
-    found = _descend(local, start)
-    return GroupSolution(
-        root_group @ found.point @ whiten_reference, found.gradient_norm, found.n_iter
-    )
+    frame = _Frame.of(problem)
+    found = _descend(frame.problem, frame.inward(matrix))
+    return GroupSolution(frame.outward(found.point), found.gradient_norm, found.n_iter)
 
 
 def _descend(local: GroupProblem, start: Array) -> NewtonResult:
@@ -123,18 +143,20 @@ def _restart(best: Array, k: int, rng: np.random.Generator) -> Array:
     return _move(best, 0.5 * (generator - generator.T))
 
 
-def _select(local: GroupProblem, found: list[NewtonResult]) -> NewtonResult:
-    values = np.array([local.value(result.point) for result in found])
+def _select(frame: _Frame, found: list[NewtonResult]) -> NewtonResult:
+    values = np.array([frame.problem.value(result.point) for result in found])
     tied = np.flatnonzero(values <= values.min() + _TIE * max(1.0, abs(float(values.min()))))
-    identity = np.eye(local.n_features)
+    identity = np.eye(frame.problem.n_features)
     movement = [float(np.linalg.norm(found[k].point - identity)) for k in tied]
     return found[int(tied[int(np.argmin(movement))])]
 
 
-def _model(problem: GroupProblem, e: Array) -> tuple[Array, Hessian]:
+def _model(problem: GroupProblem, e: Array) -> Model:
     """Expand ``X -> J(e exp(X))`` to second order.
 
-    ``exp`` follows rotations exactly, along which the objective is nearly flat.
+    ``exp`` follows rotations exactly, along which the objective is nearly flat. In coordinates
+    in which the reference's covariances are nearly diagonal, near the optimum so are the
+    group's precisions pulled back, and the Hessian acts on entries (j, k) and (k, j) alone.
     """
     quadratic = e.T @ problem.quadratic_gradient(e)
     precisions = e.T @ problem.weighted_precisions @ e
@@ -143,7 +165,9 @@ def _model(problem: GroupProblem, e: Array) -> tuple[Array, Hessian]:
         curved = problem.curvature(precisions, x)
         return curved + 0.5 * (quadratic @ x.T + x.T @ quadratic)
 
-    return quadratic - np.eye(len(e)), hessian
+    rows = np.broadcast_to(np.einsum("ijj->ij", precisions), problem.reference_means.shape)
+    columns = np.einsum("ijj->ij", problem.reference_covariances)
+    return Model(quadratic - np.eye(len(e)), hessian, *pair_metric(rows.T @ columns))
 
 
 def _move(e: Array, x: Array) -> Array:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from fairsteer.solvers.affine import refine_affine, solve_affine
 from fairsteer.solvers.tied import solve_tied
 from fairsteer.solvers.univariate import solve_univariate
 from fairsteer.solvers.whitened import solve_whitened
+
+# Below this many features the groups' threads mostly wait for the interpreter lock.
+_THREADS_PAY = 100
 
 GroupSolver = Callable[[GroupProblem, Settings, Array | None], GroupSolution]
 
@@ -39,20 +44,25 @@ def affirmative(solve_group: GroupSolver) -> Callable[[SubgroupGaussians, Settin
     def solve(gaussians: SubgroupGaussians, settings: Settings) -> Solution:
         r, d = settings.reference, gaussians.n_features
         template = Template(gaussians.means[:, r], gaussians.covariances[:, r])
+        others = [a for a in range(gaussians.n_groups) if a != r]
+        problems = [group_problem(gaussians, settings, template, a) for a in others]
+        starts = [None if settings.start is None else settings.start.maps.matrix[a] for a in others]
+        own = [replace(settings, rng=rng) for rng in settings.rng.spawn(len(others))]
+        with ThreadPoolExecutor() as pool:
+            run = pool.map if d >= _THREADS_PAY else map
+            solutions = list(run(solve_group, problems, own, starts))
+
         matrices = np.tile(np.eye(d), (gaussians.n_groups, 1, 1))
         offsets = np.zeros((gaussians.n_groups, d))
-        optimality, n_iter = 0.0, 0
-        for a in range(gaussians.n_groups):
-            if a == r:
-                continue
-            problem = group_problem(gaussians, settings, template, a)
-            start = None if settings.start is None else settings.start.maps.matrix[a]
-            solution = solve_group(problem, settings, start)
+        for a, problem, solution in zip(others, problems, solutions, strict=True):
             matrices[a] = solution.matrix
             offsets[a] = problem.offset(solution.matrix)
-            optimality = max(optimality, solution.optimality)
-            n_iter += solution.n_iter
-        return Solution(AffineMap(matrices, offsets), template, optimality, n_iter)
+        return Solution(
+            maps=AffineMap(matrices, offsets),
+            template=template,
+            optimality=max(solution.optimality for solution in solutions),
+            n_iter=sum(solution.n_iter for solution in solutions),
+        )
 
     return solve
 

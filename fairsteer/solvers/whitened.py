@@ -7,7 +7,7 @@ from scipy.linalg import expm
 
 from fairsteer._linalg import Array, invsqrtm, sqrtm, symmetrize
 from fairsteer.affine import transport_matrix
-from fairsteer.solvers._newton import Hessian, minimise
+from fairsteer.solvers._newton import Model, minimise
 from fairsteer.solvers._problem import GroupProblem
 from fairsteer.solvers._result import GroupSolution
 
@@ -39,7 +39,7 @@ def solve_whitened(
     return GroupSolution(found.point @ whiten, found.gradient_norm, found.n_iter)
 
 
-def _model(problem: GroupProblem, s: Array) -> tuple[Array, Hessian]:
+def _model(problem: GroupProblem, s: Array) -> Model:
     """Expand ``Y -> J(L exp(Y) L)``, ``L = s^{1/2}``, Y symmetric, to second order."""
     root = sqrtm(s)
     gradient = problem.symmetric_gradient(s)
@@ -49,7 +49,10 @@ def _model(problem: GroupProblem, s: Array) -> tuple[Array, Hessian]:
         curved = symmetrize(local.curvature(local.weighted_precisions, y))
         return curved + y + symmetrize(gradient @ y)
 
-    return gradient, hessian
+    def keep(y: Array) -> Array:
+        return y
+
+    return Model(gradient, hessian, keep, keep)
 
 
 def _along_geodesic(s: Array, y: Array) -> Array:
