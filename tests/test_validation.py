@@ -214,7 +214,7 @@ def test_a_missing_attribute_value(data, missing):
         fitted.transform(X.assign(group=hole))
 
 
-@pytest.mark.parametrize("dtype", ["Int64", "float64", "category", "str"])
+@pytest.mark.parametrize("dtype", ["Int64", "float64", "category", "string"])
 def test_a_missing_attribute_value_in_typed_columns(data, dtype):
     X, y = data
     codes = X["group"].map({"a": 1, "b": 2, "c": 3}).where(X.index != 7).astype(dtype)
