@@ -60,6 +60,10 @@ class SubgroupGaussians:
             object.__setattr__(self, name, array.view())
         for name in ("labels", "groups"):
             object.__setattr__(self, name, np.asarray(getattr(self, name)).view())
+        if self.covariances.ndim == 4 and np.all(self.covariances == self.covariances[:1]):
+            # Kept once, shared covariances are factorised once, however many labels there are.
+            shared = np.broadcast_to(self.covariances[:1], self.covariances.shape)
+            object.__setattr__(self, "covariances", shared)
         self._check()
         for name in ("labels", "groups", "priors", "means", "covariances", "counts"):
             getattr(self, name).flags.writeable = False

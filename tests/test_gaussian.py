@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from fairsteer import SubgroupGaussians, estimate_gaussians
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.datasets._synthetic import random_gaussians
+from fairsteer.gaussian import distinct
 from tests.conftest import with_parts
 
 K, G, D = 3, 3, 4
@@ -199,6 +200,15 @@ def test_a_law_is_frozen_and_leaves_the_callers_arrays_alone():
 def test_a_law_checks_its_parts(part, value, message):
     with pytest.raises(ValueError, match=message):
         with_parts(random_gaussians(K, G, D, 0), **{part: value})
+
+
+def test_covariances_shared_by_the_labels_are_kept_once():
+    law = random_gaussians(K, G, D, 0)
+    copies = np.array(np.broadcast_to(law.covariances[:1], law.covariances.shape))
+    tied = with_parts(law, covariances=copies)
+    np.testing.assert_array_equal(tied.covariances, copies)
+    assert distinct(tied.covariances).shape == (1, G, D, D)
+    assert distinct(law.covariances).shape == (K, G, D, D)
 
 
 def test_unknown_labels_and_groups_are_listed():

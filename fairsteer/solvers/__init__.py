@@ -44,8 +44,7 @@ class Solver:
 
 
 def _is_tied(gaussians: SubgroupGaussians) -> bool:
-    covariances = gaussians.covariances
-    return bool(np.all(covariances == covariances[:1]))
+    return len(distinct(gaussians.covariances)) == 1
 
 
 SOLVERS: dict[str, Solver] = {
