@@ -17,6 +17,9 @@ def symmetrize(matrix: Array) -> Array:
 
 def _spectral(matrix: Array, power: float) -> Array:
     values, vectors = np.linalg.eigh(matrix)
+    # Rounding may push the smallest eigenvalues of a positive definite matrix below zero.
+    floor = np.finfo(np.float64).eps * values[..., -1:]
+    values = np.maximum(values, floor)
     powered: Array = (vectors * values[..., None, :] ** power) @ np.swapaxes(vectors, -1, -2)
     return powered
 

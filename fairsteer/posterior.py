@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import softmax
 
-from fairsteer._linalg import Array, inv_spd, logdet
+from fairsteer._linalg import Array, inv_spd
 from fairsteer.affine import AffineMap
 from fairsteer.gaussian import SubgroupGaussians
 
@@ -87,10 +87,10 @@ def posterior_displacement(
     return moved
 
 
-def posterior_log_volume(
+def posterior_volume(
     gaussians: SubgroupGaussians, maps: AffineMap, X: Array, group: int
-) -> Array:
-    """Return ``log |det DT(x)|`` of the map of :func:`posterior_displacement`, shape (n,).
+) -> tuple[Array, Array]:
+    """Return sign and ``log |.|`` of ``det DT(x)`` of the map of :func:`posterior_displacement`.
 
     ``DT = sum_i p_i M_i + sum_i (T_i(x) - x) grad p_i'``, where
     ``grad p_i = p_i (s_i - sum_k p_k s_k)`` and ``s_i`` is the gradient of the log density.
@@ -99,6 +99,10 @@ def posterior_log_volume(
     ----------
     gaussians, maps, X, group
         As in :func:`posterior_displacement`.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n,)
     """
     posterior = label_posterior(gaussians, X, group)
     precisions = inv_spd(gaussians.covariances[:, group])
@@ -110,4 +114,5 @@ def posterior_log_volume(
     for i in range(gaussians.n_labels):
         shift = posterior[:, [i]] * maps[i, group].displacement(X)
         jacobian += shift[:, :, None] * centred[i][:, None, :]
-    return logdet(jacobian)
+    sign, log_volume = np.linalg.slogdet(jacobian)
+    return sign, log_volume

@@ -7,6 +7,7 @@ import numpy as np
 from fairsteer._linalg import Array
 
 PRIORS = ("keep", "independent", "nearest")
+_SMALLEST_SHARE = 1e-9
 
 
 def ideal_priors(priors: Array, kind: str, kl_per_subgroup: Array | None = None) -> Array:
@@ -19,7 +20,8 @@ def ideal_priors(priors: Array, kind: str, kl_per_subgroup: Array | None = None)
     kind : {"keep", "independent", "nearest"}
         ``"keep"`` leaves it; ``"independent"`` is the product of its marginals (Kamiran and
         Calders' reweighing); ``"nearest"`` is the product law that minimises
-        ``sum q~ (log(q~ / q) + KL)``, by alternating exact updates of the two factors.
+        ``sum q~ (log(q~ / q) + KL)``, by alternating exact updates of the two factors; it
+        may change the shares of groups and labels.
     kl_per_subgroup : ndarray of shape (K, G), default=None
         Divergences of the steered subgroups, in nats; zero when absent.
 
@@ -30,7 +32,7 @@ def ideal_priors(priors: Array, kind: str, kl_per_subgroup: Array | None = None)
     Raises
     ------
     ValueError
-        If ``kind`` is unknown.
+        If ``kind`` is unknown, or the nearest law has no place for a label or a group.
     """
     if kind not in PRIORS:
         raise ValueError(f"priors must be one of {list(PRIORS)}, got {kind!r}.")
@@ -47,6 +49,11 @@ def ideal_priors(priors: Array, kind: str, kl_per_subgroup: Array | None = None)
             groups = _normalised(labels @ utility)
             if np.abs(labels - previous).max() < 1e-14:
                 break
+    if kind == "nearest" and min(labels.min(), groups.min()) < _SMALLEST_SHARE:
+        raise ValueError(
+            "priors='nearest' would leave a label or a group out, because steering it costs more "
+            "divergence than dropping it: use priors='independent' or 'keep'."
+        )
     return np.outer(labels, groups)
 
 

@@ -23,7 +23,7 @@ from fairsteer.gaussian import (
     pool_labels,
     subgroup_moments,
 )
-from fairsteer.posterior import posterior_displacement, posterior_log_volume
+from fairsteer.posterior import posterior_displacement, posterior_volume
 from fairsteer.priors import PRIORS, ideal_priors, prior_weights
 from fairsteer.sensitive import SensitiveFeatureMixin
 from fairsteer.solvers import (
@@ -113,7 +113,9 @@ default="equalized_odds"
     certificate_ : dict of str to Certificate
         For each constraint a bound on the gap of every classifier that sees the transformed
         features only, under the fitted model; computed on first access. Proved for
-        ``label_strategy="none"`` and for equal opportunity, otherwise a Monte Carlo estimate.
+        ``label_strategy="none"`` and for equal opportunity, otherwise a Monte Carlo estimate,
+        which is 1 where the posterior map folds the space. What cells too small for a law of
+        their own leave open is absent.
     steered_features_ : ndarray of shape (d,)
         Positions, among the output columns, of the features that vary in training; constant
         ones are returned unchanged.
@@ -259,6 +261,7 @@ default="equalized_odds"
         self.steered_features_ = np.flatnonzero(varying)
         self.distribution_, self.ideal_, self.result_ = distribution, result.ideal, result
         self._family, self._moments = family, moments
+        self._constraint, self._label_strategy = self.constraint, self.label_strategy
         self._seed = int(check_random_state(self.random_state).randint(2**31))
         self._set_maps(rows.counts / rows.counts.sum())
         self.__dict__.pop("_certificate", None)
@@ -480,7 +483,7 @@ default="equalized_odds"
 
     def _label_free(self, Z, group):
         """Return how far rows of one group and unknown label move."""
-        if self.label_strategy == "none" or self.distribution_.n_labels == 1:
+        if self._label_strategy == "none" or self.distribution_.n_labels == 1:
             return self.group_maps_[group].displacement(Z)
         return posterior_displacement(self.distribution_, self.maps_, Z, group)
 
@@ -503,30 +506,28 @@ default="equalized_odds"
         positive = self.classes_.tolist().index(self.pos_label_)
         draws = {"n_samples": CERTIFICATE_DRAWS, "random_state": self._seed}
         own = {}
-        if self.constraint == "equal_opportunity":
+        if self._constraint == "equal_opportunity":
             proved = proved_certificates(self.distribution_, self.group_maps_, self.ideal_, 0)
             own = {"equal_opportunity": proved["equal_opportunity"]}
-            needed = minimum_rows(self.covariance_type, self.shrinkage, len(self.steered_features_))
-            if self._moments[0].min() < needed:
-                return own
+        needed = minimum_rows(self.covariance_type, self.shrinkage, len(self.steered_features_))
+        if self._moments[0].min() < needed:
+            return own
 
         law = self._estimate(self.classes_, self.groups_, self._moments)
-        if self.constraint != "equalized_odds":
+        if self._constraint != "equalized_odds":
             # One affine map per group: the mapped law is known, and compared with the reference's.
             law = law.pushed(self.group_maps_)
             ideal = law.like_group(reference)
             return estimated_certificates(law, _stay, ideal, reference, positive, **draws) | own
-        if self.label_strategy == "none":
+        if self._label_strategy == "none":
             return proved_certificates(law, self.group_maps_, self.ideal_, positive)
 
         def moves(Z, group):
-            return (
-                posterior_displacement(law, self.maps_, Z, group),
-                posterior_log_volume(law, self.maps_, Z, group),
-            )
+            displacement = posterior_displacement(law, self.maps_, Z, group)
+            return displacement, *posterior_volume(law, self.maps_, Z, group)
 
         return estimated_certificates(law, moves, self.ideal_, reference, positive, **draws)
 
 
 def _stay(Z, group):
-    return np.zeros_like(Z), np.zeros(len(Z))
+    return np.zeros_like(Z), np.ones(len(Z)), np.zeros(len(Z))

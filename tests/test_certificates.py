@@ -60,7 +60,10 @@ def test_it_is_computed_once_and_anew_after_fit(rows):
 
 
 def test_the_seed_decides(rows):
-    one, two, other = (fitted(rows, random_state=seed).certificate_ for seed in (0, 0, 1))
+    one, two, other = (
+        fitted(rows, random_state=seed, constraint="demographic_parity").certificate_
+        for seed in (0, 0, 1)
+    )
     assert one == two
     assert one != other
 
@@ -89,6 +92,22 @@ def test_cells_too_small_for_a_law_leave_equal_opportunity_certified():
     X = rng.normal(size=(61, 2))
     steering = fitted((X, y, groups), constraint="equal_opportunity")
     assert set(steering.certificate_) == {"equal_opportunity"}
+
+
+def test_cells_without_rows_leave_demographic_parity_open():
+    rng = np.random.default_rng(0)
+    y, groups = np.repeat([0, 1, 0], 30), np.repeat(["a", "a", "b"], 30)
+    steering = fitted((rng.normal(size=(90, 2)), y, groups), constraint="demographic_parity")
+    assert steering.certificate_ == {}
+
+
+def test_parameters_set_after_fit_wait_for_the_next_fit(rows):
+    X, _, groups = rows
+    steering = fitted(rows)
+    before = steering.transform(X, sensitive_features=groups)
+    steering.set_params(label_strategy="none")
+    assert np.array_equal(steering.transform(X, sensitive_features=groups), before)
+    assert steering.certificate_["equalized_odds"].kind == "estimated"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_every_condition_is_needed(condition, d, n_labels, n_groups, rng):
     assert is_ideal(law) == (condition == "priors")
     assert (prior_gap(law) > 0.01) == (condition == "priors")
     costs = random_costs(n_labels, rng, n=3)
-    for name in ("demographic_parity", "equalized_odds"):
+    for name in GAPS:
         visible = [
             m[name] > 0.01 and excess(m, name) > 0.0
             for m in (bayes_metrics(law, cost, n_samples=60_000) for cost in costs)
@@ -103,6 +103,12 @@ def test_conditions_are_nested_and_not_the_same():
     assert is_ideal(whitened, "affine")
     assert not is_ideal(whitened, "identical")
     assert not is_ideal(affine, "whitened")
+
+
+def test_any_one_anchor_will_do():
+    target = nearest_ideal(random_gaussians(3, 2, 3, 0), conditions="whitened", anchor=0).target
+    assert ideal_gap(target, "whitened", anchor=0) < 1e-7
+    assert ideal_gap(target, "whitened") > 1e-3
 
 
 def test_ideal_gap_does_not_change_under_one_affine_map_per_group(rng):

@@ -51,3 +51,10 @@ def test_weights_carry_the_data_to_the_ideal():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="priors must be one of"):
         ideal_priors(np.full((2, 2), 0.25), "equal")
+
+
+def test_a_group_that_is_too_far_for_nearest_priors():
+    priors = np.full((2, 2), 0.25)
+    kl = np.array([[0.0, 800.0], [0.0, 800.0]])
+    with pytest.raises(ValueError, match="would leave a label or a group out"):
+        ideal_priors(priors, "nearest", kl)

@@ -208,6 +208,48 @@ def test_an_ideal_law_is_left_alone(conditions, intervention, rng):
     np.testing.assert_allclose(result.target.means, ideal.means, atol=1e-5)
 
 
+def special_law(kind, seed):
+    """Laws whose labels agree in part, so that one contrast does not tell them apart."""
+    n_labels = 4 if kind == "four labels, equal means" else 3
+    law = random_gaussians(n_labels, 2, 3, seed)
+    means, covariances = law.means.copy(), law.covariances.copy()
+    if kind.endswith("equal means"):
+        means[:] = means[:1]
+    elif kind == "first and last alike":
+        means[2], covariances[2] = means[0], covariances[0]
+    else:
+        means[1], means[2], covariances[2] = 0.0, -means[0], covariances[0]
+    return with_parts(law, means=means, covariances=covariances)
+
+
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize(
+    "kind", ["equal means", "four labels, equal means", "first and last alike", "mirrored"]
+)
+def test_special_ideal_laws_are_recognised(kind, seed, rng):
+    law = special_law(kind, seed)
+    maps = AffineMap(rng.normal(size=(2, 3, 3)), rng.normal(size=(2, 3)))
+    means, covariances = maps.pushforward(law.means[:, :1], law.covariances[:, :1])
+    ideal = with_parts(law, means=means, covariances=0.5 * (covariances + covariances.mT))
+    assert nearest_ideal(ideal).kl_divergence < 1e-12
+
+
+@pytest.mark.parametrize("eps", [1e-9, 1e-11, 1e-12, 1e-13])
+@pytest.mark.filterwarnings("ignore:The .* solver stopped:RuntimeWarning")
+def test_nearly_singular_laws_are_solved_or_refused_in_a_sentence(eps):
+    law = random_gaussians(2, 2, 3, 0)
+    squeeze = np.diag([1.0, 1.0, np.sqrt(eps)])
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3))).Q
+    covariances = turn @ squeeze @ law.covariances @ squeeze @ turn.T
+    law = with_parts(law, covariances=0.5 * (covariances + covariances.mT))
+    try:
+        result = nearest_ideal(law)
+    except ValueError as error:
+        assert "raise shrinkage" in str(error)
+    else:
+        assert np.isfinite(result.kl_divergence)
+
+
 def test_one_feature_given_to_the_general_solvers_equals_the_closed_form():
     for seed in range(10):
         law = random_gaussians(3, 3, 1, seed)

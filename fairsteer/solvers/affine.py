@@ -59,7 +59,7 @@ def solve_affine(
             transport_matrix(reference, group),
             solve_whitened(problem, anchor=anchor).matrix,
             tied_matrix(problem),
-            _spectral_matrix(problem),
+            *_spectral_matrices(problem),
         )
     ]
     found = [_descend(frame.problem, start) for start in starts]
@@ -98,16 +98,18 @@ class _Frame:
         return np.asarray(np.linalg.solve(self.left, point @ self.right))
 
 
-def _spectral_matrix(problem: GroupProblem) -> Array:
-    """Match the spectra of a contrast of the labels' second moments in both groups.
+def _spectral_matrices(problem: GroupProblem) -> list[Array]:
+    """Match the spectra of contrasts of the labels' second moments in both groups.
 
     Where one affine map carries all laws of the reference onto the group's, it carries the
-    eigenvectors of ``sum_i w_i t_i E[xx' | i]`` relative to ``sum_i w_i E[xx' | i]`` too, and
-    the class means settle their signs: for distinct eigenvalues this is that map.
+    eigenvectors of ``sum_i w_i t_i E[xx' | i]`` relative to ``sum_i w_i E[xx' | i]`` too, up to
+    their signs. Agreement of all moments in the two eigenbases settles those: they are the
+    signs of a leading eigenvector. For distinct eigenvalues the result is that map. Two
+    contrasts are tried, since one may leave labels apart that the other does not.
     """
     weights = problem.weights
-    scores = np.linspace(-1.0, 1.0, len(weights))
-    frames, projections = [], []
+    labels = np.arange(len(weights))
+    sides = []
     for means, covariances in (
         (problem.reference_means, problem.reference_covariances),
         (problem.means, problem.covariances),
@@ -115,12 +117,22 @@ def _spectral_matrix(problem: GroupProblem) -> Array:
         centred = means - weights @ means
         moments = covariances + centred[:, :, None] * centred[:, None, :]
         whiten = invsqrtm(np.einsum("i,ijk->jk", weights, moments))
-        contrast = np.einsum("i,ijk->jk", weights * scores, moments)
-        vectors = np.linalg.eigh(symmetrize(whiten @ contrast @ whiten))[1]
-        frames.append(vectors.T @ whiten)
-        projections.append(centred @ frames[-1].T)
-    signs = np.where(weights @ (projections[0] * projections[1]) < 0.0, -1.0, 1.0)
-    return np.asarray(np.linalg.solve(frames[1], signs[:, None] * frames[0]))
+        sides.append((whiten, centred @ whiten, symmetrize(whiten @ moments @ whiten)))
+    matrices = []
+    for scores in (np.linspace(-1.0, 1.0, len(weights)), np.cos(1.0 + 3.0 * labels)):
+        turned = []
+        for whiten, centred, second in sides:
+            axes = np.linalg.eigh(np.einsum("i,ijk->jk", weights * scores, second))[1]
+            turned.append((axes.T @ whiten, centred @ axes, axes.T @ second @ axes))
+        (frame, mean, moment), (own_frame, own_mean, own_moment) = turned
+        products = mean * own_mean
+        agreement = np.einsum("i,ijk,ijk->jk", weights, moment, own_moment)
+        agreement += np.einsum("i,ij,ik->jk", weights, products, products)
+        signs = np.where(np.linalg.eigh(agreement)[1][:, -1] < 0.0, -1.0, 1.0)
+        if np.sum(weights @ products * signs) < 0.0:
+            signs = -signs
+        matrices.append(np.asarray(np.linalg.solve(own_frame, signs[:, None] * frame)))
+    return matrices
 
 
 def refine_affine(problem: GroupProblem, matrix: Array) -> GroupSolution:
@@ -144,7 +156,14 @@ def _restart(best: Array, k: int, rng: np.random.Generator) -> Array:
 
 
 def _select(frame: _Frame, found: list[NewtonResult]) -> NewtonResult:
+    found = [result for result in found if np.isfinite(result.point).all()]
     values = np.array([frame.problem.value(result.point) for result in found])
+    if not np.isfinite(values).any():
+        raise ValueError(
+            "The covariances are too close to singular to solve for: raise shrinkage, or drop "
+            "features that are almost combinations of others."
+        )
+    values[~np.isfinite(values)] = np.inf
     tied = np.flatnonzero(values <= values.min() + _TIE * max(1.0, abs(float(values.min()))))
     identity = np.eye(frame.problem.n_features)
     movement = [float(np.linalg.norm(found[k].point - identity)) for k in tied]
