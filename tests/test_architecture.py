@@ -58,6 +58,18 @@ def test_the_types_of_all_mathematics_are_checked():
     assert [p for p in MATHEMATICS if p not in checked and p.parent not in checked] == []
 
 
+ORDER = """_linalg affine divergence families priors regions shrinkage gaussian posterior bounds
+solvers ideal""".split()
+
+
+@pytest.mark.parametrize("path", MATHEMATICS, ids=module_name)
+def test_mathematics_imports_what_stands_before_it(path):
+    own = module_name(path).split(".")[1]
+    earlier = set(ORDER[: ORDER.index(own) + 1])
+    used = {name.split(".")[1] for name in imported(path) if name.startswith("fairsteer.")}
+    assert used <= earlier
+
+
 def test_imports_go_one_way():
     modules = {module_name(path): path for path in FILES}
     graph = {

@@ -208,6 +208,41 @@ def test_an_ideal_law_is_left_alone(conditions, intervention, rng):
     np.testing.assert_allclose(result.target.means, ideal.means, atol=1e-5)
 
 
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
+def test_identical_laws_are_left_alone_exactly(intervention):
+    law = random_gaussians(3, 3, 3, 5).like_group(1)
+    for conditions in ("affine", "whitened", "identical"):
+        result = nearest_ideal(law, conditions=conditions, intervention=intervention)
+        assert result.kl_divergence < 1e-12
+        np.testing.assert_allclose(result.target.means, law.means, atol=1e-6)
+        np.testing.assert_allclose(result.target.covariances, law.covariances, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("solver", "conditions", "d"),
+    [
+        ("univariate", "affine", 1),
+        ("univariate", "whitened", 1),
+        ("whitened", "whitened", 1),
+        ("affine", "affine", 1),
+        ("tied", "affine", 3),
+        ("affine", "affine", 3),
+    ],
+)
+def test_every_solver_leaves_an_ideal_law_alone(solver, conditions, d, rng):
+    law = tied_gaussians(3, 3, d, 5)
+    maps = AffineMap(rng.normal(size=(3, d, d)) + (1.5 if d == 1 else 0.0), rng.normal(size=(3, d)))
+    maps = AffineMap(np.abs(maps.matrix) if d == 1 else maps.matrix, maps.offset)
+    ideal = law.like_group(0).pushed(maps)
+    ideal = with_parts(ideal, covariances=0.5 * (ideal.covariances + ideal.covariances.mT))
+    for reference in ideal.groups:
+        result = nearest_ideal(
+            ideal, solver=solver, conditions=conditions, reference_group=reference
+        )
+        assert result.kl_divergence < 1e-12
+        np.testing.assert_allclose(result.target.means, ideal.means, atol=1e-6)
+
+
 def special_law(kind, seed):
     """Laws whose labels agree in part, so that one contrast does not tell them apart."""
     n_labels = 4 if kind == "four labels, equal means" else 3

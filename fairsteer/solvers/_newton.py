@@ -21,7 +21,7 @@ class Model(NamedTuple):
     inverse_metric: Operator
 
 
-GRADIENT_TOLERANCE = 1e-11
+GRADIENT_TOLERANCE = 1e-12
 MAX_ITERATIONS = 300
 _MAX_RADIUS = 2.0
 _MAX_CG_STEPS = 2000

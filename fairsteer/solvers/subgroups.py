@@ -18,7 +18,7 @@ from fairsteer.solvers.whitened import solve_whitened
 
 MAX_ROUNDS = 2000
 _ROUGH = 1e-4
-_GRADIENT_TOLERANCE = 1e-10
+_GRADIENT_TOLERANCE = 1e-12
 _ROUNDING = 1e-14
 _MEMORY = 8
 
