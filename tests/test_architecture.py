@@ -58,8 +58,20 @@ def test_the_types_of_all_mathematics_are_checked():
     assert [p for p in MATHEMATICS if p not in checked and p.parent not in checked] == []
 
 
-ORDER = """_linalg affine divergence families priors regions shrinkage gaussian posterior bounds
-solvers ideal""".split()
+ORDER = [
+    "_linalg",
+    "affine",
+    "divergence",
+    "families",
+    "priors",
+    "regions",
+    "shrinkage",
+    "gaussian",
+    "posterior",
+    "bounds",
+    "solvers",
+    "ideal",
+]
 
 
 @pytest.mark.parametrize("path", MATHEMATICS, ids=module_name)
