@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -14,6 +13,7 @@ from fairsteer.affine import AffineMap
 from fairsteer.divergence import gaussian_kl
 from fairsteer.gaussian import SubgroupGaussians
 from fairsteer.posterior import subgroup_log_densities
+from fairsteer.preimages import moved_log_densities
 from fairsteer.regions import crossings, interval_probabilities
 
 CONSTRAINTS = ("equalized_odds", "equal_opportunity", "demographic_parity")
@@ -183,16 +183,9 @@ def proved_certificates(
     return {name: Certificate(bound, "proved") for name, bound in bounds.items()}
 
 
-Moves = Callable[[Array, int], tuple[Array, Array, Array]]
-"""Rows (n, d) of one group to displacements (n, d), and sign and log of the derivative's |det|."""
-
-MOST_FOLDED = 1e-3
-"""Largest share of draws of the rarer orientation at which a move still counts as invertible."""
-
-
 def estimated_certificates(
     gaussians: SubgroupGaussians,
-    moves: Moves,
+    maps: AffineMap | None,
     ideal: SubgroupGaussians,
     reference: int,
     positive: int,
@@ -203,19 +196,19 @@ def estimated_certificates(
     """Estimate bounds on the gaps that any classifier of moved rows can have.
 
     The largest gap over all classifiers is the total variation between the groups' laws after
-    the move. Each group's distance from the ideal law is estimated with densities by change of
-    variables; the distance of two groups is at most the sum (exact for the reference group of
-    an affirmative intervention, which stands at the ideal law). Change of variables needs an
-    invertible move. One that turns some draws over and not others folds the space onto itself;
-    where more than one draw in a thousand is folded, nothing is certified: the distance is 1.
+    the move. Each group's distance from the ideal law is estimated at draws from the group;
+    the distance of two groups is at most the sum (exact for the reference group of an
+    affirmative intervention, which stands at the ideal law). A move that folds the space has
+    several rows end in one place (:func:`fairsteer.preimages.moved_log_densities`); a draw
+    where not all of them are found counts as wholly different from the ideal law.
 
     Parameters
     ----------
     gaussians : SubgroupGaussians
         Fitted law of the data.
-    moves : callable
-        Rows (n, d) and position of their group to displacements (n, d), and sign and
-        ``log |det|`` of the move's derivative (n,).
+    maps : AffineMap of shape (K, G) or None
+        Map of every label and group, averaged over the label's posterior. None for rows that
+        stay where they are.
     ideal : SubgroupGaussians
         Ideal law in the common frame.
     reference : int
@@ -236,24 +229,27 @@ def estimated_certificates(
     rng = np.random.default_rng(random_state)
     given_label = np.zeros(gaussians.priors.shape)
     marginal = np.zeros(gaussians.n_groups)
-    for i, a in np.ndindex(gaussians.priors.shape):
-        factor = np.linalg.cholesky(gaussians.covariances[i, a])
-        X = gaussians.means[i, a] + rng.standard_normal((n_samples, len(factor))) @ factor.T
-        displacement, orientation, log_volume = moves(X, a)
-        source = subgroup_log_densities(gaussians, X, a) - log_volume[:, None]
-        target = subgroup_log_densities(ideal, X + displacement, a)
-        upright = float(np.mean(orientation > 0.0))
-        folded = min(upright, 1.0 - upright) > MOST_FOLDED
-        given_label[i, a] = 1.0 if folded else _one_sided(target[:, i] - source[:, i])
-        mixtures = (
+    for a in range(gaussians.n_groups):
+        X = _draws(gaussians, a, n_samples, rng)
+        if maps is None:
+            moved, settled = X, np.ones(len(X), dtype=bool)
+            source = subgroup_log_densities(gaussians, X, a)
+        else:
+            moved, source, settled = moved_log_densities(gaussians, maps, X, a, rng)
+        target = subgroup_log_densities(ideal, moved, a)
+        drawn_from = np.repeat(np.arange(gaussians.n_labels), n_samples)
+        own = np.arange(len(X)), drawn_from
+        excess = np.where(settled, _excess(target[own] - source[own]), 1.0)
+        given_label[:, a] = excess.reshape(-1, n_samples).mean(axis=1)
+        mixtures = [
             logsumexp(densities, b=weights, axis=1)
             for densities, weights in (
                 (target, conditional[:, reference]),
                 (source, conditional[:, a]),
             )
-        )
-        distance = _one_sided(next(mixtures) - next(mixtures))
-        marginal[a] += conditional[i, a] * (1.0 if folded else distance)
+        ]
+        excess = np.where(settled, _excess(mixtures[0] - mixtures[1]), 1.0)
+        marginal[a] = conditional[:, a] @ excess.reshape(-1, n_samples).mean(axis=1)
     pairs = np.array([_two_largest(row) for row in given_label])
     bounds = {
         "equalized_odds": float(pairs.max()),
@@ -263,9 +259,18 @@ def estimated_certificates(
     return {name: Certificate(min(bound, 1.0), "estimated") for name, bound in bounds.items()}
 
 
-def _one_sided(log_ratio: Array) -> float:
-    """Mean of ``(1 - ratio)_+``: the total variation, if the draws are the denominator's."""
-    return float(np.mean(np.maximum(0.0, -np.expm1(np.minimum(log_ratio, 0.0)))))
+def _draws(gaussians: SubgroupGaussians, group: int, size: int, rng: np.random.Generator) -> Array:
+    """Draw ``size`` rows of every label of one group, label after label, (K * size, d)."""
+    factors = np.linalg.cholesky(gaussians.covariances[:, group])
+    normal = rng.standard_normal((gaussians.n_labels, size, factors.shape[-1]))
+    rows = gaussians.means[:, group][:, None] + normal @ np.swapaxes(factors, -1, -2)
+    return rows.reshape(-1, factors.shape[-1])
+
+
+def _excess(log_ratio: Array) -> Array:
+    """``(1 - ratio)_+``, whose mean is the total variation if the draws are the denominator's."""
+    excess: Array = np.maximum(0.0, -np.expm1(np.minimum(log_ratio, 0.0)))
+    return excess
 
 
 def _two_largest(distances: Array) -> float:

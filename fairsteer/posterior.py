@@ -87,10 +87,10 @@ def posterior_displacement(
     return moved
 
 
-def posterior_volume(
+def posterior_derivative(
     gaussians: SubgroupGaussians, maps: AffineMap, X: Array, group: int
-) -> tuple[Array, Array]:
-    """Return sign and ``log |.|`` of ``det DT(x)`` of the map of :func:`posterior_displacement`.
+) -> Array:
+    """Return the derivative ``DT(x)`` of the map of :func:`posterior_displacement`.
 
     ``DT = sum_i p_i M_i + sum_i (T_i(x) - x) grad p_i'``, where
     ``grad p_i = p_i (s_i - sum_k p_k s_k)`` and ``s_i`` is the gradient of the log density.
@@ -102,7 +102,7 @@ def posterior_volume(
 
     Returns
     -------
-    tuple of ndarray of shape (n,)
+    ndarray of shape (n, d, d)
     """
     posterior = label_posterior(gaussians, X, group)
     precisions = inv_spd(gaussians.covariances[:, group])
@@ -110,9 +110,8 @@ def posterior_volume(
         [-(X - mean) @ P for mean, P in zip(gaussians.means[:, group], precisions, strict=True)]
     )
     centred = scores - np.einsum("ni,inj->nj", posterior, scores)
-    jacobian = np.einsum("ni,ijk->njk", posterior, maps.matrix[:, group])
+    derivative: Array = np.einsum("ni,ijk->njk", posterior, maps.matrix[:, group])
     for i in range(gaussians.n_labels):
         shift = posterior[:, [i]] * maps[i, group].displacement(X)
-        jacobian += shift[:, :, None] * centred[i][:, None, :]
-    sign, log_volume = np.linalg.slogdet(jacobian)
-    return sign, log_volume
+        derivative += shift[:, :, None] * centred[i][:, None, :]
+    return derivative

@@ -68,6 +68,7 @@ ORDER = [
     "shrinkage",
     "gaussian",
     "posterior",
+    "preimages",
     "bounds",
     "solvers",
     "ideal",

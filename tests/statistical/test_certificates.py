@@ -111,12 +111,13 @@ def test_coverage_of_estimates_is_reported(sample, record_property):
         certificate = steering.certificate_[target]
         assert certificate.kind == "estimated"
         realised = [realised_gaps(steering, sample, c)[target] for c in CLASSIFIERS.values()]
-        covered = np.mean([gap <= certificate.bound for gap in realised])
+        error = 4 * sampling_error(sample)
+        covered = np.mean([gap <= certificate.bound + error for gap in realised])
         record_property(f"coverage, {case}", float(covered))
-        # A bound of 1 covers everything and says nothing: it is reported apart.
-        record_property(f"informative, {case}", certificate.bound < 1.0)
         print(f"{case}: estimate {certificate.bound:.3f}, realised {max(realised):.3f}")
         assert covered == 1.0
+        # A bound of 1 covers everything and says nothing.
+        assert certificate.bound < 0.9
 
 
 @pytest.mark.slow
