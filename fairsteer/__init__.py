@@ -1,6 +1,8 @@
 """Steer features to the nearest distribution on which fair classifiers cost nothing."""
 
+from fairsteer._cautions import SteeringWarning
 from fairsteer.bounds import Certificate
+from fairsteer.eraser import WithinLabelEraser
 from fairsteer.gaussian import SubgroupGaussians, estimate_gaussians
 from fairsteer.ideal import bayes_metrics, ideal_gap, is_ideal, prior_gap
 from fairsteer.solvers import SteeringResult, nearest_ideal
@@ -12,7 +14,9 @@ __all__ = [
     "Certificate",
     "OptimalSteeringTransformer",
     "SteeringResult",
+    "SteeringWarning",
     "SubgroupGaussians",
+    "WithinLabelEraser",
     "bayes_metrics",
     "estimate_gaussians",
     "ideal_gap",

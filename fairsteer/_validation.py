@@ -241,6 +241,21 @@ def group_codes(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return lookup[codes]
 
 
+def known_group_codes(attribute: Attribute, groups: np.ndarray) -> np.ndarray:
+    """Return the position of each row's group, -1 where any part of the attribute is missing.
+
+    Raises
+    ------
+    ValueError
+        If a row belongs to a group that is not among ``groups``.
+    """
+    present = ~np.any([pd.isna(column) for column in attribute.columns], axis=0)
+    codes = np.full(len(present), -1, dtype=np.intp)
+    known = Attribute([column[present] for column in attribute.columns], attribute.names)
+    codes[present] = group_codes(group_values(known), groups)
+    return codes
+
+
 def check_numbers(features: Any) -> np.ndarray:
     """Return features as a float array: float32 stays, everything else becomes float64.
 

@@ -1,4 +1,4 @@
-"""Families of feature laws: invertible reparametrisations in which features are Gaussian."""
+"""Families of feature laws: reparametrisations in which features are Gaussian."""
 
 from __future__ import annotations
 
@@ -6,33 +6,49 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fairsteer._linalg import Array
+from fairsteer.copula import Copula
 
 
 class Family(Protocol):
-    """An invertible map of the features, the same for every row."""
+    """Scores in which subgroups are Gaussian, and the scale on which rows are moved.
 
-    def forward(self, X: Array) -> Array:
-        """Map features, shape (n, d), to where they are Gaussian given label and group."""
+    ``draws`` (n, d) in (0, 1) spread tied values where the family needs it.
+    """
 
-    def inverse(self, Z: Array) -> Array:
-        """Map back."""
+    def scores(self, X: Array, group: int, draws: Array) -> Array:
+        """Map rows (n, d) of one group to where they are Gaussian given the label."""
+
+    def common(self, X: Array, draws: Array) -> Array:
+        """Map rows of any group to the scale on which displacements add up."""
+
+    def carry(self, X: Array, group: int, draws: Array, step: Array) -> Array:
+        """Turn a step in the scores of rows of one group into one on the common scale."""
+
+    def inverse(self, common: Array) -> Array:
+        """Map points of the common scale back to features."""
 
 
 class Normal:
     """Features are Gaussian as they are."""
 
-    def __init__(self, names: Sequence[object]) -> None:
-        self.names = names
-
-    def forward(self, X: Array) -> Array:
+    def scores(self, X: Array, group: int, draws: Array) -> Array:
         """Return X."""
         return X
 
-    def inverse(self, Z: Array) -> Array:
-        """Return Z."""
-        return Z
+    def common(self, X: Array, draws: Array) -> Array:
+        """Return X."""
+        return X
+
+    def carry(self, X: Array, group: int, draws: Array, step: Array) -> Array:
+        """Return the step."""
+        return step
+
+    def inverse(self, common: Array) -> Array:
+        """Return the points."""
+        return common
 
 
 class LogNormal:
@@ -47,7 +63,7 @@ class LogNormal:
     def __init__(self, names: Sequence[object]) -> None:
         self.names = names
 
-    def forward(self, X: Array) -> Array:
+    def scores(self, X: Array, group: int, draws: Array) -> Array:
         """Return the logarithms.
 
         Raises
@@ -64,10 +80,65 @@ class LogNormal:
             )
         return np.log(X)
 
-    def inverse(self, Z: Array) -> Array:
+    def common(self, X: Array, draws: Array) -> Array:
+        """Return the logarithms."""
+        return self.scores(X, 0, draws)
+
+    def carry(self, X: Array, group: int, draws: Array, step: Array) -> Array:
+        """Return the step."""
+        return step
+
+    def inverse(self, common: Array) -> Array:
         """Return the exponentials."""
-        return np.exp(Z)
+        return np.exp(common)
 
 
-FAMILIES: dict[str, type[Normal] | type[LogNormal]] = {"normal": Normal, "lognormal": LogNormal}
-"""Families by name; each is made from the names of the features."""
+FAMILIES = ("normal", "lognormal", "copula")
+"""What is Gaussian: features, their logarithms, or their normal scores."""
+
+
+QUANTILES = ("pooled", "group")
+"""Whose ranks the copula takes: among all rows, or within the row's group."""
+
+
+def fit_family(
+    family: str,
+    X: Array,
+    codes: NDArray[np.intp],
+    weights: Array,
+    *,
+    names: Sequence[object],
+    n_groups: int,
+    reference: int,
+    quantiles: str = "pooled",
+) -> Family:
+    """Fit a family to training rows.
+
+    Parameters
+    ----------
+    family : str
+        One of `FAMILIES`.
+    X : ndarray of shape (n, d)
+        Rows.
+    codes : ndarray of shape (n,)
+        Positions of their groups.
+    weights : ndarray of shape (n,)
+        Frequencies.
+    names : sequence of length d
+        Names of the features.
+    n_groups : int
+        Number of groups.
+    reference : int
+        Position of the group whose values the copula returns.
+    quantiles : str, default="pooled"
+        One of `QUANTILES`; copula only.
+
+    Returns
+    -------
+    Family
+    """
+    if family == "normal":
+        return Normal()
+    if family == "lognormal":
+        return LogNormal(names)
+    return Copula(X, codes, weights, n_groups, reference, quantiles)

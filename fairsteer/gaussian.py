@@ -282,7 +282,7 @@ def gaussians_from_moments(
             f"use {remedy}."
         )
 
-    scale = _feature_scale(counts, means, scatters)
+    scale = pooled_scale(counts, means, scatters)
     outer_scale = np.outer(scale, scale)
     if covariance_type == "tied":
         group_counts = counts.sum(axis=0)
@@ -381,7 +381,7 @@ def estimate_gaussians(
     )
 
 
-def _feature_scale(counts: Array, means: Array, scatters: Array) -> Array:
+def pooled_scale(counts: Array, means: Array, scatters: Array) -> Array:
     """Pooled within-subgroup standard deviations, with a positive stand-in where they are 0.
 
     A feature constant within every subgroup takes its standard deviation between subgroups;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from fairsteer._linalg import Array, inv_spd
 from fairsteer.affine import AffineMap
@@ -50,18 +50,73 @@ def label_posterior(gaussians: SubgroupGaussians, X: Array, group: int) -> Array
         If a row lies so far away that every density vanishes in floating point.
     """
     scores = subgroup_log_densities(gaussians, X, group) + np.log(gaussians.priors[:, group])
-    lost = ~np.isfinite(scores).all(axis=1)
-    if lost.any():
-        raise ValueError(
-            f"{int(lost.sum())} row(s) lie so far from the fitted laws that no label can be "
-            "weighed: check the features' units, or clip them to the range seen in training."
-        )
+    _refuse_lost(scores)
+    posterior: Array = softmax(scores, axis=1)
+    return posterior
+
+
+def label_weights(
+    gaussians: SubgroupGaussians, X: Array, group: int, strategy: str, draws: Array
+) -> Array:
+    """Return what stands for the unknown label of rows of one group, shape (n, K).
+
+    Parameters
+    ----------
+    gaussians, X, group
+        As in :func:`label_posterior`.
+    strategy : {"posterior", "map", "sample"}
+        The posterior itself, 1 at its largest entry, or 1 at a label drawn from it.
+    draws : ndarray of shape (n,)
+        In (0, 1); used by ``"sample"`` alone.
+
+    Returns
+    -------
+    ndarray of shape (n, K)
+        Rows sum to one.
+    """
+    posterior = label_posterior(gaussians, X, group)
+    if strategy == "posterior":
+        return posterior
+    if strategy == "map":
+        chosen = posterior.argmax(axis=1)
+    else:
+        passed = draws[:, None] > np.cumsum(posterior, axis=1)
+        chosen = np.minimum(passed.sum(axis=1), gaussians.n_labels - 1)
+    weights: Array = np.eye(gaussians.n_labels)[chosen]
+    return weights
+
+
+def group_posterior(gaussians: SubgroupGaussians, X: Array) -> Array:
+    """Return ``p(group | x)`` for rows of unknown group and label, shape (n, G).
+
+    Parameters
+    ----------
+    gaussians : SubgroupGaussians
+        The fitted law.
+    X : ndarray of shape (n, d)
+        Rows.
+
+    Raises
+    ------
+    ValueError
+        If a row lies so far away that every density vanishes in floating point.
+    """
+    densities = [
+        logsumexp(subgroup_log_densities(gaussians, X, a) + np.log(gaussians.priors[:, a]), axis=1)
+        for a in range(gaussians.n_groups)
+    ]
+    scores = np.stack(densities, axis=1)
+    _refuse_lost(scores)
     posterior: Array = softmax(scores, axis=1)
     return posterior
 
 
 def posterior_displacement(
-    gaussians: SubgroupGaussians, maps: AffineMap, X: Array, group: int
+    gaussians: SubgroupGaussians,
+    maps: AffineMap,
+    X: Array,
+    group: int,
+    weights: Array | None = None,
 ) -> Array:
     """Return ``sum_i p(i | x, group) T_i(x) - x``, the label-free move of rows of one group.
 
@@ -75,15 +130,18 @@ def posterior_displacement(
         Rows that all belong to the group.
     group : int
         Position of the group.
+    weights : ndarray of shape (n, K), default=None
+        What stands for the label; default the posterior.
 
     Returns
     -------
     ndarray of shape (n, d)
     """
-    posterior = label_posterior(gaussians, X, group)
+    if weights is None:
+        weights = label_posterior(gaussians, X, group)
     moved = np.zeros_like(X)
     for i in range(gaussians.n_labels):
-        moved += posterior[:, [i]] * maps[i, group].displacement(X)
+        moved += weights[:, [i]] * maps[i, group].displacement(X)
     return moved
 
 
@@ -115,3 +173,12 @@ def posterior_derivative(
         shift = posterior[:, [i]] * maps[i, group].displacement(X)
         derivative += shift[:, :, None] * centred[i][:, None, :]
     return derivative
+
+
+def _refuse_lost(scores: Array) -> None:
+    lost = ~np.isfinite(scores).all(axis=1)
+    if lost.any():
+        raise ValueError(
+            f"{int(lost.sum())} row(s) lie so far from the fitted laws that no label can be "
+            "weighed: check the features' units, or clip them to the range seen in training."
+        )

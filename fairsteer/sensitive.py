@@ -48,13 +48,35 @@ class TrainingRows(NamedTuple):
         np.add.at(counts, (self.label_codes, self.group_codes), self.weights)
         return counts
 
+    def repeated(self) -> TrainingRows:
+        """Return whole frequencies as that many rows; others are left as they are."""
+        if np.all(self.weights == 1.0) or np.any(self.weights % 1.0):
+            return self
+        times = self.weights.astype(np.intp)
+        return self._replace(
+            features=np.repeat(self.features, times, axis=0),
+            label_codes=np.repeat(self.label_codes, times),
+            group_codes=np.repeat(self.group_codes, times),
+            weights=np.ones(times.sum()),
+        )
+
+    def varying_features(self) -> np.ndarray:
+        """Return the positions of the features that vary; refuse rows in which none does."""
+        varying = np.flatnonzero(np.any(self.features != self.features[0], axis=0))
+        if len(varying) == 0:
+            raise ValueError(
+                "Every feature is constant in training, so there is nothing to steer: pass "
+                "columns of X that vary."
+            )
+        return varying
+
 
 class SensitiveFeatureMixin:
     """Find the attribute, split it from the features, and drop it from the output.
 
     The estimator has a parameter ``sensitive_feature_ids``. Metadata requests for
     ``sensitive_features`` are on without ``set_fit_request``, and off where the attribute stands
-    in X.
+    in X. An estimator whose ``transform`` takes no attribute declares that request ``UNUSED``.
     """
 
     __metadata_request__fit: ClassVar = {"sensitive_features": True}
@@ -85,8 +107,9 @@ class SensitiveFeatureMixin:
         """
         request = super().get_metadata_routing()
         if self.sensitive_feature_ids is not None:
-            for method in ("fit", "transform"):
-                getattr(request, method).add_request(param="sensitive_features", alias=False)
+            for method in (request.fit, request.transform):
+                if "sensitive_features" in method.requests:
+                    method.add_request(param="sensitive_features", alias=False)
         return request
 
     def __sklearn_tags__(self):
@@ -127,36 +150,68 @@ class SensitiveFeatureMixin:
         self._sensitive_positions = rows.positions
         self.classes_, self.groups_ = rows.classes, rows.groups
 
-    def _check_rows(self, X, sensitive_features) -> tuple[np.ndarray, np.ndarray]:
-        """Return features and group codes of rows after fit."""
+    def _check_rows(
+        self, X, sensitive_features, allow_missing=False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return features and group codes of rows after fit; -1 where the group is missing."""
         table = check.check_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
-        features, _, groups = _split(table, sensitive_features, self._sensitive_positions)
-        return features, check.group_codes(groups, self.groups_)
+        positions = self._sensitive_positions
+        if allow_missing and not positions and sensitive_features is None:
+            return _features(table, positions)[0], np.full(table.shape[0], -1)
+        attribute = _attribute(table, sensitive_features, positions)
+        features, _ = _features(table, positions)
+        if allow_missing:
+            return features, check.known_group_codes(attribute, self.groups_)
+        return features, check.group_codes(check.group_values(attribute), self.groups_)
+
+    def _check_features(self, X) -> np.ndarray:
+        """Return features of rows after fit, whatever their sensitive columns hold."""
+        table = check.check_table(X)
+        validate_data(self, table, reset=False, skip_check_array=True)
+        return _features(table, self._sensitive_positions)[0]
 
     def _check_labels(self, y, features) -> np.ndarray:
         """Return the label codes of rows after fit."""
         return check.label_codes(check.check_labels(y, len(features)), self.classes_)
 
+    def _resolve_pos_label(self, classes):
+        """Return the parameter ``pos_label``, or the last class where it is None."""
+        if self.pos_label is None:
+            return classes[-1]
+        if self.pos_label not in classes.tolist():
+            raise ValueError(
+                f"pos_label={self.pos_label!r} is not among the labels {classes.tolist()}."
+            )
+        return self.pos_label
+
 
 def _split(table, sensitive_features, positions):
     """Return features as numbers, their names, and group values."""
+    attribute = _attribute(table, sensitive_features, positions)
+    return *_features(table, positions), check.group_values(attribute)
+
+
+def _attribute(table, sensitive_features, positions):
+    """Return the attribute of the rows, from the one place where it stands."""
     if positions and sensitive_features is not None:
         raise ValueError(
             "The sensitive attribute is given twice, by sensitive_feature_ids and by "
             "sensitive_features=: pass one of the two."
         )
     if positions:
-        attribute = check.attribute_from_columns(table, positions)
-    elif sensitive_features is not None:
-        attribute = check.attribute_from_argument(sensitive_features, table.shape[0])
-    else:
-        raise ValueError(
-            "The sensitive attribute is missing: name its columns in X by sensitive_feature_ids, "
-            "or pass sensitive_features= (inside a Pipeline this needs "
-            "sklearn.set_config(enable_metadata_routing=True))."
-        )
+        return check.attribute_from_columns(table, positions)
+    if sensitive_features is not None:
+        return check.attribute_from_argument(sensitive_features, table.shape[0])
+    raise ValueError(
+        "The sensitive attribute is missing: name its columns in X by sensitive_feature_ids, "
+        "or pass sensitive_features= (inside a Pipeline this needs "
+        "sklearn.set_config(enable_metadata_routing=True))."
+    )
+
+
+def _features(table, positions):
+    """Return the columns that are not sensitive as numbers, and their names."""
     kept = np.setdiff1d(np.arange(table.shape[1]), positions)
     names = table.columns[kept].tolist() if isinstance(table, pd.DataFrame) else kept.tolist()
-    features = check.check_numbers(check.take_columns(table, kept))
-    return features, names, check.group_values(attribute)
+    return check.check_numbers(check.take_columns(table, kept)), names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Real
 from typing import ClassVar
 
@@ -12,9 +13,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
 
+from fairsteer._cautions import (
+    JUDGED_ROWS,
+    SteeringWarning,
+    cells_below_dimension,
+    discrete_features,
+    nothing_moved,
+)
 from fairsteer.affine import transport_map
 from fairsteer.bounds import CONSTRAINTS, estimated_certificates, proved_certificates
-from fairsteer.families import FAMILIES
+from fairsteer.dither import row_uniforms
+from fairsteer.families import FAMILIES, QUANTILES, fit_family
 from fairsteer.gaussian import (
     COVARIANCE_TYPES,
     cell_name,
@@ -23,7 +32,7 @@ from fairsteer.gaussian import (
     pool_labels,
     subgroup_moments,
 )
-from fairsteer.posterior import posterior_displacement
+from fairsteer.moves import LABEL_STRATEGIES, Mover
 from fairsteer.priors import PRIORS, ideal_priors, prior_weights
 from fairsteer.sensitive import SensitiveFeatureMixin
 from fairsteer.solvers import (
@@ -33,7 +42,8 @@ from fairsteer.solvers import (
     nearest_ideal,
 )
 
-LABEL_STRATEGIES = ("posterior", "none")
+GROUP_STRATEGIES = ("given", "posterior")
+OUTPUTS = ("original", "scores")
 CERTIFICATE_DRAWS = 5_000
 _ANY_LABEL = "any"
 
@@ -70,9 +80,15 @@ default="equalized_odds"
     conditions : {"affine", "whitened", "identical"}, default="affine"
         What makes a law ideal; see :func:`fairsteer.nearest_ideal`. The whitened conditions (the
         paper's) depend on the features' units: standardise first.
-    family : {"normal", "lognormal"}, default="normal"
-        Whether the features or their logarithms are Gaussian. Laws, maps, certificates and
-        ``strength`` then speak of the logarithms; the output is mapped back.
+    family : {"normal", "lognormal", "copula"}, default="normal"
+        Whether the features, their logarithms or their normal scores are Gaussian. Laws, maps and
+        certificates then speak of these; the output is mapped back. The copula works with ranks,
+        so that any feature will do: counts, indicators, categories in a meaningful order. Tied
+        values are spread by a draw, see Notes.
+    quantiles : {"pooled", "group"}, default="pooled"
+        Copula only: ranks among all rows or within the group. ``"group"`` lets every feature
+        have the same marginal law in all groups before anything else is steered, and reads the
+        reference group's values off its ranks.
     covariance_type : {"full", "tied", "diag"}, default="full"
         ``"tied"`` shares a covariance among the labels of a group.
     shrinkage : float in [0, 1] or "auto", default=0.01
@@ -80,14 +96,24 @@ default="equalized_odds"
     priors : {"keep", "independent", "nearest"}, default="keep"
         Law of (label, group) aimed at; what differs from the data is left to
         :meth:`ideal_sample_weight`.
-    label_strategy : {"posterior", "none"}, default="posterior"
+    label_strategy : {"posterior", "map", "sample", "none"}, default="posterior"
         What stands for the unknown label in ``transform``. ``"posterior"`` averages the
-        subgroups' maps with the fitted ``p(label | x, group)``; ``"none"`` applies one
-        invertible map per group.
+        subgroups' maps with the fitted ``p(label | x, group)``, ``"map"`` takes the map of the
+        most probable label, ``"sample"`` of a label drawn with these probabilities; ``"none"``
+        applies one map per group.
+    group_strategy : {"given", "posterior"}, default="given"
+        Whether ``transform`` needs the attribute of every row. With ``"posterior"`` it may be
+        missing (None or NaN) for some rows, or not be passed at all; such a row moves by the mean
+        of the groups' displacements, weighted by the fitted ``p(group | x)``. That helps where
+        the group shows in the features; where it does not, see :class:`WithinLabelEraser`.
+    output : {"original", "scores"}, default="original"
+        Copula only: return values of the training rows, or normal scores among all groups.
     strength : float in [0, 1], default=1.0
-        ``s`` in ``x + s (T(x) - x)``; 0 changes nothing.
+        ``s`` in ``x + s (T(x) - x)``; 0 changes nothing. Under the copula x stands for its
+        normal scores among all rows, the scale of ``output="scores"``.
     random_state : int, RandomState instance or None, default=None
-        Seed of the Monte Carlo estimates in ``certificate_``; with None one is drawn in ``fit``.
+        Seed of the draws that spread ties and labels, and of the Monte Carlo estimates in
+        ``certificate_``; with None one is drawn in ``fit``.
 
     Attributes
     ----------
@@ -107,14 +133,15 @@ default="equalized_odds"
     result_ : SteeringResult
         The solution: target in each group's own frame, divergences, optimality.
     maps_ : AffineMap of shape (K, G)
-        Labelled maps into the reference frame, ``strength`` included.
+        Labelled maps into the reference frame, at full strength.
     group_maps_ : AffineMap of shape (G,)
-        Label-free maps into the reference frame, ``strength`` included.
+        Label-free maps into the reference frame, at full strength.
     certificate_ : dict of str to Certificate
         For each constraint a bound on the gap of every classifier that sees the transformed
         features only, under the fitted model; computed on first access. Proved for
         ``label_strategy="none"`` and for equal opportunity, otherwise a Monte Carlo estimate.
-        What cells too small for a law of their own leave open is absent.
+        What cells too small for a law of their own leave open is absent, and so is everything
+        with ``quantiles="group"`` at a strength below 1.
     steered_features_ : ndarray of shape (d,)
         Positions, among the output columns, of the features that vary in training; constant
         ones are returned unchanged.
@@ -125,13 +152,24 @@ default="equalized_odds"
 
     Notes
     -----
-    The attribute is needed in ``transform``. The label never is: ``fit_transform`` equals
-    ``fit`` and ``transform``, so a model trained on its output sees rows moved exactly as new
-    rows will be. With discrete features a model that can tell the groups' grids apart (a tree)
-    may recover the group.
+    The attribute is needed in ``transform`` unless ``group_strategy="posterior"``. The label
+    never is: ``fit_transform`` equals ``fit`` and ``transform``, so a model trained on its output
+    sees rows moved exactly as new rows will be. With discrete features and another family than
+    the copula, a model that can tell the groups' grids apart (a tree) may recover the group.
+
+    Draws depend on ``random_state``, the row's values, its group and its occurrence number among
+    identical rows of the call, not on other rows, their order or the process. So a row that is
+    transformed alone moves as the first of its twins does; only among identical rows does the
+    order of a batch matter.
 
     ``conditions="identical"`` with ``label_strategy="none"`` is refused, because together they
     change nothing.
+
+    Warns
+    -----
+    SteeringWarning
+        In ``fit``, if most features are discrete and the family is not the copula, if rows hardly
+        move, or if a cell has fewer rows than its covariance has dimensions.
 
     References
     ----------
@@ -158,10 +196,13 @@ default="equalized_odds"
         "reference_group": "no_validation",
         "conditions": [StrOptions(set(CONDITIONS))],
         "family": [StrOptions(set(FAMILIES))],
+        "quantiles": [StrOptions(set(QUANTILES))],
         "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
         "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
         "priors": [StrOptions(set(PRIORS))],
         "label_strategy": [StrOptions(set(LABEL_STRATEGIES))],
+        "group_strategy": [StrOptions(set(GROUP_STRATEGIES))],
+        "output": [StrOptions(set(OUTPUTS))],
         "strength": [Interval(Real, 0, 1, closed="both")],
         "random_state": ["random_state"],
     }
@@ -176,10 +217,13 @@ default="equalized_odds"
         reference_group=None,
         conditions="affine",
         family="normal",
+        quantiles="pooled",
         covariance_type="full",
         shrinkage=0.01,
         priors="keep",
         label_strategy="posterior",
+        group_strategy="given",
+        output="original",
         strength=1.0,
         random_state=None,
     ):
@@ -190,10 +234,13 @@ default="equalized_odds"
         self.reference_group = reference_group
         self.conditions = conditions
         self.family = family
+        self.quantiles = quantiles
         self.covariance_type = covariance_type
         self.shrinkage = shrinkage
         self.priors = priors
         self.label_strategy = label_strategy
+        self.group_strategy = group_strategy
+        self.output = output
         self.strength = strength
         self.random_state = random_state
 
@@ -231,21 +278,33 @@ default="equalized_odds"
         reference_group = self._resolve_reference(rows, positive)
         self._check_counts(rows, positive)
 
-        varying = np.any(rows.features != rows.features[0], axis=0)
-        if not varying.any():
-            raise ValueError(
-                "Every feature is constant in training, so there is nothing to steer: pass "
-                "columns of X that vary."
-            )
-        family = FAMILIES[self.family]([rows.names[j] for j in np.flatnonzero(varying)])
-        moments = subgroup_moments(
-            family.forward(rows.features[:, varying].astype(np.float64)),
-            rows.label_codes,
+        if self.family == "copula":
+            rows = rows.repeated()
+        varying = rows.varying_features()
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        X_varying = rows.features[:, varying].astype(np.float64)
+        dithered = self.family == "copula" or self.label_strategy == "sample"
+        draws = _draws(rows.features, rows.group_codes, len(varying), seed, dithered)
+        family = fit_family(
+            self.family,
+            X_varying,
             rows.group_codes,
-            rows.counts.shape,
             rows.weights,
+            names=[rows.names[j] for j in varying],
+            n_groups=len(rows.groups),
+            reference=rows.groups.tolist().index(reference_group),
+            quantiles=self.quantiles,
         )
+        scores = np.empty_like(X_varying)
+        for group in range(len(rows.groups)):
+            own = rows.group_codes == group
+            scores[own] = family.scores(X_varying[own], group, draws[own, :-1])
+        moments = self._cell_moments(scores, rows)
         distribution = self._law(rows, moments, positive)
+        population = None
+        if self.group_strategy == "posterior":
+            common = family.common(X_varying, draws[:, :-1])
+            population = self._estimate(rows.classes, rows.groups, self._cell_moments(common, rows))
         result = nearest_ideal(
             distribution,
             intervention=self.intervention,
@@ -257,13 +316,24 @@ default="equalized_odds"
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
         self._record(X, y, rows)
         self.pos_label_, self.reference_group_ = pos_label, reference_group
-        self.steered_features_ = np.flatnonzero(varying)
+        self.steered_features_ = varying
         self.distribution_, self.ideal_, self.result_ = distribution, result.ideal, result
-        self._family, self._moments = family, moments
-        self._constraint, self._label_strategy = self.constraint, self.label_strategy
-        self._seed = int(check_random_state(self.random_state).randint(2**31))
-        self._set_maps(rows.counts / rows.counts.sum())
+        self.group_maps_, self.maps_ = _reference_maps(distribution, result)
+        self._moments, self._seed, self._dithered = moments, seed, dithered
+        self._constraint, self._output = self.constraint, self.output
+        self._quantiles = self.quantiles
+        self._mover = Mover(
+            family=family,
+            law=distribution,
+            maps=self.maps_,
+            group_maps=self.group_maps_,
+            label_strategy=self.label_strategy,
+            strength=self.strength,
+            population=population,
+        )
+        self._set_cell_weights(rows.counts / rows.counts.sum())
         self.__dict__.pop("_certificate", None)
+        self._warn(X_varying, rows.group_codes, draws)
         return self
 
     def transform(self, X, *, sensitive_features=None):
@@ -289,8 +359,14 @@ default="equalized_odds"
             If the input cannot be used, or a group was not seen in ``fit``.
         """
         check_is_fitted(self)
-        features, codes = self._check_rows(X, sensitive_features)
-        return self._moved(features, codes, lambda Z, group, where: self._label_free(Z, group))
+        features, codes = self._check_rows(
+            X, sensitive_features, allow_missing=self._mover.population is not None
+        )
+
+        def displacement(rows, draws, group, where):
+            return self._mover.of_group(rows, draws, group)
+
+        return self._moved(features, codes, displacement)
 
     def fit_transform(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Fit, then transform the same rows; the label never moves a row.
@@ -345,14 +421,8 @@ default="equalized_odds"
         features, codes = self._check_rows(X, sensitive_features)
         labels = self._check_labels(y, features)
 
-        def displacement(rows, group, where):
-            if self.maps_.shape[0] == 1:
-                return self.maps_[0, group].displacement(rows)
-            moved = np.empty_like(rows)
-            for i in range(self.maps_.shape[0]):
-                chosen = labels[where] == i
-                moved[chosen] = self.maps_[i, group].displacement(rows[chosen])
-            return moved
+        def displacement(rows, draws, group, where):
+            return self._mover.of_labels(rows, draws, group, labels[where])
 
         moved = self._moved(features, codes, displacement)
         return _wrap_data_with_container("transform", moved, X, self)
@@ -391,22 +461,27 @@ default="equalized_odds"
         return self._certificate
 
     def _check_combination(self):
-        changes_nothing = self.conditions == "identical" and self.label_strategy == "none"
+        changes_nothing = (
+            self.conditions == "identical"
+            and self.label_strategy == "none"
+            and self.quantiles != "group"
+        )
         if self.constraint == "equalized_odds" and changes_nothing:
             raise ValueError(
                 "conditions='identical' with label_strategy='none' would change nothing, because "
                 "under identical conditions only the label decides where a row goes: use "
                 "label_strategy='posterior' or conditions='affine'."
             )
-
-    def _resolve_pos_label(self, classes):
-        if self.pos_label is None:
-            return classes[-1]
-        if self.pos_label not in classes.tolist():
+        if self.family != "copula" and self.quantiles != "pooled":
             raise ValueError(
-                f"pos_label={self.pos_label!r} is not among the labels {classes.tolist()}."
+                f"quantiles={self.quantiles!r} says whose ranks the copula takes, but "
+                f"family={self.family!r} takes none: use family='copula'."
             )
-        return self.pos_label
+        if self.output == "scores" and self.family != "copula":
+            raise ValueError(
+                f"output='scores' asks for the copula's normal scores, which family="
+                f"{self.family!r} has not: use family='copula' or output='original'."
+            )
 
     def _resolve_reference(self, rows, positive):
         groups = rows.groups
@@ -455,58 +530,63 @@ default="equalized_odds"
             shrinkage=self.shrinkage,
         )
 
-    def _set_maps(self, priors):
-        source, target = self.distribution_, self.result_.target
-        frames = self.result_.group_maps.inverse()
-        if source.n_labels == 1:
-            maps = frames[None]
-        else:
-            maps = frames.compose(
-                transport_map(
-                    source.means,
-                    source.covariances,
-                    target.means,
-                    target.covariances,
-                    source.feature_scale,
-                )
-            )
-        self.group_maps_ = frames.partial(self.strength)
-        self.maps_ = maps.partial(self.strength)
+    def _warn(self, X, codes, draws):
+        """Warn of features, moves and cells that leave little of what steering promises."""
+        chosen = np.arange(len(X))
+        if len(X) > JUDGED_ROWS:
+            chosen = np.random.default_rng(self._seed).choice(len(X), JUDGED_ROWS, replace=False)
+        X, codes, draws = X[chosen], codes[chosen], draws[chosen]
+        cautions = []
+        if self.family != "copula":
+            cautions.append(discrete_features(X))
+        if self.strength > 0.0:
+            steps = np.zeros_like(X)
+            for group in np.unique(codes):
+                own = codes == group
+                steps[own] = self._mover.of_group(X[own], draws[own], group)
+            cautions.append(nothing_moved(steps / self.strength, self.distribution_.feature_scale))
+        if self.covariance_type == "full":
+            cautions.append(cells_below_dimension(self.distribution_))
+        for caution in filter(None, cautions):
+            warnings.warn(caution, SteeringWarning, stacklevel=3)
+
+    def _cell_moments(self, values, rows):
+        return subgroup_moments(
+            values, rows.label_codes, rows.group_codes, rows.counts.shape, rows.weights
+        )
+
+    def _set_cell_weights(self, priors):
         self._cell_weights = None
         if self.priors != "keep":
-            if source.n_labels > 1:
+            if self.distribution_.n_labels > 1:
                 ideal = self.result_.target.priors
             else:
                 ideal = ideal_priors(priors, self.priors)
             self._cell_weights = prior_weights(priors, ideal)
 
-    def _label_free(self, Z, group):
-        """Return how far rows of one group and unknown label move."""
-        if self._label_strategy == "none" or self.distribution_.n_labels == 1:
-            return self.group_maps_[group].displacement(Z)
-        return posterior_displacement(self.distribution_, self.maps_, Z, group)
-
     def _moved(self, features, codes, displacement):
-        """Move the features that vary by ``displacement(Z, group, where)``, group by group."""
+        """Move the features that vary by ``displacement(X, draws, group, where)``."""
         moved = features.copy()
-        for group in range(len(self.groups_)):
+        draws = _draws(features, codes, len(self.steered_features_), self._seed, self._dithered)
+        for group in np.unique(codes):
             where = np.flatnonzero(codes == group)
-            if len(where) == 0:
-                continue
             block = np.ix_(where, self.steered_features_)
-            original = features[block].astype(np.float64)
-            Z = self._family.forward(original)
-            step = displacement(Z, group, where)
-            moved[block] = np.where(step == 0.0, original, self._family.inverse(Z + step))
+            X = features[block].astype(np.float64)
+            step = displacement(X, draws[where], group, where)
+            moved[block] = self._mover.arrive(X, draws[where], step, self._output)
         return moved
 
     def _certify(self):
+        strength = self._mover.strength
+        if self._quantiles == "group" and strength < 1.0:
+            return {}
+        maps, group_maps = self.maps_.partial(strength), self.group_maps_.partial(strength)
         reference = self.groups_.tolist().index(self.reference_group_)
         positive = self.classes_.tolist().index(self.pos_label_)
         draws = {"n_samples": CERTIFICATE_DRAWS, "random_state": self._seed}
         own = {}
         if self._constraint == "equal_opportunity":
-            proved = proved_certificates(self.distribution_, self.group_maps_, self.ideal_, 0)
+            proved = proved_certificates(self.distribution_, group_maps, self.ideal_, 0)
             own = {"equal_opportunity": proved["equal_opportunity"]}
         needed = minimum_rows(self.covariance_type, self.shrinkage, len(self.steered_features_))
         if self._moments[0].min() < needed:
@@ -515,9 +595,32 @@ default="equalized_odds"
         law = self._estimate(self.classes_, self.groups_, self._moments)
         if self._constraint != "equalized_odds":
             # One affine map per group: the mapped law is known, and compared with the reference's.
-            law = law.pushed(self.group_maps_)
+            law = law.pushed(group_maps)
             ideal = law.like_group(reference)
             return estimated_certificates(law, None, ideal, reference, positive, **draws) | own
-        if self._label_strategy == "none":
-            return proved_certificates(law, self.group_maps_, self.ideal_, positive)
-        return estimated_certificates(law, self.maps_, self.ideal_, reference, positive, **draws)
+        if self._mover.label_strategy == "none":
+            return proved_certificates(law, group_maps, self.ideal_, positive)
+        return estimated_certificates(law, maps, self.ideal_, reference, positive, **draws)
+
+
+def _reference_maps(distribution, result):
+    """Return maps into the reference frame: one for each group, and one for each label of it."""
+    frames = result.group_maps.inverse()
+    if distribution.n_labels == 1:
+        return frames, frames[None]
+    target = result.target
+    transport = transport_map(
+        distribution.means,
+        distribution.covariances,
+        target.means,
+        target.covariances,
+        distribution.feature_scale,
+    )
+    return frames, frames.compose(transport)
+
+
+def _draws(features, codes, n_steered, seed, dithered):
+    """Return draws (n, n_steered + 1): of each row for every steered feature and for its label."""
+    if dithered:
+        return row_uniforms(features, codes, seed, n_steered + 1)
+    return np.broadcast_to(0.5, (len(features), n_steered + 1))

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from fairsteer import OptimalSteeringTransformer
+from fairsteer import OptimalSteeringTransformer, SteeringWarning
 from fairsteer.datasets import make_gaussian_subgroups
 
 CONSTRAINTS = ["equalized_odds", "equal_opportunity", "demographic_parity"]
@@ -105,7 +105,8 @@ def test_a_tree_on_discrete_features_learns_no_labels_from_steering():
     X["group"] = group
     train, new = slice(0, n // 2), slice(n // 2, n)
     fitted = steering(reference_group="c")
-    moved_train = fitted.fit_transform(X[train], y[train])
+    with pytest.warns(SteeringWarning, match="2 of 2 features are discrete"):
+        moved_train = fitted.fit_transform(X[train], y[train])
     moved_new = fitted.transform(X[new])
 
     def accuracies(seen, unseen):

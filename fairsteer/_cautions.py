@@ -1,0 +1,65 @@
+"""What a user should hear about a fit that succeeded."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fairsteer._linalg import Array
+from fairsteer.gaussian import SubgroupGaussians, cell_name
+
+JUDGED_ROWS = 2000
+"""Rows that features and displacements are judged on."""
+DISCRETE = 0.05
+"""Chance of a tie of two rows above which a feature counts as discrete: under 20 equal values."""
+UNMOVED = 0.01
+"""Mean displacement, in standard deviations, under which steering changed almost nothing."""
+
+
+class SteeringWarning(UserWarning):
+    """A fit that succeeded, but may not do what is expected of it."""
+
+
+def tie_probability(x: Array) -> float:
+    """Return the share of pairs of the n values that are equal."""
+    counts = np.unique(x, return_counts=True)[1].astype(float)
+    return float(np.sum(counts * (counts - 1.0)) / (len(x) * (len(x) - 1.0)))
+
+
+def discrete_features(X: Array) -> str | None:
+    """Say so where more than half of the features (n, d) are discrete."""
+    discrete = sum(tie_probability(x) > DISCRETE for x in X.T)
+    if discrete <= X.shape[1] / 2:
+        return None
+    return (
+        f"{discrete} of {X.shape[1]} features are discrete, which a Gaussian is not: a model that "
+        "tells the groups' values apart, as tree ensembles do, may recover the group from the "
+        "steered features, and gaps may even grow. Use family='copula', with categories as one "
+        "column in a meaningful order, and look at fairsteer.audit.audit_steering."
+    )
+
+
+def nothing_moved(steps: Array, scale: Array) -> str | None:
+    """Say so where the mean displacement (n, d), in the features' scale (d,), is tiny."""
+    size = float(np.sqrt(np.mean((steps / scale) ** 2)))
+    if size >= UNMOVED:
+        return None
+    return (
+        f"Steering moves rows by {size:.2g} standard deviations on average, almost nothing: the "
+        "groups' features differ hardly at all in mean and covariance. A gap of the model then "
+        "has other causes, such as base rates (see ideal_sample_weight)."
+    )
+
+
+def cells_below_dimension(law: SubgroupGaussians) -> str | None:
+    """Say so where a full covariance is estimated from fewer rows than it has features."""
+    d = law.n_features
+    small = np.argwhere(law.counts <= d)
+    if len(small) == 0:
+        return None
+    i, a = small[0]
+    others = f" (and {len(small) - 1} other cells)" if len(small) > 1 else ""
+    return (
+        f"{cell_name(law.labels[i], law.groups[a])} has {law.counts[i, a]:g} rows for {d} "
+        f"features{others}, so most of its covariance is the shrinkage's, not the data's: use "
+        "covariance_type='tied' or 'diag', more shrinkage, or merge groups or labels."
+    )
