@@ -20,6 +20,7 @@ examples:
 
 
 RESULTS = "results.csv"
+FRONTIER = "frontier.csv"
 
 
 def main(argv=None) -> int:
@@ -40,7 +41,10 @@ def main(argv=None) -> int:
         arguments = _parser().parse_args(argv)
     except SystemExit as done:
         return int(done.code or 0)
-    missing = [name for name in ("rich", "joblib") if importlib.util.find_spec(name) is None]
+    needed = ["rich", "joblib"]
+    if arguments.frontier and arguments.output is not None:
+        needed.append("matplotlib")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         return _refuse(f'{missing[0]} is missing: pip install "fairsteer[compare]" brings it.')
     from fairsteer.tables import UsageError
@@ -140,7 +144,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="methods to leave out, by name or by the part before '-'",
     )
-    add("--output", type=Path, metavar="DIR", help="a folder for results.csv")
+    add(
+        "--frontier",
+        action="store_true",
+        help="also run steering at strengths 0, .25, .5 and .75, and show accuracy against each "
+        "gap beside the other methods; with --output as frontier.csv and a figure "
+        "frontier_ESTIMATOR_CONSTRAINT.png each",
+    )
+    add("--output", type=Path, metavar="DIR", help="a folder for results.csv and the frontier")
     return parser
 
 
@@ -165,11 +176,14 @@ def _compare(arguments) -> int:
         "seed": arguments.seed,
         "jobs": arguments.jobs,
         "skip": arguments.skip,
+        "frontier": arguments.frontier,
     }
     settings = plan(table, **options)
     output = arguments.output
     if output is not None:
         prepare_folder(output)
+    elif arguments.frontier:
+        print("fairsteer: --output DIR saves the frontier, with figures.", file=sys.stderr)
     errors = console.make_console(stderr=True)
     with console.Reporter(errors, settings.folds, settings.repeats) as progress:
         comparison = compare(table, **options, progress=progress)
@@ -181,13 +195,35 @@ def _compare(arguments) -> int:
             "send them elsewhere",
         )
     finally:
-        saved = output is None or _save(comparison.results, output / RESULTS)
+        saved = output is None or _save(comparison, output)
     return 0 if comparison.predictions and shown and saved else 1
 
 
-def _save(results, path: Path) -> bool:
-    text = results.to_csv(index=False)
-    saved = _try(f"write '{path}'", lambda: write_atomically(path, text), "choose another --output")
+def _save(comparison, folder: Path) -> bool:
+    saved = _write(folder / RESULTS, comparison.results.to_csv(index=False))
+    if comparison.settings.frontier:
+        saved = _save_frontier(comparison, folder) and saved
+    return saved
+
+
+def _save_frontier(comparison, folder: Path) -> bool:
+    from fairsteer.console import ESTIMATOR_NAMES
+    from fairsteer.frontier import frontier_table
+    from fairsteer.plotting import frontier_png
+
+    frontier = frontier_table(comparison)
+    saved = [_write(folder / FRONTIER, frontier.to_csv(index=False))]
+    for (estimator, constraint), rows in frontier.groupby(["estimator", "constraint"], sort=False):
+        if rows["gap"].notna().any():
+            title = f"{comparison.table.name}, {ESTIMATOR_NAMES[estimator]}"
+            figure = frontier_png(rows, constraint, title)
+            saved.append(_write(folder / f"frontier_{estimator}_{constraint}.png", figure))
+    return all(saved)
+
+
+def _write(path: Path, content: str | bytes) -> bool:
+    action = f"write '{path}'"
+    saved = _try(action, lambda: write_atomically(path, content), "choose another --output")
     if saved:
         print(f"fairsteer: wrote {path}", file=sys.stderr)
     return saved
@@ -242,19 +278,19 @@ def prepare_folder(folder: Path) -> None:
         raise UsageError(f"the output folder '{folder}' cannot be used: {reason}.") from error
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there completely or not at all.
 
     Parameters
     ----------
     path : Path
         The file; an old one is replaced.
-    text : str
+    content : str or bytes
         What it holds afterwards.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -19,7 +19,13 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_sco
 from sklearn.model_selection import StratifiedKFold
 
 from fairsteer.metrics import gaps, noise_floor
-from fairsteer.mitigators import ESTIMATORS, METHODS, make_estimator, make_procedure
+from fairsteer.mitigators import (
+    ESTIMATORS,
+    FRONTIER_METHODS,
+    METHODS,
+    make_estimator,
+    make_procedure,
+)
 from fairsteer.tables import Table, UsageError, check_cells
 
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
@@ -38,6 +44,8 @@ class Settings:
         Names, in the order of the rows.
     repeats, folds, seed, jobs : int
         Cross-validations, folds of each, random seed, parallel jobs.
+    frontier : tuple of str, default=()
+        Names of steering at further strengths, which run after the methods.
     """
 
     estimators: tuple[str, ...]
@@ -46,6 +54,7 @@ class Settings:
     folds: int
     seed: int
     jobs: int
+    frontier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +117,7 @@ def compare(
     seed: int = 0,
     jobs: int = 1,
     skip: Sequence[str] = (),
+    frontier: bool = False,
     progress: Callable[[int, int, Unit], None] | None = None,
 ) -> Comparison:
     """Compare steering with fairlearn's mitigators on one table.
@@ -129,6 +139,9 @@ def compare(
         Parallel processes, -1 for one per core.
     skip : sequence of str
         Methods to leave out, by name or by the part before ``-``.
+    frontier : bool, default=False
+        Whether steering runs at further strengths as well, for
+        `fairsteer.frontier.frontier_table`.
     progress : callable, optional
         Called as ``progress(done, total, unit)`` after each unit of work.
 
@@ -143,13 +156,20 @@ def compare(
         When the request does not fit; one sentence.
     """
     settings = plan(
-        table, estimators=estimators, repeats=repeats, folds=folds, seed=seed, jobs=jobs, skip=skip
+        table,
+        estimators=estimators,
+        repeats=repeats,
+        folds=folds,
+        seed=seed,
+        jobs=jobs,
+        skip=skip,
+        frontier=frontier,
     )
     splits = [_split(table, folds, seed + repeat) for repeat in range(repeats)]
     units = [
         Unit(estimator, method, repeat, fold)
         for estimator in settings.estimators
-        for method in settings.methods
+        for method in (*settings.methods, *settings.frontier)
         for repeat in range(repeats)
         for fold in range(folds)
     ]
@@ -173,12 +193,13 @@ def plan(
     seed: int = 0,
     jobs: int = 1,
     skip: Sequence[str] = (),
+    frontier: bool = False,
 ) -> Settings:
     """Check a request before any work is done.
 
     Parameters
     ----------
-    table, estimators, repeats, folds, seed, jobs, skip
+    table, estimators, repeats, folds, seed, jobs, skip, frontier
         As in `compare`.
 
     Returns
@@ -210,7 +231,8 @@ def plan(
         f"with {folds} folds one of them would have none; use fewer folds or merge small groups",
     )
     methods = _remaining(skip)
-    return Settings(estimators, methods, repeats, folds, seed, jobs)
+    further = _further_strengths(methods) if frontier else ()
+    return Settings(estimators, methods, repeats, folds, seed, jobs, further)
 
 
 def run_unit(unit: Unit, table: Table, train, test, seed: int) -> Outcome:
@@ -232,7 +254,7 @@ def run_unit(unit: Unit, table: Table, train, test, seed: int) -> Outcome:
     Outcome
         Predictions or the reason of the failure, and the warnings given.
     """
-    method = METHODS[unit.method]
+    method = (METHODS | FRONTIER_METHODS)[unit.method]
     draw = int(np.random.SeedSequence((seed, unit.repeat, unit.fold)).generate_state(1)[0])
     data, groups = table.data.iloc[train], table.groups.iloc[train]
     held_out, held_out_groups = table.data.iloc[test], table.groups.iloc[test]
@@ -274,6 +296,16 @@ def _remaining(skip: Sequence[str]) -> tuple[str, ...]:
     if not kept:
         raise UsageError("every method is skipped; leave at least one.")
     return tuple(kept)
+
+
+def _further_strengths(methods: tuple[str, ...]) -> tuple[str, ...]:
+    further = [m.name for m in FRONTIER_METHODS.values() if f"{m.family}-{m.constraint}" in methods]
+    if not further:
+        raise UsageError(
+            "the frontier is steering over its strength, but steering is skipped; keep at least "
+            "one constraint of it, or leave out the frontier."
+        )
+    return tuple(further)
 
 
 def _collect(table, settings, splits, outcomes) -> Comparison:

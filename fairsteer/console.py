@@ -13,10 +13,11 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from fairsteer.compare import GAPS, Comparison, Unit
+from fairsteer.frontier import frontier_table
 from fairsteer.metrics import BENEFICIAL_RATES, RATES
 from fairsteer.mitigators import METHODS
 from fairsteer.summaries import group_outcomes, summarise
-from fairsteer.wording import gap_notes, header, troubles, who_pays_notes
+from fairsteer.wording import frontier_notes, gap_notes, header, troubles, who_pays_notes
 
 PIPE_WIDTH = 100
 ESTIMATOR_NAMES = {"logistic": "logistic regression", "boosting": "gradient boosting"}
@@ -89,7 +90,9 @@ class Reporter:
 
 
 def show(console: Console, comparison: Comparison) -> None:
-    """Print a comparison: conventions, protocol, accuracy and gaps, who pays, footnotes.
+    """Print a comparison: conventions, protocol, the tables and their footnotes.
+
+    The tables are accuracy and gaps, who pays and, where it was asked for, the frontier.
 
     Parameters
     ----------
@@ -100,10 +103,10 @@ def show(console: Console, comparison: Comparison) -> None:
     """
     for line in header(comparison):
         console.print(line)
-    summary = summarise(comparison)
+    summary, methods = summarise(comparison), list(comparison.settings.methods)
     for estimator in comparison.settings.estimators:
         console.print()
-        _show_grid(console, gap_table(summary.loc[estimator], estimator))
+        _show_grid(console, gap_table(summary.loc[estimator].loc[methods], estimator))
     for line in gap_notes(comparison):
         console.print(line)
     outcomes = group_outcomes(comparison)
@@ -112,8 +115,10 @@ def show(console: Console, comparison: Comparison) -> None:
         for estimator in outcomes.index.unique("estimator"):
             console.print()
             _show_grid(console, who_pays_table(outcomes.loc[estimator], estimator))
-        for line in who_pays_notes("nothing" in comparison.settings.methods, flagged):
+        for line in who_pays_notes("nothing" in methods, flagged):
             console.print(line)
+    if comparison.settings.frontier:
+        _show_frontier(console, comparison)
     lines = troubles(comparison)
     if lines:
         console.print()
@@ -192,6 +197,45 @@ def who_pays_table(outcomes: pd.DataFrame, estimator: str) -> Grid:
             cells = [Text(f"  {group}"), Text(str(row["rows", ""]))]
             grid.add_row(*cells, *(_change(row, rate, name == "nothing") for rate in RATES))
     return grid
+
+
+def frontier_grid(frontier: pd.DataFrame, estimator: str, constraint: str) -> Grid:
+    """Lay out a frontier, one row per strength of steering and per other method.
+
+    Parameters
+    ----------
+    frontier : DataFrame
+        The rows of one estimator and constraint of `fairsteer.frontier.frontier_table`.
+    estimator, constraint : str
+        Their names.
+
+    Returns
+    -------
+    rich.table.Table
+        Ready to print.
+    """
+    gap = constraint.replace("_", " ")
+    grid = _grid(f"Frontier of {gap}, {ESTIMATOR_NAMES[estimator]}")
+    measures = ["accuracy", "accuracy_spread", "gap", "gap_spread", "floor"]
+    names = ["accuracy", "  +/-", f"  {gap} gap", "  +/-", "  floor"]
+    if frontier["accuracy_spread"].isna().all():
+        measures, names = measures[::2], names[::2]
+    grid.add_column("method", overflow="fold")
+    for name in ("  strength  ", *names):
+        grid.add_column(name, justify="right", overflow="fold")
+    for _, row in frontier.iterrows():
+        strength = "" if np.isnan(row["strength"]) else f"{row['strength']:g}  "
+        grid.add_row(row["method"], strength, *(_number(row[measure]) for measure in measures))
+    return grid
+
+
+def _show_frontier(console: Console, comparison: Comparison) -> None:
+    by_figure = frontier_table(comparison).groupby(["estimator", "constraint"], sort=False)
+    for (estimator, constraint), rows in by_figure:
+        console.print()
+        _show_grid(console, frontier_grid(rows, estimator, constraint))
+    for line in frontier_notes(comparison):
+        console.print(line)
 
 
 def _grid(title: str) -> Grid:

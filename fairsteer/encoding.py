@@ -1,14 +1,7 @@
-"""Turn a table of mixed columns into numbers: one encoding for every method, one for steering.
-
-Steering models features as Gaussian given label and group, which a column of mostly small counts
-with a long tail is not: `steering_encoder` replaces such columns x by log(1 + x) (`SkewTamer`).
-Everything else is the same in both, and the same for every table. The difference is part of what a
-comparison shows: on some tables the logarithm alone narrows gaps, on others it costs accuracy.
-"""
+"""Turn a table of mixed columns into numbers: one encoding for every method."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
@@ -41,81 +34,27 @@ def standard_encoder(data: pd.DataFrame) -> ColumnTransformer:
     ColumnTransformer
         Gives DataFrames with the columns ``number`` and ``column=category``.
     """
-    return _encoder(data, [StandardScaler()])
-
-
-def steering_encoder(data: pd.DataFrame) -> ColumnTransformer:
-    """Make the unfitted encoder of steering: the standard one with `SkewTamer` before scaling.
-
-    Parameters
-    ----------
-    data : DataFrame
-        Says which columns are numbers and which are not; nothing is fitted on it.
-
-    Returns
-    -------
-    ColumnTransformer
-        Gives DataFrames with the same columns as `standard_encoder`.
-    """
-    return _encoder(data, [SkewTamer(), StandardScaler()])
-
-
-class SkewTamer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Replace the heavily skewed count-like columns x by log(1 + x).
-
-    A column qualifies if none of its training values is negative and their sample skewness exceeds
-    ``max_skewness``; the others pass unchanged. Later values below 0 in such a column count as 0.
-
-    Parameters
-    ----------
-    max_skewness : float, default=2.0
-        Columns up to this skewness are left alone.
-
-    Attributes
-    ----------
-    tamed_ : ndarray of bool of shape (n_features_in_,)
-        The columns that are replaced.
-    """
-
-    def __init__(self, max_skewness=2.0):
-        self.max_skewness = max_skewness
-
-    def fit(self, X, y=None):
-        """Find the columns to replace.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Numbers without missing values.
-        y : ignored
-            Present for the scikit-learn interface.
-
-        Returns
-        -------
-        SkewTamer
-            Itself.
-        """
-        X = validate_data(self, X, dtype=float)
-        self.tamed_ = (X.min(axis=0) >= 0) & (_skewness(X) > self.max_skewness)
-        return self
-
-    def transform(self, X):
-        """Replace the columns found in fit.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Numbers without missing values.
-
-        Returns
-        -------
-        ndarray of shape (n, d)
-            A copy with the tamed columns replaced.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=float, reset=False, copy=True)
-        X[:, self.tamed_] = np.log1p(np.maximum(X[:, self.tamed_], 0.0))
-        return X
+    if not all(isinstance(name, str) for name in data):
+        raise ValueError("every column of data must have a name that is text.")
+    numbers = [name for name in data if is_number(data[name])]
+    categories = [name for name in data if name not in set(numbers)]
+    one_hot = OneHotEncoder(
+        drop="first",
+        min_frequency=MIN_FREQUENCY,
+        handle_unknown="infrequent_if_exist",
+        sparse_output=False,
+        feature_name_combiner=_column_name,
+    )
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    encoder = ColumnTransformer(
+        [
+            ("number", make_pipeline(imputer, StandardScaler()), numbers),
+            ("category", make_pipeline(KnownCategories(), one_hot), categories),
+        ],
+        # A name that already looks like "column=category" could occur twice without a prefix.
+        verbose_feature_names_out=any("=" in name for name in data),
+    )
+    return encoder.set_output(transform="pandas")
 
 
 class KnownCategories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -206,43 +145,9 @@ def is_number(column: pd.Series) -> bool:
     return is_numeric and not pd.api.types.is_bool_dtype(column)
 
 
-def _encoder(data: pd.DataFrame, number_steps) -> ColumnTransformer:
-    if not all(isinstance(name, str) for name in data):
-        raise ValueError("every column of data must have a name that is text.")
-    numbers = [name for name in data if is_number(data[name])]
-    categories = [name for name in data if name not in set(numbers)]
-    one_hot = OneHotEncoder(
-        drop="first",
-        min_frequency=MIN_FREQUENCY,
-        handle_unknown="infrequent_if_exist",
-        sparse_output=False,
-        feature_name_combiner=_column_name,
-    )
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-    encoder = ColumnTransformer(
-        [
-            ("number", make_pipeline(imputer, *number_steps), numbers),
-            ("category", make_pipeline(KnownCategories(), one_hot), categories),
-        ],
-        # A name that already looks like "column=category" could occur twice without a prefix.
-        verbose_feature_names_out=any("=" in name for name in data),
-    )
-    return encoder.set_output(transform="pandas")
-
-
 def _column_name(feature: str, category: str) -> str:
     return f"{feature}={INFREQUENT if category == 'infrequent_sklearn' else category}"
 
 
 def _as_text(column: pd.Series) -> pd.Series:
     return column.astype(object).map(str).where(column.notna(), MISSING).astype(object)
-
-
-def _skewness(X: np.ndarray) -> np.ndarray:
-    """Compute the sample skewness of each column, 0 for a constant one."""
-    size = np.abs(X).max(axis=0)
-    centred = X / np.where(size > 0, size, 1.0)
-    centred = centred - centred.mean(axis=0)
-    variance = (centred**2).mean(axis=0)
-    varies = variance > 1e-16
-    return np.where(varies, (centred**3).mean(axis=0) / np.where(varies, variance, 1.0) ** 1.5, 0.0)

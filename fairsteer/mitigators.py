@@ -20,8 +20,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from fairsteer.bounds import CONSTRAINTS
-from fairsteer.encoding import standard_encoder, steering_encoder
-from fairsteer.transformer import OptimalSteeringTransformer
+from fairsteer.encoding import standard_encoder
+from fairsteer.tuned import TunedSteering
 
 ESTIMATORS = ("logistic", "boosting")
 
@@ -49,16 +49,20 @@ class Method:
         The gap that it targets.
     attribute_at_prediction : bool
         Whether it needs the sensitive attribute of the rows to predict.
+    strength : float in [0, 1], default=1.0
+        How much of the way steering moves a row; other methods have no strength but 1.
     """
 
     family: str
     constraint: str | None
     attribute_at_prediction: bool
+    strength: float = 1.0
 
     @property
     def name(self) -> str:
-        """The full name, ``family`` or ``family-constraint``."""
-        return self.family if self.constraint is None else f"{self.family}-{self.constraint}"
+        """The full name: ``family``, ``family-constraint`` or ``family-constraint@strength``."""
+        name = self.family if self.constraint is None else f"{self.family}-{self.constraint}"
+        return name if self.strength == 1.0 else f"{name}@{self.strength:g}"
 
 
 METHODS = {
@@ -71,6 +75,17 @@ METHODS = {
         *(Method("threshold_optimizer", c, attribute_at_prediction=True) for c in CONSTRAINTS),
     )
 }
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75)
+FRONTIER_METHODS = {
+    method.name: method
+    for method in (
+        Method("steering", c, attribute_at_prediction=True, strength=s)
+        for c in CONSTRAINTS
+        for s in STRENGTHS
+    )
+}
+"""Steering at further strengths, for the frontier only."""
 
 
 def make_estimator(name: str, seed: int):
@@ -100,7 +115,7 @@ def make_procedure(method: Method, estimator, data: pd.DataFrame, seed: int):
     Parameters
     ----------
     method : Method
-        One of `METHODS`.
+        One of `METHODS` or `FRONTIER_METHODS`.
     estimator : classifier
         The unfitted base classifier; it is cloned.
     data : DataFrame
@@ -115,7 +130,7 @@ def make_procedure(method: Method, estimator, data: pd.DataFrame, seed: int):
         labels and scores (None where the decisions are randomised).
     """
     if method.family == "steering":
-        return steering_procedure(method.constraint, estimator, data)
+        return steering_procedure(method.constraint, estimator, seed, method.strength)
     encoder = standard_encoder(data)
     if method.family == "nothing":
         return Unmitigated(encoder, estimator)
@@ -126,11 +141,11 @@ def make_procedure(method: Method, estimator, data: pd.DataFrame, seed: int):
     return Thresholds(encoder, estimator, _THRESHOLD_CONSTRAINTS[method.constraint], seed)
 
 
-def steering_procedure(constraint: str, estimator, data: pd.DataFrame):
-    """Make the unfitted steering procedure: encode, steer, then a group-blind classifier.
+def steering_procedure(constraint: str, estimator, seed: int, strength: float = 1.0):
+    """Make the unfitted steering procedure: steer the table, then a group-blind classifier.
 
     The one place where the settings of steering in the comparison are chosen, for every table
-    alike: the steering encoder (skewed counts tamed) and the transformer's defaults.
+    and estimator alike; see `TunedSteering`.
 
     Parameters
     ----------
@@ -138,16 +153,17 @@ def steering_procedure(constraint: str, estimator, data: pd.DataFrame):
         The gap that it targets.
     estimator : classifier
         The unfitted base classifier; it is cloned.
-    data : DataFrame
-        Says which columns are numbers; nothing is fitted on it.
+    seed : int
+        Of its draws and inner folds.
+    strength : float in [0, 1], default=1.0
+        How much of the way the features move.
 
     Returns
     -------
-    Steered
+    TunedSteering
         The procedure.
     """
-    steering = OptimalSteeringTransformer(constraint=constraint)
-    return Steered(steering_encoder(data), steering, estimator)
+    return TunedSteering(constraint, estimator, strength=strength, seed=seed)
 
 
 class Unmitigated:
@@ -173,21 +189,6 @@ class Unmitigated:
 
     def _features(self, X, groups):
         return X
-
-
-class Steered(Unmitigated):
-    """Encode, steer with the attribute, then a classifier that is blind to it."""
-
-    def __init__(self, encoder, steering, estimator):
-        super().__init__(encoder, estimator)
-        self.steering = steering
-
-    def _fit_features(self, X, y, groups):
-        self.steering.fit(X, y, sensitive_features=groups)
-        return self._features(X, groups)
-
-    def _features(self, X, groups):
-        return self.steering.transform(X, sensitive_features=groups)
 
 
 class WithoutCorrelation(Unmitigated):

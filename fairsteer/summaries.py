@@ -20,7 +20,8 @@ def summarise(comparison: Comparison) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index (estimator, method) in the order of the comparison, columns (measure, "mean") and
+        Index (estimator, method) in the order of the comparison, the frontier's methods last;
+        columns (measure, "mean") and
         (measure, "spread"), the standard deviation over the repeats (NaN for one repeat).
     """
     grouped = comparison.results.groupby(["estimator", "method"], sort=False)[list(MEASURES)]

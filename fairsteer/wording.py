@@ -89,12 +89,35 @@ def gap_notes(comparison: Comparison) -> list[str]:
         lines.append("No AUC (-): the method gives randomised decisions, no ranking.")
     if "steering" in shown:
         lines.append(
-            "Steering reads skewed counts x as log(1 + x), all other methods read the standard "
-            "encoding (documented in fairsteer.encoding)."
+            "Steering chooses among a few settings by cross-validation within the training rows "
+            "(documented in fairsteer.tuned); the other methods run with their defaults."
         )
     if needing:
         others = f"; not {' and '.join(free)}" if free else ""
         lines.append(f"Need the attribute at prediction: {', '.join(needing)}{others}.")
+    return lines
+
+
+def frontier_notes(comparison: Comparison) -> list[str]:
+    """Explain the frontier tables.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        From `fairsteer.compare.compare` with ``frontier=True``.
+
+    Returns
+    -------
+    list of str
+        Footnotes.
+    """
+    lines = [
+        "Strength s moves a row s of the way. At 0 the features stay where they are, in steering's "
+        "own encoding; at 1 the row is that of the first table.",
+        "The floor is the noise floor of the gap before it.",
+    ]
+    if comparison.settings.repeats > 1:
+        lines.append("+/-: the standard deviation over the repeats.")
     return lines
 
 
@@ -130,6 +153,8 @@ def who_pays_notes(compared: bool, flagged: bool) -> list[str]:
 def troubles(comparison: Comparison) -> list[str]:
     """Report what failed and what warned.
 
+    A method at a further strength is named only where it differs from the method itself.
+
     Parameters
     ----------
     comparison : Comparison
@@ -144,7 +169,10 @@ def troubles(comparison: Comparison) -> list[str]:
     for word, texts in (("Failed", comparison.failures), ("Warned", comparison.warnings)):
         who: dict[str, list[str]] = {}
         for (estimator, method), reasons in texts.items():
+            known = texts.get((estimator, method.partition("@")[0]), ()) if "@" in method else ()
             for reason in reasons:
+                if reason in known:
+                    continue
                 who.setdefault(reason, []).append(f"{method} ({estimator})")
         lines += [f"{word}: {', '.join(names)}: {reason}" for reason, names in who.items()]
     return lines

@@ -13,6 +13,7 @@ import fairsteer
 from fairsteer import __main__ as command_line
 from fairsteer.__main__ import main
 from fairsteer.compare import COLUMNS
+from fairsteer.frontier import FRONTIER_COLUMNS
 
 QUICK = ["--skip", "exponentiated_gradient", "threshold_optimizer"]
 NOTHING = ["--skip", "exponentiated_gradient", "threshold_optimizer", "steering",
@@ -95,8 +96,8 @@ def test_tables_are_plain_and_whole_in_a_pipe(csv, capsys):
     assert all(re.search(r"\.\d{3} [-!]> \.\d{3}", line) for line in pays[1:])
     assert "Need the attribute at prediction: steering, correlation_remover, threshold_opt" in out
     assert (
-        "Steering reads skewed counts x as log(1 + x), all other methods read the standard "
-        "encoding (documented in fairsteer.encoding)."
+        "Steering chooses among a few settings by cross-validation within the training rows "
+        "(documented in fairsteer.tuned); the other methods run with their defaults."
     ) in " ".join(out.split())
     assert "a gap below its floor is not an achievement" in " ".join(out.split())
 
@@ -132,7 +133,7 @@ def test_levelling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
 def test_repeats_show_their_spread(csv, capsys):
     assert main(columns(csv, *NOTHING, "--repeats", "2", "--folds", "3")) == 0
     out = capsys.readouterr().out
-    assert "log(1 + x)" not in out
+    assert "chooses among" not in out
     assert re.search(r"nothing .*\n    spread( +\.\d{3}){6}", out)
     assert "standard deviation over the repeats" in out
     assert "3-fold cross-validation, 2 repeats" in out
@@ -193,6 +194,7 @@ def test_a_failed_method_stands_below_the_table(csv, capsys, monkeypatch):
         (["compare", "--folds", "200"], "every (label, group) cell needs at least 200 rows"),
         (["compare", "--repeats", "0"], "repeats must be at least 1, not 0."),
         (["compare", "--skip", "nobody"], "there is no method 'nobody' to skip; there are nothing"),
+        (["compare", "--skip", "steering", "--frontier"], "keep at least one constraint of it"),
         (["compare", "--target", "x"], "target fits a CSV file only"),
         (["compare", "adult", "--drop", "age"], "drop fits a CSV file only"),
         (["compare", "compas", "--sensitive", "age"], "either sex or race, not 'age'."),
@@ -308,6 +310,79 @@ def test_results_are_written_even_if_the_tables_cannot_be_printed(
         )
 
 
+FRONTIER = [*NOTHING[:3], "steering-equal_opportunity", "steering-equalized_odds",
+            "correlation_remover", "--frontier"]  # fmt: skip
+
+
+def test_the_frontier_is_a_table_a_csv_and_figures(csv, tmp_path, capsys):
+    folder = tmp_path / "out"
+    assert main(columns(csv, *FRONTIER, "--repeats", "2", "--output", str(folder))) == 0
+    out, err = capsys.readouterr()
+    assert re.search(
+        r"Frontier of demographic parity, logistic regression *\n"
+        r"method +strength +accuracy +\+/- +demographic parity gap +\+/- +floor",
+        out,
+    )
+    for strength in ("0", r"0\.25", r"0\.5", r"0\.75", "1"):
+        assert re.search(rf"\nsteering +{strength}( +\.\d{{3}}){{5}} *\n", out)
+    assert re.search(r"\nnothing( +\.\d{3}){5} *\n", out)
+    assert "+/-: the standard deviation over the repeats." in out
+    assert "@" not in out
+    assert max(map(len, out.splitlines())) <= 100
+    figure = "frontier_logistic_demographic_parity.png"
+    assert sorted(os.listdir(folder)) == ["frontier.csv", figure, "results.csv"]
+    assert (folder / figure).read_bytes().startswith(b"\x89PNG")
+    frontier = pd.read_csv(folder / "frontier.csv")
+    assert list(frontier) == list(FRONTIER_COLUMNS)
+    assert frontier["method"].tolist() == ["steering"] * 5 + ["nothing"]
+    results = pd.read_csv(folder / "results.csv")
+    assert list(results) == list(COLUMNS)
+    assert len(results) == 2 * (2 + 4)
+    assert f"wrote {folder / figure}" in err
+
+
+def test_the_frontier_without_output_says_how_to_keep_it(csv, capsys):
+    find = importlib.util.find_spec
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", lambda n: None if n == "matplotlib" else find(n))
+        assert main(columns(csv, *FRONTIER, "--folds", "2")) == 0
+        out, err = capsys.readouterr()
+        assert re.search(r"\nmethod +strength +accuracy +demographic parity gap +floor", out)
+        assert "+/-" not in out
+        assert err.startswith("fairsteer: --output DIR saves the frontier, with figures.\n")
+        assert main(columns(csv, *FRONTIER, "--output", "somewhere")) == 2
+    assert capsys.readouterr().err == (
+        'fairsteer: matplotlib is missing: pip install "fairsteer[compare]" brings it.\n'
+    )
+
+
+def test_what_fails_at_one_strength_only_is_reported(csv, capsys, monkeypatch):
+    from fairsteer import mitigators
+
+    def refuse(constraint, estimator, data, strength):
+        raise ValueError("cannot" if strength in (0.5, 1.0) else "will not")
+
+    monkeypatch.setattr(mitigators, "steering_procedure", refuse)
+    assert main(columns(csv, *FRONTIER, "--folds", "2")) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Failed: steering-demographic_parity (logistic): ValueError: cannot" in out
+    assert "@0.25 (logistic), steering-demographic_parity@0.75 (logistic): ValueError: will" in out
+    assert "@0.5" not in out
+
+
+def test_a_frontier_of_failures_has_no_figure(csv, tmp_path, capsys, monkeypatch):
+    from fairsteer import mitigators
+
+    def refuse(*_):
+        raise ValueError("cannot")
+
+    monkeypatch.setattr(mitigators, "steering_procedure", refuse)
+    skip = [*FRONTIER[:-1], "nothing", "--frontier"]
+    assert main(columns(csv, *skip, "--output", str(tmp_path / "out"))) == 1
+    assert re.search(r"\nsteering +0\.25 +- +- +- *\n", capsys.readouterr().out)
+    assert sorted(os.listdir(tmp_path / "out")) == ["frontier.csv", "results.csv"]
+
+
 def test_version_and_help(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"fairsteer {fairsteer.__version__}\n"
@@ -316,7 +391,7 @@ def test_version_and_help(capsys):
     assert out.startswith("usage: fairsteer compare [TABLE] [options]\n")
     assert "name it before the options" in " ".join(out.split())
     for option in ("--target", "--sensitive", "--favourable", "--drop", "--estimator", "--repeats",
-                   "--folds", "--seed", "--jobs", "--skip", "--output"):  # fmt: skip
+                   "--folds", "--seed", "--jobs", "--skip", "--frontier", "--output"):  # fmt: skip
         assert option in out
 
 

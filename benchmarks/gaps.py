@@ -1,0 +1,83 @@
+"""Every cell of docs/results.md: gap of the named constraint and accuracy, floors beside them.
+
+    FAIRSTEER_DATA=folder python benchmarks/gaps.py [--jobs 2]
+
+Writes benchmarks/results/gaps.csv and prints it as the table of docs/results.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from fairsteer.bounds import CONSTRAINTS
+from fairsteer.compare import compare
+from fairsteer.tables import load_table
+
+RESULTS = Path(__file__).parent / "results" / "gaps.csv"
+TABLES = (("compas", "race", 2), ("compas", "sex", 2), ("adult", "sex", 1), ("adult", "race", 1))
+"""Name, sensitive attribute and repeats of the cross-validation."""
+SHOWN = ("nothing", "steering", "threshold_optimizer")
+NAMES = {"logistic": "LR", "boosting": "HGB"}
+
+
+def cells(name: str, sensitive: str, repeats: int, jobs: int) -> pd.DataFrame:
+    """Run one table with both estimators; one row for each estimator and constraint."""
+    table = load_table(name, sensitive=sensitive)
+    results = compare(
+        table,
+        estimators=("logistic", "boosting"),
+        repeats=repeats,
+        jobs=jobs,
+        skip=("correlation_remover", "exponentiated_gradient"),
+    ).results
+    means = results.groupby(["estimator", "method"]).mean(numeric_only=True)
+    rows = []
+    for estimator in NAMES:
+        for constraint in CONSTRAINTS:
+            row = {"table": f"{name} {sensitive}", "estimator": NAMES[estimator]}
+            row["constraint"] = constraint
+            for family in SHOWN:
+                method = family if family == "nothing" else f"{family}-{constraint}"
+                cell = means.loc[(estimator, method)]
+                row[f"{family} accuracy"] = cell["accuracy"]
+                row[f"{family} gap"] = cell[constraint]
+                if family == "steering":
+                    row["floor"] = cell[f"floor_{constraint}"]
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Return the table of docs/results.md."""
+    lines = [
+        "| table | model | constraint | nothing | steering | floor | ThresholdOptimizer |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for _, row in frame.iterrows():
+        shown = [f"{row[f'{f} accuracy']:.3f} / {row[f'{f} gap']:.3f}" for f in SHOWN]
+        lines.append(
+            f"| {row['table']} | {row['estimator']} | {row['constraint'].replace('_', ' ')} "
+            f"| {shown[0]} | {shown[1]} | {row['floor']:.3f} | {shown[2]} |"
+        )
+    return "\n".join(lines).replace("0.", ".")
+
+
+def main() -> None:
+    """Run every table and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=-1, help="parallel processes, -1: every core")
+    parser.add_argument("--table", choices=[f"{name}-{s}" for name, s, _ in TABLES])
+    options = parser.parse_args()
+    chosen = [t for t in TABLES if options.table in (None, f"{t[0]}-{t[1]}")]
+    frame = pd.concat([cells(*table, jobs=options.jobs) for table in chosen], ignore_index=True)
+    if options.table is None:
+        RESULTS.parent.mkdir(exist_ok=True)
+        frame.round(4).to_csv(RESULTS, index=False)
+    print(markdown(frame))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,395 @@
+"""Figures: the frontier of a comparison, densities before and after, ellipses of the laws.
+
+Nothing is fitted here. Matplotlib is imported where it draws; without an ``ax`` a new pyplot
+figure is made, so that a notebook shows it.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+from scipy.stats import gaussian_kde
+from sklearn.utils.validation import check_is_fitted
+
+from fairsteer._gaps import listed
+
+# Okabe-Ito colours; marker and dashes tell the same things apart without colour.
+STYLES = (
+    ("#0072B2", "o", "solid"),
+    ("#D55E00", "s", (0, (5, 1.5))),
+    ("#009E73", "^", (0, (1, 1))),
+    ("#CC79A7", "D", (0, (5, 1.5, 1, 1.5))),
+    ("#E69F00", "v", (0, (3, 1, 1, 1, 1, 1))),
+    ("#56B4E9", "P", (0, (8, 2))),
+    ("#000000", "X", (0, (2, 3))),
+)
+FRONTIER_SIZE = (8.0, 4.2)
+BAND = "#dddddd"
+ATOM = 0.1
+BINS = 24
+AXIS_NAMES = {"lognormal": "log {}", "copula": "normal score of {}"}
+
+
+def plot_frontier(frontier: pd.DataFrame, constraint: str, ax=None):
+    """Draw accuracy against a gap: steering over its strength, other methods as points.
+
+    Parameters
+    ----------
+    frontier : DataFrame
+        From `fairsteer.frontier.frontier_table`, the rows of one estimator. Rows of methods that
+        failed (NaN) are left out.
+    constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}
+        Which gap.
+    ax : matplotlib Axes, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        The gap (a difference of rates) on x, accuracy (share of rows) on y, bars of one standard
+        deviation over the repeats where there are several. Grey: below the noise floor, the
+        smallest and (lighter) the largest of the methods shown.
+
+    Raises
+    ------
+    ValueError
+        If the rows are of several estimators or none is of this constraint.
+    ImportError
+        If matplotlib is missing.
+    """
+    rows = frontier[frontier["constraint"] == constraint]
+    estimators = rows["estimator"].unique()
+    if len(estimators) > 1:
+        raise ValueError(
+            f"the frontier is of several estimators ({', '.join(estimators)}): choose one, "
+            f"frontier[frontier['estimator'] == {estimators[0]!r}]."
+        )
+    styles = {method: _style(k) for k, method in enumerate(rows["method"].unique())}
+    rows = rows.dropna(subset=["accuracy", "gap"])
+    if rows.empty:
+        there = listed(frontier.dropna(subset=["accuracy", "gap"])["constraint"].unique())
+        raise ValueError(f"the frontier has no point for {constraint!r}; it has {there or 'none'}.")
+
+    ax = _axes(FRONTIER_SIZE) if ax is None else ax
+    rightmost = (rows["gap"] + rows["gap_spread"].fillna(0.0)).max()
+    right = 1.1 * max(rightmost, rows["floor"].max()) or 1.0
+    # A little below 0, so that a point without any gap and its name are not cut.
+    left = -0.05 * right
+    for floor in (rows["floor"].min(), rows["floor"].max()):
+        band = ax.axvspan(left, floor, color=BAND, alpha=0.6, linewidth=0, zorder=0)
+    handles = {"below the noise floor": band}
+    for method, points in rows.groupby("method", sort=False):
+        curve = points["strength"].notna().any()
+        colour, marker, _ = styles[method]
+        drawn = ax.errorbar(
+            points["gap"],
+            points["accuracy"],
+            xerr=_bars(points["gap_spread"]),
+            yerr=_bars(points["accuracy_spread"]),
+            color=colour,
+            marker=marker,
+            markersize=5 if curve else 8,
+            linestyle="solid" if curve else "none",
+            elinewidth=0.8,
+            capsize=2,
+            zorder=3 if curve else 2,
+        )
+        name = method.replace("_", " ")
+        if curve:
+            _name_ends(ax, points.sort_values("strength"), colour)
+            name += f", strength {points['strength'].min():g} to {points['strength'].max():g}"
+        handles[name] = drawn.lines[0]
+    ax.set_xlim(left, right)
+    ax.margins(y=0.1)
+    ax.set_xlabel(f"{constraint.replace('_', ' ')} gap (difference of rates)")
+    ax.set_ylabel("accuracy (share of rows)")
+    _legend(ax, handles.values(), handles.keys())
+    _plain(ax)
+    return ax
+
+
+def frontier_png(frontier: pd.DataFrame, constraint: str, title: str = "") -> bytes:
+    """Draw a frontier without pyplot and return it as a PNG file.
+
+    Parameters
+    ----------
+    frontier, constraint
+        As in `plot_frontier`.
+    title : str, default=""
+        Stands above the axes.
+
+    Returns
+    -------
+    bytes
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the rows are of several estimators or none is of this constraint.
+    ImportError
+        If matplotlib is missing.
+    """
+    _require_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=FRONTIER_SIZE, layout="constrained")
+    plot_frontier(frontier, constraint, figure.subplots()).set_title(title, loc="left")
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=150)
+    return file.getvalue()
+
+
+def plot_densities(steering, X, *, sensitive_features=None, features=None, n_features=4, axes=None):
+    """Draw the groups' densities of some features before (above) and after (below) steering.
+
+    Parameters
+    ----------
+    steering : OptimalSteeringTransformer
+        Fitted.
+    X : array-like of shape (n, n_features_in_)
+        Rows to transform.
+    sensitive_features : array-like of shape (n,) or (n, m), default=None
+        The attribute, unless it stands in X.
+    features : sequence of str, default=None
+        Names of output columns; default those that change most.
+    n_features : int, default=4
+        How many of those: by the root mean square change, in standard deviations of the feature.
+    axes : ndarray of matplotlib Axes of shape (2, number of features), optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    ndarray of matplotlib Axes of shape (2, number of features)
+        A kernel density per group, in 1 / unit of the feature; a feature of which one value is
+        held by more than a tenth of a group has bars instead, in shares of the group.
+
+    Raises
+    ------
+    NotFittedError
+        If the transformer is not fitted.
+    ValueError
+        If there is no such feature, ``n_features`` is below 1 or ``axes`` has another shape.
+    ImportError
+        If matplotlib is missing.
+    """
+    check_is_fitted(steering)
+    before, codes = steering._check_rows(X, sensitive_features)
+    after = np.asarray(steering.transform(X, sensitive_features=sensitive_features))
+    names = steering.get_feature_names_out().tolist()
+    if features is None:
+        if n_features < 1:
+            raise ValueError(f"n_features must be at least 1, not {n_features}.")
+        chosen = np.argsort(-_change(before, after), kind="stable")[:n_features]
+    else:
+        chosen = _positions(features, names)
+    shape = (2, len(chosen))
+    if axes is None:
+        size = (2.6 * len(chosen) + 1.2, 4.6)
+        axes = _axes(size, *shape, sharex="col", sharey="col", squeeze=False)
+    axes = np.asarray(axes)
+    if axes.shape != shape:
+        raise ValueError(f"axes must have shape {shape}, not {axes.shape}.")
+
+    for column, j in enumerate(chosen):
+        pair = before[:, j], after[:, j]
+        _draw_densities(axes[:, column], pair, codes, steering.groups_)
+        axes[1, column].set_xlabel(names[j])
+    for ax, when in zip(axes[:, 0], ("before", "after"), strict=True):
+        ax.set_ylabel(f"{when}\n{ax.get_ylabel()}")
+    _legend(axes[0, -1])
+    return axes
+
+
+def plot_ellipses(steering, features=None, ax=None):
+    """Draw the fitted law of every group and label, and the ideal law, as ellipses.
+
+    Parameters
+    ----------
+    steering : OptimalSteeringTransformer
+        Fitted, on at least two features that vary.
+    features : pair of str, default=None
+        Names of two of these; default the two along which the groups' means differ most, in
+        pooled within-subgroup standard deviations, averaged over the labels.
+    ax : matplotlib Axes, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        Ellipses of 2 standard deviations: an outline for every label and group of
+        ``distribution_``, a filled one for every label of ``ideal_``, which all groups share in
+        the reference group's frame. The label stands above the filled ones.
+
+    Raises
+    ------
+    NotFittedError
+        If the transformer is not fitted.
+    ValueError
+        If there are not two features, or no such features.
+    ImportError
+        If matplotlib is missing.
+    """
+    check_is_fitted(steering)
+    fitted, ideal = steering.distribution_, steering.ideal_
+    names = steering.get_feature_names_out()[steering.steered_features_].tolist()
+    if features is None:
+        apart = np.ptp(fitted.means, axis=1).mean(axis=0) / fitted.feature_scale
+        pair = np.sort(np.argsort(-apart, kind="stable")[:2])
+    else:
+        pair = _positions(features, names)
+    if len(pair) != 2:
+        raise ValueError(f"ellipses need two features that vary in training, not {len(pair)}.")
+
+    ax = _axes((7.0, 4.8)) if ax is None else ax
+    for i, label in enumerate(fitted.labels):
+        dashes = _style(i)[2]
+        _ellipse(ax, ideal, (i, 0), pair, facecolor="#00000018", edgecolor="#00000060")
+        _name_top(ax, ideal, (i, 0), pair, str(label))
+        for a in range(fitted.n_groups):
+            colour, marker, _ = _style(a)
+            style = {"edgecolor": colour, "linestyle": dashes, "linewidth": 1.5, "fill": False}
+            ax.plot(*_ellipse(ax, fitted, (i, a), pair, **style), marker, color=colour)
+    _ellipse_legend(ax, fitted)
+    axis_name = AXIS_NAMES.get(steering.family, "{}")
+    ax.set_xlabel(axis_name.format(names[pair[0]]))
+    ax.set_ylabel(axis_name.format(names[pair[1]]))
+    _plain(ax)
+    ax.autoscale_view()
+    return ax
+
+
+def _require_matplotlib():
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'matplotlib is missing: pip install "fairsteer[compare]" brings it.'
+        ) from error
+
+
+def _axes(size, *shape, **options):
+    """Make a figure that pyplot shows, and its axes."""
+    _require_matplotlib()
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(*shape, figsize=size, layout="constrained", **options)[1]
+
+
+def _style(k: int):
+    return STYLES[k % len(STYLES)]
+
+
+def _group_name(group) -> str:
+    return f"group {' & '.join(map(str, group)) if isinstance(group, tuple) else group}"
+
+
+def _legend(ax, *content) -> None:
+    """Add a legend beside the axes, where it hides nothing."""
+    ax.legend(*content, loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False)
+
+
+def _plain(ax) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.25)
+
+
+def _bars(spread: pd.Series):
+    """Return the lengths of error bars, None where nothing was repeated."""
+    return None if spread.isna().all() else spread
+
+
+def _name_ends(ax, points: pd.DataFrame, colour) -> None:
+    """Write the strength at both ends of the curve."""
+    ends = points.iloc[sorted({0, len(points) - 1})]
+    leftmost = ends["gap"].argmin()
+    for k, end in enumerate(ends.itertuples()):
+        ax.annotate(
+            f"{end.strength:g}",
+            (end.gap, end.accuracy),
+            xytext=(-5 if k == leftmost else 5, 5),
+            textcoords="offset points",
+            ha="right" if k == leftmost else "left",
+            color=colour,
+            size="large",
+        )
+
+
+def _change(before, after) -> np.ndarray:
+    """Return the root mean square change of each column in its standard deviations."""
+    spread = before.std(axis=0)
+    change = np.sqrt(np.mean((after - before) ** 2, axis=0))
+    return np.divide(change, spread, out=np.zeros(len(change)), where=spread > 0.0)
+
+
+def _positions(features, names) -> list[int]:
+    features = [features] if isinstance(features, str) else list(features)
+    for feature in features:
+        if feature not in names:
+            raise ValueError(f"there is no feature {feature!r} to draw; there are {listed(names)}.")
+    if not features:
+        raise ValueError("features is empty: name at least one.")
+    return [names.index(feature) for feature in features]
+
+
+def _draw_densities(axes, pair, codes, groups) -> None:
+    """Draw one feature before and after, on one grid."""
+    low, high = min(map(np.min, pair)), max(map(np.max, pair))
+    atoms = any(_largest_share(pair[0][codes == a]) > ATOM for a in np.unique(codes))
+    margin = 0.05 * (high - low) or 0.5
+    grid = np.linspace(low - margin, high + margin, BINS + 1 if atoms else 200)
+    width = (grid[1] - grid[0]) / (len(groups) + 1)
+    for ax, values in zip(axes, pair, strict=True):
+        for a in np.unique(codes):
+            own, name = values[codes == a], _group_name(groups[a])
+            colour, _, dashes = _style(a)
+            if atoms:
+                share = np.histogram(own, grid)[0] / len(own)
+                ax.bar(grid[:-1] + (a + 1) * width, share, width, color=colour, label=name)
+            else:
+                density = gaussian_kde(own)(grid)
+                ax.plot(grid, density, color=colour, linestyle=dashes, label=name)
+        ax.set_ylabel("share" if atoms else "density")
+        _plain(ax)
+
+
+def _largest_share(values) -> float:
+    return np.unique(values, return_counts=True)[1].max() / len(values)
+
+
+def _ellipse(ax, law, cell, pair, **style) -> np.ndarray:
+    """Add the ellipse of 2 standard deviations of a cell and return its centre."""
+    from matplotlib.patches import Ellipse
+
+    centre = law.means[cell][pair]
+    values, vectors = np.linalg.eigh(law.covariances[cell][np.ix_(pair, pair)])
+    angle = np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1]))
+    width, height = 4.0 * np.sqrt(values[::-1])
+    ax.add_patch(Ellipse(centre, width, height, angle=angle, **style))
+    return centre
+
+
+def _name_top(ax, law, cell, pair, name) -> None:
+    """Write a name above the highest point of an ellipse."""
+    across, up = law.covariances[cell][np.ix_(pair, pair)][:, 1]
+    top = law.means[cell][pair] + 2.0 * np.array([across, up]) / np.sqrt(up)
+    place = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+    ax.annotate(name, top, size="large", **place)
+
+
+def _ellipse_legend(ax, fitted) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles = [
+        Line2D([], [], color=_style(a)[0], marker=_style(a)[1], label=_group_name(group))
+        for a, group in enumerate(fitted.groups)
+    ]
+    handles += [
+        Line2D([], [], color="black", linestyle=_style(i)[2], label=f"label {label}")
+        for i, label in enumerate(fitted.labels)
+    ]
+    handles.append(Patch(facecolor="#00000018", edgecolor="#00000060", label="ideal law"))
+    _legend(ax, handles, [handle.get_label() for handle in handles])
