@@ -56,7 +56,7 @@ def markdown(frame: pd.DataFrame) -> str:
         "| table | model | constraint | nothing | steering | floor | ThresholdOptimizer |",
         "|---|---|---|---|---|---|---|",
     ]
-    for _, row in frame.iterrows():
+    for _, row in frame.round(4).iterrows():
         shown = [f"{row[f'{f} accuracy']:.3f} / {row[f'{f} gap']:.3f}" for f in SHOWN]
         lines.append(
             f"| {row['table']} | {row['estimator']} | {row['constraint'].replace('_', ' ')} "

@@ -38,13 +38,13 @@ def discrete_features(X: Array) -> str | None:
     )
 
 
-def nothing_moved(steps: Array, scale: Array) -> str | None:
-    """Say so where the mean displacement (n, d), in the features' scale (d,), is tiny."""
-    size = float(np.sqrt(np.mean((steps / scale) ** 2)))
+def nothing_moved(steps: list[Array], scale: Array) -> str | None:
+    """Say so where no group's displacements (n, d) are more than tiny in the scale (d,)."""
+    size = max(float(np.sqrt(np.mean((step / scale) ** 2))) for step in steps)
     if size >= UNMOVED:
         return None
     return (
-        f"Steering moves rows by {size:.2g} standard deviations on average, almost nothing: the "
+        f"Steering moves no group by more than {size:.2g} standard deviations, almost nothing: the "
         "groups' features differ hardly at all in mean and covariance. A gap of the model then "
         "has other causes, such as base rates (see ideal_sample_weight)."
     )

@@ -247,12 +247,24 @@ def known_group_codes(attribute: Attribute, groups: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a row belongs to a group that is not among ``groups``.
+        If a row belongs to a group that is not among ``groups``, or a known part of its attribute
+        to none of them.
     """
-    present = ~np.any([pd.isna(column) for column in attribute.columns], axis=0)
+    missing = [pd.isna(column) for column in attribute.columns]
+    present = ~np.any(missing, axis=0)
     codes = np.full(len(present), -1, dtype=np.intp)
     known = Attribute([column[present] for column in attribute.columns], attribute.names)
     codes[present] = group_codes(group_values(known), groups)
+    if len(attribute.columns) > 1:
+        for k, (column, name) in enumerate(zip(attribute.columns, attribute.names, strict=True)):
+            seen = {group[k] for group in groups}
+            strange = [v for v in pd.unique(column[~missing[k]]) if v not in seen]
+            if strange:
+                raise ValueError(
+                    f"The value(s) {strange} of the sensitive column {name!r} were not seen in "
+                    f"fit: the groups are {groups.tolist()}. Refit with rows of every group, or "
+                    "drop these rows."
+                )
     return codes
 
 

@@ -82,6 +82,8 @@ class Copula:
         Position of the group whose tables values are read off.
     quantiles : {"pooled", "group"}
         Whose tables give the scores.
+    ranked : ndarray of shape (n,)
+        Frequencies of the rows that the tables of the groups count; 0 leaves a row out.
     """
 
     def __init__(
@@ -92,13 +94,14 @@ class Copula:
         n_groups: int,
         reference: int,
         quantiles: str,
+        ranked: Array,
     ) -> None:
         self._pooled = [QuantileTable.of(x, weights) for x in X.T]
         self._by_group = [self._pooled] * n_groups
         if quantiles == "group":
             self._by_group = [
-                [QuantileTable.of(x[codes == a], weights[codes == a]) for x in X.T]
-                for a in range(n_groups)
+                [QuantileTable.of(x[own], ranked[own]) for x in X.T]
+                for own in ((codes == a) & (ranked > 0.0) for a in range(n_groups))
             ]
         self._reference = reference
 

@@ -111,6 +111,7 @@ def fit_family(
     n_groups: int,
     reference: int,
     quantiles: str = "pooled",
+    ranked: Array | None = None,
 ) -> Family:
     """Fit a family to training rows.
 
@@ -132,6 +133,8 @@ def fit_family(
         Position of the group whose values the copula returns.
     quantiles : str, default="pooled"
         One of `QUANTILES`; copula only.
+    ranked : ndarray of shape (n,), default=None
+        Frequencies of the rows that ranks within groups are taken among; default all.
 
     Returns
     -------
@@ -141,4 +144,5 @@ def fit_family(
         return Normal()
     if family == "lognormal":
         return LogNormal(names)
-    return Copula(X, codes, weights, n_groups, reference, quantiles)
+    ranked = weights if ranked is None else ranked
+    return Copula(X, codes, weights, n_groups, reference, quantiles, ranked)

@@ -55,7 +55,7 @@ class TargetOrder(TransformerMixin, BaseEstimator):
         """
         validate_data(self, X, skip_check_array=True)
         self.numbers_ = [name for name in X if is_number(X[name])]
-        self.medians_ = X[self.numbers_].median().fillna(0.0)
+        self.medians_ = _finite(X[self.numbers_]).median().fillna(0.0)
         categories = X.drop(columns=self.numbers_)
         self.ordered_ = {}
         if categories.shape[1]:
@@ -82,8 +82,7 @@ class TargetOrder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         validate_data(self, X, skip_check_array=True, reset=False)
-        numbers = X[self.numbers_].astype(float).replace([np.inf, -np.inf], np.nan)
-        columns = dict(numbers.fillna(self.medians_).items())
+        columns = dict(_finite(X[self.numbers_]).fillna(self.medians_).items())
         if self.ordered_:
             known = self._known.transform(X[list(self.ordered_)])
             for name, values in self.ordered_.items():
@@ -111,3 +110,7 @@ class TargetOrder(TransformerMixin, BaseEstimator):
             for name, column in X.items()
         }
         return pd.DataFrame(columns, index=X.index)
+
+
+def _finite(numbers: pd.DataFrame) -> pd.DataFrame:
+    return numbers.astype(float).replace([np.inf, -np.inf], np.nan)

@@ -10,6 +10,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from fairsteer import _validation as check
 
+MOST_REPEATS = 10
+
 
 class TrainingRows(NamedTuple):
     """Checked rows of a call to fit, those of weight 0 left out.
@@ -49,15 +51,19 @@ class TrainingRows(NamedTuple):
         return counts
 
     def repeated(self) -> TrainingRows:
-        """Return whole frequencies as that many rows; others are left as they are."""
-        if np.all(self.weights == 1.0) or np.any(self.weights % 1.0):
+        """Return each row as often as its frequency says, at most `MOST_REPEATS` times.
+
+        Where each row gets a draw, a whole frequency is that many rows with a draw each; what
+        exceeds the limit, and fractions, are shared out as weights.
+        """
+        times = np.minimum(np.ceil(self.weights), MOST_REPEATS).astype(np.intp)
+        if np.all(times == 1):
             return self
-        times = self.weights.astype(np.intp)
         return self._replace(
             features=np.repeat(self.features, times, axis=0),
             label_codes=np.repeat(self.label_codes, times),
             group_codes=np.repeat(self.group_codes, times),
-            weights=np.ones(times.sum()),
+            weights=np.repeat(self.weights / times, times),
         )
 
     def varying_features(self) -> np.ndarray:

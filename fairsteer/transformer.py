@@ -86,9 +86,9 @@ default="equalized_odds"
         so that any feature will do: counts, indicators, categories in a meaningful order. Tied
         values are spread by a draw, see Notes.
     quantiles : {"pooled", "group"}, default="pooled"
-        Copula only: ranks among all rows or within the group. ``"group"`` lets every feature
-        have the same marginal law in all groups before anything else is steered, and reads the
-        reference group's values off its ranks.
+        Copula only: ranks among all rows or within the group (under equal opportunity: among
+        its positives). ``"group"`` lets every feature have the same marginal law in all groups
+        before anything else is steered, and reads the reference group's values off its ranks.
     covariance_type : {"full", "tied", "diag"}, default="full"
         ``"tied"`` shares a covariance among the labels of a group.
     shrinkage : float in [0, 1] or "auto", default=0.01
@@ -140,8 +140,9 @@ default="equalized_odds"
         For each constraint a bound on the gap of every classifier that sees the transformed
         features only, under the fitted model; computed on first access. Proved for
         ``label_strategy="none"`` and for equal opportunity, otherwise a Monte Carlo estimate.
-        What cells too small for a law of their own leave open is absent, and so is everything
-        with ``quantiles="group"`` at a strength below 1.
+        What cells too small for a law of their own leave open is absent. Nothing is certified
+        for ``group_strategy="posterior"``, for equalized odds with ``label_strategy="map"`` or
+        ``"sample"``, or for ``quantiles="group"`` at a strength below 1.
     steered_features_ : ndarray of shape (d,)
         Positions, among the output columns, of the features that vary in training; constant
         ones are returned unchanged.
@@ -160,7 +161,9 @@ default="equalized_odds"
     Draws depend on ``random_state``, the row's values, its group and its occurrence number among
     identical rows of the call, not on other rows, their order or the process. So a row that is
     transformed alone moves as the first of its twins does; only among identical rows does the
-    order of a batch matter.
+    order of a batch matter. Where most rows have many twins, rows that are transformed one by one
+    are therefore not spread as those of a batch are, and the gaps that a batch has do not hold
+    for them: transform such rows together.
 
     ``conditions="identical"`` with ``label_strategy="none"`` is refused, because together they
     change nothing.
@@ -285,6 +288,9 @@ default="equalized_odds"
         X_varying = rows.features[:, varying].astype(np.float64)
         dithered = self.family == "copula" or self.label_strategy == "sample"
         draws = _draws(rows.features, rows.group_codes, len(varying), seed, dithered)
+        ranked = rows.weights
+        if self.constraint == "equal_opportunity":
+            ranked = np.where(rows.label_codes == positive, ranked, 0.0)
         family = fit_family(
             self.family,
             X_varying,
@@ -294,17 +300,23 @@ default="equalized_odds"
             n_groups=len(rows.groups),
             reference=rows.groups.tolist().index(reference_group),
             quantiles=self.quantiles,
+            ranked=ranked,
         )
         scores = np.empty_like(X_varying)
         for group in range(len(rows.groups)):
             own = rows.group_codes == group
             scores[own] = family.scores(X_varying[own], group, draws[own, :-1])
         moments = self._cell_moments(scores, rows)
-        distribution = self._law(rows, moments, positive)
+        estimation = {"covariance_type": self.covariance_type, "shrinkage": self.shrinkage}
+        distribution = self._law(rows, moments, positive, estimation)
         population = None
         if self.group_strategy == "posterior":
-            common = family.common(X_varying, draws[:, :-1])
-            population = self._estimate(rows.classes, rows.groups, self._cell_moments(common, rows))
+            common = self._cell_moments(family.common(X_varying, draws[:, :-1]), rows)
+            population = _law_of_cells(rows.classes, rows.groups, common, estimation)
+            if population is None:
+                population = gaussians_from_moments(
+                    np.array([_ANY_LABEL]), rows.groups, *pool_labels(*common), **estimation
+                )
         result = nearest_ideal(
             distribution,
             intervention=self.intervention,
@@ -319,7 +331,8 @@ default="equalized_odds"
         self.steered_features_ = varying
         self.distribution_, self.ideal_, self.result_ = distribution, result.ideal, result
         self.group_maps_, self.maps_ = _reference_maps(distribution, result)
-        self._moments, self._seed, self._dithered = moments, seed, dithered
+        self._moments, self._estimation = moments, estimation
+        self._seed, self._dithered = seed, dithered
         self._constraint, self._output = self.constraint, self.output
         self._quantiles = self.quantiles
         self._mover = Mover(
@@ -511,7 +524,7 @@ default="equalized_odds"
                 "group independent: drop or merge this group or label, or use priors='keep'."
             )
 
-    def _law(self, rows, moments, positive):
+    def _law(self, rows, moments, positive, estimation):
         """Return the law that the constraint equalises: of one label, of all, or of each."""
         labels = rows.classes
         if self.constraint == "equal_opportunity":
@@ -519,32 +532,20 @@ default="equalized_odds"
             moments = tuple(part[[positive]] for part in moments)
         elif self.constraint == "demographic_parity":
             labels, moments = np.array([_ANY_LABEL]), pool_labels(*moments)
-        return self._estimate(labels, rows.groups, moments)
-
-    def _estimate(self, labels, groups, moments):
-        return gaussians_from_moments(
-            labels,
-            groups,
-            *moments,
-            covariance_type=self.covariance_type,
-            shrinkage=self.shrinkage,
-        )
+        return gaussians_from_moments(labels, rows.groups, *moments, **estimation)
 
     def _warn(self, X, codes, draws):
         """Warn of features, moves and cells that leave little of what steering promises."""
-        chosen = np.arange(len(X))
-        if len(X) > JUDGED_ROWS:
-            chosen = np.random.default_rng(self._seed).choice(len(X), JUDGED_ROWS, replace=False)
-        X, codes, draws = X[chosen], codes[chosen], draws[chosen]
+        rng = np.random.default_rng(self._seed)
         cautions = []
         if self.family != "copula":
-            cautions.append(discrete_features(X))
+            cautions.append(discrete_features(X[_some(np.arange(len(X)), rng)]))
         if self.strength > 0.0:
-            steps = np.zeros_like(X)
-            for group in np.unique(codes):
-                own = codes == group
-                steps[own] = self._mover.of_group(X[own], draws[own], group)
-            cautions.append(nothing_moved(steps / self.strength, self.distribution_.feature_scale))
+            steps = []
+            for group in range(len(self.groups_)):
+                own = _some(np.flatnonzero(codes == group), rng)
+                steps.append(self._mover.of_group(X[own], draws[own], group) / self.strength)
+            cautions.append(nothing_moved(steps, self.distribution_.feature_scale))
         if self.covariance_type == "full":
             cautions.append(cells_below_dimension(self.distribution_))
         for caution in filter(None, cautions):
@@ -578,7 +579,11 @@ default="equalized_odds"
 
     def _certify(self):
         strength = self._mover.strength
-        if self._quantiles == "group" and strength < 1.0:
+        unknown_group = self._mover.population is not None
+        other_draws = self._mover.label_strategy in ("map", "sample")
+        if unknown_group or (self._quantiles == "group" and strength < 1.0):
+            return {}
+        if other_draws and self._constraint == "equalized_odds":
             return {}
         maps, group_maps = self.maps_.partial(strength), self.group_maps_.partial(strength)
         reference = self.groups_.tolist().index(self.reference_group_)
@@ -588,11 +593,9 @@ default="equalized_odds"
         if self._constraint == "equal_opportunity":
             proved = proved_certificates(self.distribution_, group_maps, self.ideal_, 0)
             own = {"equal_opportunity": proved["equal_opportunity"]}
-        needed = minimum_rows(self.covariance_type, self.shrinkage, len(self.steered_features_))
-        if self._moments[0].min() < needed:
+        law = _law_of_cells(self.classes_, self.groups_, self._moments, self._estimation)
+        if law is None:
             return own
-
-        law = self._estimate(self.classes_, self.groups_, self._moments)
         if self._constraint != "equalized_odds":
             # One affine map per group: the mapped law is known, and compared with the reference's.
             law = law.pushed(group_maps)
@@ -601,6 +604,13 @@ default="equalized_odds"
         if self._mover.label_strategy == "none":
             return proved_certificates(law, group_maps, self.ideal_, positive)
         return estimated_certificates(law, maps, self.ideal_, reference, positive, **draws)
+
+
+def _law_of_cells(classes, groups, moments, estimation):
+    """Return the law of every label and group, None where a cell is too small for one."""
+    if moments[0].min() < minimum_rows(n_features=moments[1].shape[-1], **estimation):
+        return None
+    return gaussians_from_moments(classes, groups, *moments, **estimation)
 
 
 def _reference_maps(distribution, result):
@@ -624,3 +634,10 @@ def _draws(features, codes, n_steered, seed, dithered):
     if dithered:
         return row_uniforms(features, codes, seed, n_steered + 1)
     return np.broadcast_to(0.5, (len(features), n_steered + 1))
+
+
+def _some(positions, rng):
+    """Return at most `JUDGED_ROWS` of the positions."""
+    if len(positions) <= JUDGED_ROWS:
+        return positions
+    return rng.choice(positions, JUDGED_ROWS, replace=False)

@@ -36,6 +36,8 @@ class Setting:
         ``conditions`` of the transformer.
     quantiles : str, default="pooled"
         Its ``quantiles``.
+    strength : float, default=1.0
+        Its ``strength``.
     emphasis : float, default=1.0
         Power of the weights that make label and group independent; 0 weighs all rows alike. A
         model that still recognises groups gains least by it where they have equal base rates;
@@ -44,22 +46,25 @@ class Setting:
 
     conditions: str = "affine"
     quantiles: str = "pooled"
+    strength: float = 1.0
     emphasis: float = 1.0
 
 
-EMPHASES = (1.0, 0.0, 1.5, 2.0)
+_STEERINGS = {
+    "equalized_odds": (Setting(), Setting(conditions="identical")),
+    "equal_opportunity": (Setting(), Setting(quantiles="group")),
+    "demographic_parity": (Setting(quantiles="group"), Setting()),
+}
 SETTINGS = {
-    "equalized_odds": [
-        Setting(conditions=conditions, emphasis=emphasis)
-        for conditions, emphasis in product(("affine", "identical"), EMPHASES)
-    ],
-    "equal_opportunity": [Setting(emphasis=emphasis) for emphasis in EMPHASES],
-    "demographic_parity": [
-        Setting(quantiles=quantiles, emphasis=emphasis)
-        for quantiles, emphasis in product(("group", "pooled"), EMPHASES)
-    ],
+    constraint: [
+        replace(steering, emphasis=emphasis)
+        for steering, emphasis in product(steerings, (1.0, 0.0, 1.5, 2.0))
+    ]
+    for constraint, steerings in _STEERINGS.items()
 }
 """By constraint; the first one is taken where there are too few rows to compare."""
+NOTHING = Setting(strength=0.0, emphasis=0.0)
+"""Taken where on held-out rows the best setting does not narrow the gap."""
 
 
 class SteeredTable:
@@ -72,7 +77,7 @@ class SteeredTable:
     setting : Setting
         How.
     strength : float
-        How much of the way.
+        How much of the setting's strength.
     seed : int
         Of the draws.
     """
@@ -85,7 +90,7 @@ class SteeredTable:
             conditions=setting.conditions,
             quantiles=setting.quantiles,
             priors="independent",
-            strength=strength,
+            strength=strength * setting.strength,
             random_state=seed,
         )
 
@@ -110,6 +115,9 @@ class SteeredTable:
 class TunedSteering:
     """Choose a setting by cross-validation, steer the table, fit a classifier blind to the group.
 
+    Of the settings the one with the smallest sum of error and gap is chosen, the gap counted as
+    its noise floor where it is smaller, and `NOTHING` if even that one does not narrow the gap.
+
     Parameters
     ----------
     constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}
@@ -128,8 +136,9 @@ class TunedSteering:
     setting_ : Setting
         The chosen one.
     comparison_ : DataFrame or None
-        Error, gap and floor of every candidate on rows of the training part held out from it; None
-        where the smallest cell has fewer than `FEWEST_ROWS` rows, or there is one candidate.
+        Error, gap and floor of every candidate, `NOTHING` last, on rows of the training part held
+        out from it; None where the smallest cell has fewer than `FEWEST_ROWS` rows, there is one
+        candidate, or the strength is 0.
     """
 
     def __init__(self, constraint, estimator, strength=1.0, seed=0, settings=None):
@@ -156,10 +165,7 @@ class TunedSteering:
         """
         y, groups = np.asarray(y), np.asarray(groups)
         self.comparison_ = self._compared(data, y, groups)
-        if self.comparison_ is None:
-            self.setting_ = self.settings[0]
-        else:
-            self.setting_ = self.settings[int(self.comparison_["loss"].to_numpy().argmin())]
+        self.setting_ = self._chosen()
         self.table_ = self._table(self.setting_, self.strength)
         X, weights = self.table_.fit_transform(data, y, groups)
         emphasis = self.strength * self.setting_.emphasis
@@ -171,19 +177,28 @@ class TunedSteering:
         X = self.table_.transform(data, np.asarray(groups))
         return self.model_.predict(X), self.model_.predict_proba(X)[:, 1]
 
+    def _chosen(self):
+        if self.comparison_ is None:
+            return self.settings[0]
+        left = self.comparison_[["gap", "floor"]].max(axis=1)
+        best = int((self.comparison_["error"] + left).iloc[:-1].argmin())
+        return self.settings[best] if left[best] < left.iloc[-1] else NOTHING
+
     def _table(self, setting, strength=1.0):
         return SteeredTable(self.constraint, setting, strength, self.seed)
 
     def _compared(self, data, y, groups):
-        """Return the held-out loss of every candidate: error plus the gap, at least its floor."""
+        """Return held-out error, gap and floor of every candidate."""
         cells = pd.MultiIndex.from_arrays([y, groups]).factorize()[0]
-        if len(self.settings) == 1 or np.bincount(cells).min() < FEWEST_ROWS:
+        one = len(self.settings) == 1 or self.strength == 0.0
+        if one or np.bincount(cells).min() < FEWEST_ROWS:
             return None
-        predicted = np.zeros((len(self.settings), len(y)), dtype=int)
+        candidates = [*self.settings, NOTHING]
+        predicted = np.zeros((len(candidates), len(y)), dtype=int)
         folds = StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=self.seed)
         for train, test in folds.split(cells, cells):
             tables = {}
-            for k, setting in enumerate(self.settings):
+            for k, setting in enumerate(candidates):
                 key = replace(setting, emphasis=0.0)
                 if key not in tables:
                     table = self._table(key)
@@ -194,9 +209,8 @@ class TunedSteering:
                 model.fit(X, y[train], sample_weight=weights**setting.emphasis)
                 predicted[k, test] = model.predict(X_test)
         rows = []
-        for setting, decisions in zip(self.settings, predicted, strict=True):
+        for setting, decisions in zip(candidates, predicted, strict=True):
             gap = gaps(y, decisions, groups)[self.constraint]
             floor = noise_floor(y, decisions, groups, random_state=self.seed)[self.constraint]
-            error = float(np.mean(decisions != y))
-            rows.append((setting, error, gap, floor, error + max(gap, floor)))
-        return pd.DataFrame(rows, columns=["setting", "error", "gap", "floor", "loss"])
+            rows.append((setting, float(np.mean(decisions != y)), gap, floor))
+        return pd.DataFrame(rows, columns=["setting", "error", "gap", "floor"])

@@ -112,8 +112,8 @@ def frontier_notes(comparison: Comparison) -> list[str]:
         Footnotes.
     """
     lines = [
-        "Strength s moves a row s of the way. At 0 the features stay where they are, in steering's "
-        "own encoding; at 1 the row is that of the first table.",
+        "Strength s moves a row s of the way. At 0 the "
+        "estimator sees the table as it is; at 1 the row is that of the first table.",
         "The floor is the noise floor of the gap before it.",
     ]
     if comparison.settings.repeats > 1:

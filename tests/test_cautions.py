@@ -45,12 +45,27 @@ def test_groups_that_do_not_differ_are_hardly_moved(rng):
     X, y, _ = table(rng, n=20_000, shift=0.0)
     # Every row once in each group: the groups' laws are the same.
     X, y, groups = np.repeat(X, 2, axis=0), np.repeat(y, 2), np.tile([0, 1], len(X))
-    with pytest.warns(SteeringWarning, match="standard deviations on average, almost nothing"):
+    with pytest.warns(
+        SteeringWarning, match="no group by more than .* standard deviations, almost nothing"
+    ):
         OptimalSteeringTransformer().fit(X, y, sensitive_features=groups)
     still = OptimalSteeringTransformer(strength=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         still.fit(X, y, sensitive_features=groups)
+
+
+def test_a_small_group_that_moves_far_counts(rng):
+    X, y, groups = table(rng, n=6000, shift=0.0)
+    groups = np.where(np.arange(6000) < 12, "b", "a")
+    y[:12] = np.arange(12) % 2
+    X[:12] += 5.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        steering = OptimalSteeringTransformer(reference_group="a")
+        steering.fit(X, y, sensitive_features=groups)
+    moved = steering.transform(X, sensitive_features=groups) - X
+    assert np.abs(moved[:12]).mean() > 2.0
 
 
 def test_a_cell_with_fewer_rows_than_features_is_named(rng):

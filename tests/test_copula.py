@@ -59,7 +59,12 @@ def ranked(rng):
             rng.exponential(1.0 + codes),
         ]
     ).astype(float)
-    return X, codes, Copula(X, codes, np.ones(6000), 3, 1, "group"), rng.uniform(size=X.shape)
+    return (
+        X,
+        codes,
+        Copula(X, codes, np.ones(6000), 3, 1, "group", np.ones(6000)),
+        rng.uniform(size=X.shape),
+    )
 
 
 def test_scores_are_standard_normal_within_each_group(ranked):
@@ -86,7 +91,7 @@ def test_every_group_is_read_off_the_reference_groups_values(ranked):
 def test_increasing_functions_of_a_feature_within_groups_change_no_score(ranked):
     X, codes, copula, draws = ranked
     stretched = X * (1.0 + codes[:, None]) + codes[:, None]
-    other = Copula(stretched, codes, np.ones(len(X)), 3, 1, "group")
+    other = Copula(stretched, codes, np.ones(len(X)), 3, 1, "group", np.ones(len(X)))
     for group in range(3):
         own = codes == group
         np.testing.assert_allclose(
@@ -98,7 +103,7 @@ def test_increasing_functions_of_a_feature_within_groups_change_no_score(ranked)
 def test_a_group_of_one_value_has_normal_scores_too(rng):
     X = np.column_stack([np.r_[np.full(400, 2.0), rng.integers(0, 9, size=400)]]).astype(float)
     codes = np.repeat([0, 1], 400)
-    copula = Copula(X, codes, np.ones(800), 2, 1, "group")
+    copula = Copula(X, codes, np.ones(800), 2, 1, "group", np.ones(800))
     scores = copula.scores(X[:400], 0, rng.uniform(size=(400, 1)))
     assert kstest(scores[:, 0], norm.cdf).pvalue > 1e-4
 
@@ -114,7 +119,7 @@ def test_far_steps_end_at_the_largest_value(ranked):
 
 def test_pooled_scores_keep_the_groups_apart_and_steps_as_they_are(ranked):
     X, codes, _, draws = ranked
-    copula = Copula(X, codes, np.ones(len(X)), 3, 1, "pooled")
+    copula = Copula(X, codes, np.ones(len(X)), 3, 1, "pooled", np.ones(len(X)))
     scores = copula.common(X, draws)
     for column in scores.T:
         assert kstest(column, norm.cdf).pvalue > 1e-4

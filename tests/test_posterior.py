@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from fairsteer.datasets._synthetic import random_gaussians
-from fairsteer.posterior import label_posterior, log_density
+from fairsteer.posterior import group_posterior, label_posterior, label_weights, log_density
 
 
 def test_it_is_bayes_rule_with_scipys_densities(rng):
@@ -41,3 +41,36 @@ def test_rows_beyond_floating_point_are_refused():
     law = random_gaussians(2, 2, 3, 0)
     with pytest.raises(ValueError, match=r"1 row\(s\) lie so far from the fitted laws"):
         label_posterior(law, np.array([[0.0, 0.0, 0.0], [1e200, 0.0, 0.0]]), 0)
+
+
+def test_the_groups_posterior_is_bayes_rule_over_labels(rng):
+    law = random_gaussians(3, 3, 4, 1)
+    X = rng.normal(size=(20, 4))
+    joint = np.array(
+        [
+            sum(
+                law.priors[i, a]
+                * multivariate_normal(law.means[i, a], law.covariances[i, a]).pdf(X)
+                for i in range(3)
+            )
+            for a in range(3)
+        ]
+    ).T
+    expected = joint / joint.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(group_posterior(law, X), expected, atol=1e-12)
+
+
+def test_one_label_stands_for_the_posterior(rng):
+    law = random_gaussians(3, 2, 4, 0)
+    X = np.repeat(rng.normal(size=(3, 4)), 20_000, axis=0)
+    posterior = label_posterior(law, X, 1)
+    draws = rng.uniform(size=len(X))
+    assert np.array_equal(label_weights(law, X, 1, "posterior", draws), posterior)
+    likeliest = label_weights(law, X, 1, "map", draws)
+    assert np.array_equal(likeliest.argmax(axis=1), posterior.argmax(axis=1))
+    sampled = label_weights(law, X, 1, "sample", draws)
+    for weights in (likeliest, sampled):
+        assert set(np.unique(weights)) == {0.0, 1.0}
+        assert np.all(weights.sum(axis=1) == 1.0)
+    shares = sampled.reshape(3, 20_000, 3).mean(axis=1)
+    np.testing.assert_allclose(shares, posterior[::20_000], atol=5 * 0.5 / np.sqrt(20_000))

@@ -1,0 +1,103 @@
+"""The benchmarks behind docs/results.md run, and the page shows what they wrote."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairsteer.tables import load_table
+
+ROOT = Path(__file__).parents[1]
+
+
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(
+        f"{name}_bench", ROOT / "benchmarks" / f"{name}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+gaps, hidden, simulated = (load_script(name) for name in ("gaps", "hidden", "simulated"))
+
+
+@pytest.mark.slow
+def test_every_cell_of_a_table_is_printed():
+    frame = gaps.cells("diabetes", "sex", 1, 1)
+    assert len(frame) == 6
+    assert frame.notna().all(axis=None)
+    lines = gaps.markdown(frame).splitlines()
+    assert len(lines) == 8
+    cell = frame.iloc[0]
+    shown = f"{cell['steering accuracy']:.3f} / {cell['steering gap']:.3f}".replace("0.", ".")
+    assert shown in lines[2]
+
+
+def test_a_frontier_mixes_its_points():
+    assert hidden.height([0.6, 0.7], [0.1, 0.3], 0.2) == pytest.approx(0.65)
+    assert hidden.height([0.6, 0.7], [0.1, 0.3], 0.1) == pytest.approx(0.6)
+    assert hidden.height([0.6, 0.5, 0.7], [0.1, 0.2, 0.3], 0.2) == pytest.approx(0.65)
+    assert hidden.height([0.6, 0.7], [0.1, 0.3], 0.9) == pytest.approx(0.7)
+    assert hidden.height([0.6], [0.1], 0.05) == -np.inf
+
+
+def test_quick_gaps_are_fairlearns(rng):
+    y, predicted, codes = (
+        rng.integers(0, 2, size=300),
+        rng.integers(0, 2, size=300),
+        np.arange(300) % 3,
+    )
+    exact = hidden.gaps(y, predicted, codes)
+    for constraint in hidden.MOMENTS:
+        found = hidden.quick_gap(constraint, y, predicted, codes)
+        assert found == pytest.approx(exact[constraint])
+
+
+def test_weights_make_label_and_group_independent(rng):
+    groups = rng.choice(["a", "b", "c"], size=400)
+    y = rng.binomial(1, np.where(groups == "a", 0.2, 0.6))
+    weights = hidden.independent_weights(y, groups)
+    sums = pd.Series(weights).groupby([y, groups]).sum().unstack()
+    np.testing.assert_allclose(sums, np.outer(sums.sum(axis=1), sums.sum()) / 400)
+
+
+@pytest.mark.slow
+def test_predictions_without_the_attribute(monkeypatch):
+    table = load_table("diabetes")
+    rows = table.data, table.target.to_numpy(), table.groups.to_numpy()
+    monkeypatch.setattr(hidden, "load", lambda *_: rows)
+    monkeypatch.setattr(hidden, "STRENGTHS", (1.0, 0.0))
+    monkeypatch.setattr(hidden, "N_BOOTSTRAP", 5)
+    frame, lines = hidden.compas()
+    assert frame.notna().all(axis=None)
+    assert len(lines) == 2 * len(hidden.ENCODINGS)
+    full = frame["method"] == "eraser at 1, standard"
+    none = frame["method"] == "eraser at 0, standard"
+    assert np.all(frame.loc[full, "gap"].to_numpy() < frame.loc[none, "gap"].to_numpy())
+
+
+def test_simulated_tables_have_one_law_a_seed():
+    data, y, groups = simulated.simulated_table(3, 500)
+    again = simulated.simulated_table(3, 500)
+    pd.testing.assert_frame_equal(data, again[0])
+    np.testing.assert_array_equal(y, again[1])
+    other = simulated.simulated_table(4, 500)
+    assert len(np.unique(groups)) == 3
+    assert len(np.unique(other[2])) == 2
+    assert all(data[name].nunique() < 100 for name in data)
+
+
+def test_the_page_shows_the_cells_that_were_written():
+    page = (ROOT / "docs" / "results.md").read_text()
+    cells = pd.read_csv(ROOT / "benchmarks" / "results" / "gaps.csv")
+    assert len(cells) == 24
+    for line in gaps.markdown(cells).splitlines():
+        assert line in page
+    without = pd.read_csv(ROOT / "benchmarks" / "results" / "hidden.csv")
+    for line in hidden.markdown(without).splitlines():
+        assert line in page
+    tables = pd.read_csv(ROOT / "benchmarks" / "results" / "simulated.csv")
+    assert f"{tables['change'].max():+.3f}" in page
