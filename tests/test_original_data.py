@@ -22,15 +22,18 @@ GAPS = ("equalized_odds", "equal_opportunity", "demographic_parity")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "repeats", "largest", "accuracy"),
-    [("compas", 2, (0.08, 0.03, 0.05), 0.662), ("adult", 1, (0.05, 0.03, 0.03), 0.828)],
+    [
+        ("compas", 2, (0.045, 0.02, 0.02), (0.66, 0.664, 0.66)),
+        ("adult", 1, (0.035, 0.025, 0.02), (0.832, 0.835, 0.822)),
+    ],
 )
 def test_steering_closes_the_gap_it_targets(name, repeats, largest, accuracy):
     comparison = compare(load_table(name), repeats=repeats, jobs=2, skip=MITIGATORS)
     means = comparison.results.groupby("method").mean(numeric_only=True)
-    for gap, limit in zip(GAPS, largest, strict=True):
+    for gap, limit, least in zip(GAPS, largest, accuracy, strict=True):
         assert means.loc[f"steering-{gap}", gap] <= limit
         assert means.loc["nothing", gap] > limit
-    assert means.loc["steering-equalized_odds", "accuracy"] >= accuracy
+        assert means.loc[f"steering-{gap}", "accuracy"] >= least
 
 
 def moments(name):
