@@ -65,6 +65,7 @@ def test_weights_make_label_and_group_independent(rng):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Setting a value on a Series")  # inside fairlearn
 def test_predictions_without_the_attribute(monkeypatch):
     table = load_table("diabetes")
     rows = table.data, table.target.to_numpy(), table.groups.to_numpy()
