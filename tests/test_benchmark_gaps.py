@@ -65,7 +65,7 @@ def test_weights_make_label_and_group_independent(rng):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Setting a value on a Series")  # inside fairlearn
+@pytest.mark.filterwarnings("ignore")  # fairlearn's ExponentiatedGradient and pandas 3
 def test_predictions_without_the_attribute(monkeypatch):
     table = load_table("diabetes")
     rows = table.data, table.target.to_numpy(), table.groups.to_numpy()
