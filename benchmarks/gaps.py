@@ -28,7 +28,7 @@ def cells(name: str, sensitive: str, repeats: int, jobs: int) -> pd.DataFrame:
     table = load_table(name, sensitive=sensitive)
     results = compare(
         table,
-        estimators=("logistic", "boosting"),
+        estimators=tuple(NAMES),
         repeats=repeats,
         jobs=jobs,
         skip=("correlation_remover", "exponentiated_gradient"),

@@ -25,12 +25,13 @@ gaps, hidden, simulated = (load_script(name) for name in ("gaps", "hidden", "sim
 
 
 @pytest.mark.slow
-def test_every_cell_of_a_table_is_printed():
+def test_every_cell_of_a_table_is_printed(monkeypatch):
+    monkeypatch.setattr(gaps, "NAMES", {"logistic": "LR"})
     frame = gaps.cells("diabetes", "sex", 1, 1)
-    assert len(frame) == 6
+    assert len(frame) == 3
     assert frame.notna().all(axis=None)
     lines = gaps.markdown(frame).splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 5
     cell = frame.iloc[0]
     shown = f"{cell['steering accuracy']:.3f} / {cell['steering gap']:.3f}".replace("0.", ".")
     assert shown in lines[2]
