@@ -39,6 +39,11 @@ class AffineMap:
                 "not form affine maps: (..., d, d) and (..., d) are needed."
             )
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies and files lose write protection.
+        self.__dict__.update(state)
+        self.__post_init__()
+
     @classmethod
     def identity(cls, n_features: int, shape: tuple[int, ...] = ()) -> AffineMap:
         """Return an array of identity maps of the given shape."""
