@@ -1,4 +1,4 @@
-"""What a user should hear about a fit that succeeded."""
+"""What a user should hear about a fit that succeeded, and about rows that come later."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from fairsteer._linalg import Array
 from fairsteer.gaussian import SubgroupGaussians, cell_name
+from fairsteer.grouping import Grouping
 
 JUDGED_ROWS = 2000
 """Rows that features and displacements are judged on."""
@@ -62,4 +63,40 @@ def cells_below_dimension(law: SubgroupGaussians) -> str | None:
         f"{cell_name(law.labels[i], law.groups[a])} has {law.counts[i, a]:g} rows for {d} "
         f"features{others}, so most of its covariance is the shrinkage's, not the data's: use "
         "covariance_type='tied' or 'diag', more shrinkage, or merge groups or labels."
+    )
+
+
+def groups_without_law(grouping: Grouping) -> str | None:
+    """Say which groups have too few rows, and what becomes of them."""
+    if not grouping.small:
+        return None
+    shown = ", ".join(repr(group) for group in grouping.small[:5])
+    if len(grouping.small) > 5:
+        shown += f" and {len(grouping.small) - 5} more"
+    few = f"The group(s) {shown} have too few rows of some label for a law of their own, "
+    if len(grouping.groups) == 1:
+        return few + (
+            "and so only one law is left and nothing is steered: merge groups or labels, or use "
+            "covariance_type='tied' or 'diag'."
+        )
+    if grouping.merged:
+        return few + "so they are steered together, as one group: gaps between them may stay."
+    return few + ("even together, so their rows move as the population does: their gaps may stay.")
+
+
+def drifted(
+    scores: Array, mean: Array, deviation: Array, limit: float, group: object, names: Array
+) -> str | None:
+    """Say so where the mean of scores (n, d) of a group is far from that of training.
+
+    Four standard errors of the mean of n rows are allowed on top of the limit.
+    """
+    distance = np.abs(scores.mean(axis=0) - mean) / deviation
+    worst = int(np.argmax(distance))
+    if distance[worst] <= limit + 4.0 / np.sqrt(len(scores)):
+        return None
+    return (
+        f"The mean of the {len(scores)} row(s) of group {group!r} lies {distance[worst]:.1f} "
+        f"standard deviations from that of training in column {names[worst]!r}: these rows are not "
+        "like those the maps were fitted on. Check the column's units, or refit on newer rows."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -22,6 +23,28 @@ class Attribute(NamedTuple):
     names: list[object]
 
 
+def as_pandas(data: Any) -> Any:
+    """Return a frame or series of polars, pyarrow and the like as pandas', all else as it is."""
+    if isinstance(data, pd.DataFrame | pd.Series | np.ndarray):
+        return data
+    native = nw.from_native(data, eager_only=True, allow_series=True, pass_through=True)
+    if isinstance(native, nw.Series):
+        return pd.Series(_values(native), name=native.name)
+    if isinstance(native, nw.DataFrame):
+        # Column by column: to_pandas() of polars would need pyarrow.
+        columns = {name: pd.Series(_values(native[name])) for name in native.columns}
+        return pd.DataFrame(columns, columns=native.columns)
+    return data
+
+
+def _values(series: Any) -> np.ndarray:
+    if series.dtype.is_numeric() and not series.dtype.is_decimal():
+        return series.to_numpy()
+    if series.dtype == nw.Boolean and series.null_count() == 0:
+        return series.to_numpy()
+    return np.array([*series.to_list(), None], dtype=object)[:-1]
+
+
 def check_table(X: Any) -> Any:
     """Return X as a pandas frame or a 2-d array, refusing sparse input.
 
@@ -38,6 +61,7 @@ def check_table(X: Any) -> Any:
             "for instance with OneHotEncoder(sparse_output=False) or "
             "ColumnTransformer(sparse_threshold=0)."
         )
+    X = as_pandas(X)
     if isinstance(X, pd.DataFrame):
         if len(X) == 0:
             raise ValueError("Found array with 0 sample(s): X is a frame without rows.")
@@ -143,6 +167,7 @@ def attribute_from_argument(sensitive_features: Any, n_rows: int) -> Attribute:
     ValueError
         If the shape does not fit.
     """
+    sensitive_features = as_pandas(sensitive_features)
     if isinstance(sensitive_features, pd.DataFrame):
         names = list(sensitive_features.columns)
         columns = [
@@ -221,41 +246,46 @@ def sorted_groups(values: np.ndarray) -> np.ndarray:
     return groups
 
 
-def group_codes(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return the position of each row's group.
+def group_codes(
+    values: np.ndarray, groups: np.ndarray, *, allow_unseen: bool = False
+) -> np.ndarray:
+    """Return the position of each row's group, -1 where it is unseen and that is allowed.
 
     Raises
     ------
     ValueError
-        If a row belongs to a group that is not among ``groups``.
+        If a row belongs to a group that is not among ``groups``, unless that is allowed.
     """
     codes, distinct = pd.factorize(values)
     known = {group: code for code, group in enumerate(groups.tolist())}
     unknown = [value for value in distinct if value not in known]
-    if unknown:
+    if unknown and not allow_unseen:
         raise ValueError(
             f"The group(s) {unknown} were not seen in fit, so there is no map for them: the groups "
-            f"are {groups.tolist()}. Refit with rows of every group, or drop these rows."
+            f"are {groups.tolist()}. Refit with rows of every group, drop these rows, or move them "
+            "as the population by handle_unknown='pooled'."
         )
-    lookup = np.array([known[value] for value in distinct], dtype=np.intp)
+    lookup = np.array([known.get(value, -1) for value in distinct], dtype=np.intp)
     return lookup[codes]
 
 
-def known_group_codes(attribute: Attribute, groups: np.ndarray) -> np.ndarray:
+def known_group_codes(
+    attribute: Attribute, groups: np.ndarray, *, allow_unseen: bool = False
+) -> np.ndarray:
     """Return the position of each row's group, -1 where any part of the attribute is missing.
 
     Raises
     ------
     ValueError
         If a row belongs to a group that is not among ``groups``, or a known part of its attribute
-        to none of them.
+        to none of them, unless unseen groups are allowed (-1, too).
     """
     missing = [pd.isna(column) for column in attribute.columns]
     present = ~np.any(missing, axis=0)
     codes = np.full(len(present), -1, dtype=np.intp)
     known = Attribute([column[present] for column in attribute.columns], attribute.names)
-    codes[present] = group_codes(group_values(known), groups)
-    if len(attribute.columns) > 1:
+    codes[present] = group_codes(group_values(known), groups, allow_unseen=allow_unseen)
+    if len(attribute.columns) > 1 and not allow_unseen:
         for k, (column, name) in enumerate(zip(attribute.columns, attribute.names, strict=True)):
             seen = {group[k] for group in groups}
             strange = [v for v in pd.unique(column[~missing[k]]) if v not in seen]
@@ -336,6 +366,7 @@ def check_labels(y: Any, n_rows: int) -> np.ndarray:
         raise ValueError(
             "Steering requires y to be passed, but the target y is None: pass one label a row."
         )
+    y = as_pandas(y)
     if isinstance(y, list | tuple) and pd.isna(np.asarray(y, dtype=object)).any():
         y = np.asarray(y, dtype=object)  # numpy would turn the NaN in ["a", nan] into "nan"
     labels = column_or_1d(y, warn=True)
@@ -392,7 +423,7 @@ def check_frequencies(sample_weight: Any, n_rows: int) -> np.ndarray:
     """
     if sample_weight is None:
         return np.ones(n_rows)
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = np.asarray(as_pandas(sample_weight), dtype=np.float64)
     if weights.ndim == 0:
         weights = np.full(n_rows, float(weights))
     if weights.shape != (n_rows,):

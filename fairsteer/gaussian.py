@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairsteer._linalg import Array, is_spd, symmetrize
 from fairsteer.affine import AffineMap
-from fairsteer.shrinkage import shrink_covariance
+from fairsteer.shrinkage import shrink_covariance, toward_effects
 
 COVARIANCE_TYPES = ("full", "tied", "diag")
 
@@ -67,6 +67,11 @@ class SubgroupGaussians:
         self._check()
         for name in ("labels", "groups", "priors", "means", "covariances", "counts"):
             getattr(self, name).flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies and files lose shared memory and write protection.
+        self.__dict__.update(state)
+        self.__post_init__()
 
     @property
     def n_labels(self) -> int:
@@ -237,9 +242,11 @@ def pool_labels(counts: Array, means: Array, scatters: Array) -> tuple[Array, Ar
     return totals[None], pooled[None], (scatters.sum(axis=0) + between)[None]
 
 
-def minimum_rows(covariance_type: str, shrinkage: float | str, n_features: int) -> int:
+def minimum_rows(
+    covariance_type: str, shrinkage: float | str, n_features: int, borrow: bool = False
+) -> int:
     """Return the fewest rows from which a cell's covariance can be estimated."""
-    if covariance_type != "full":
+    if covariance_type != "full" or borrow:
         return 1
     return n_features + 1 if shrinkage == 0 else 2
 
@@ -253,11 +260,16 @@ def gaussians_from_moments(
     *,
     covariance_type: str = "full",
     shrinkage: float | str = 0.01,
+    borrow: bool = False,
 ) -> SubgroupGaussians:
-    """Turn subgroup moments into regularised Gaussians; see :func:`estimate_gaussians`."""
+    """Turn subgroup moments into regularised Gaussians; see :func:`estimate_gaussians`.
+
+    With ``borrow`` cells borrow from each other first, the smaller the more; see
+    :func:`fairsteer.shrinkage.toward_effects`.
+    """
     _check_options(covariance_type, shrinkage)
     n_labels, n_groups, n_features = means.shape
-    needed = minimum_rows(covariance_type, shrinkage, n_features)
+    needed = minimum_rows(covariance_type, shrinkage, n_features, borrow)
     empty, small = np.argwhere(counts == 0), np.argwhere(counts < needed)
     if len(empty):
         i, a = empty[0]
@@ -283,6 +295,8 @@ def gaussians_from_moments(
         )
 
     scale = pooled_scale(counts, means, scatters)
+    if borrow:
+        means, scatters = toward_effects(counts, means, scatters)
     outer_scale = np.outer(scale, scale)
     if covariance_type == "tied":
         group_counts = counts.sum(axis=0)

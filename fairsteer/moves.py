@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +12,11 @@ from fairsteer._linalg import Array
 from fairsteer.affine import AffineMap
 from fairsteer.families import Family
 from fairsteer.gaussian import SubgroupGaussians
+from fairsteer.grouping import UNKNOWN
 from fairsteer.posterior import group_posterior, label_weights, posterior_displacement
 
 LABEL_STRATEGIES = ("posterior", "map", "sample", "none")
 """What stands for an unknown label; ``"none"`` is one map per group."""
-UNKNOWN = -1
-"""Position of the group of rows without the attribute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Mover:
     def of_group(self, X: Array, draws: Array, group: int) -> Array:
         """Return how far rows (n, d) of one group, -1 if unknown, and unknown label move."""
         if group == UNKNOWN:
-            return self._of_unknown(X, draws)
+            return self._averaged(X, draws, lambda a: self.of_group(X, draws, a))
         scores = self.family.scores(X, group, draws[:, :-1])
         if self.label_strategy == "none" or self.law.n_labels == 1:
             step = self.group_maps[group].displacement(scores)
@@ -64,7 +64,9 @@ class Mover:
         return self._carried(X, draws, group, step)
 
     def of_labels(self, X: Array, draws: Array, group: int, labels: NDArray[np.intp]) -> Array:
-        """Return how far rows (n, d) of one group and known labels (n,) move."""
+        """Return how far rows (n, d) of one group, -1 if unknown, and known labels (n,) move."""
+        if group == UNKNOWN:
+            return self._averaged(X, draws, lambda a: self.of_labels(X, draws, a, labels))
         scores = self.family.scores(X, group, draws[:, :-1])
         if self.law.n_labels == 1:
             labels = np.zeros_like(labels)
@@ -79,13 +81,13 @@ class Mover:
             return moved
         return np.where(step == 0.0, X, self.family.inverse(moved))
 
-    def _of_unknown(self, X: Array, draws: Array) -> Array:
-        """Return how far rows (n, d) of unknown group move: the groups' mean by p(group | x)."""
+    def _averaged(self, X: Array, draws: Array, move: Callable[[int], Array]) -> Array:
+        """Return the mean of the moves of rows (n, d) in every group, weighted by p(group | x)."""
         assert self.population is not None
         weights = group_posterior(self.population, self.family.common(X, draws[:, :-1]))
         moved = np.zeros_like(X)
         for group in range(self.population.n_groups):
-            moved += weights[:, [group]] * self.of_group(X, draws, group)
+            moved += weights[:, [group]] * move(group)
         return moved
 
     def _carried(self, X: Array, draws: Array, group: int, step: Array) -> Array:

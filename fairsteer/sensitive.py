@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from fairsteer import _validation as check
+from fairsteer._persistence import FittedVersionMixin
 
 MOST_REPEATS = 10
 
@@ -66,6 +67,18 @@ class TrainingRows(NamedTuple):
             weights=np.repeat(self.weights / times, times),
         )
 
+    def regrouped(self, groups: np.ndarray, position: np.ndarray) -> TrainingRows:
+        """Return the rows whose group has a position (not -1) among other groups, with these."""
+        codes = position[self.group_codes]
+        kept = slice(None) if np.all(codes >= 0) else codes >= 0
+        return self._replace(
+            features=self.features[kept],
+            label_codes=self.label_codes[kept],
+            group_codes=codes[kept],
+            weights=self.weights[kept],
+            groups=groups,
+        )
+
     def varying_features(self) -> np.ndarray:
         """Return the positions of the features that vary; refuse rows in which none does."""
         varying = np.flatnonzero(np.any(self.features != self.features[0], axis=0))
@@ -77,7 +90,7 @@ class TrainingRows(NamedTuple):
         return varying
 
 
-class SensitiveFeatureMixin:
+class SensitiveFeatureMixin(FittedVersionMixin):
     """Find the attribute, split it from the features, and drop it from the output.
 
     The estimator has a parameter ``sensitive_feature_ids``. Metadata requests for
@@ -155,11 +168,12 @@ class SensitiveFeatureMixin:
         validate_data(self, X, y, reset=True, skip_check_array=True)
         self._sensitive_positions = rows.positions
         self.classes_, self.groups_ = rows.classes, rows.groups
+        self._record_version()
 
     def _check_rows(
-        self, X, sensitive_features, allow_missing=False
+        self, X, sensitive_features, allow_missing=False, allow_unseen=False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return features and group codes of rows after fit; -1 where the group is missing."""
+        """Return features and group codes of rows after fit; -1 where the group is not known."""
         table = check.check_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
         positions = self._sensitive_positions
@@ -168,8 +182,11 @@ class SensitiveFeatureMixin:
         attribute = _attribute(table, sensitive_features, positions)
         features, _ = _features(table, positions)
         if allow_missing:
-            return features, check.known_group_codes(attribute, self.groups_)
-        return features, check.group_codes(check.group_values(attribute), self.groups_)
+            return features, check.known_group_codes(
+                attribute, self.groups_, allow_unseen=allow_unseen
+            )
+        values = check.group_values(attribute)
+        return features, check.group_codes(values, self.groups_, allow_unseen=allow_unseen)
 
     def _check_features(self, X) -> np.ndarray:
         """Return features of rows after fit, whatever their sensitive columns hold."""

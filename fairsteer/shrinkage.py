@@ -6,6 +6,9 @@ import numpy as np
 
 from fairsteer._linalg import Array
 
+_ROUNDING = 1e-20
+"""Mean variance that rounding alone leaves to identical rows."""
+
 
 def oas(covariance: Array, n_samples: float) -> float:
     """Return the oracle approximating shrinkage coefficient.
@@ -44,13 +47,13 @@ def shrink_covariance(
     Parameters
     ----------
     covariance : ndarray of shape (d, d)
-        Maximum-likelihood covariance.
+        Maximum-likelihood covariance, in units in which variances are of order one.
     n_samples : float
         Number of rows behind it; used by ``"auto"`` only.
     shrinkage : float in [0, 1] or "auto"
         Weight of the target; ``"auto"`` is :func:`oas`.
     fallback_variance : float, default=1.0
-        Variance of the target where the covariance is exactly zero (a single row, or
+        Variance of the target where the covariance is zero up to rounding (a single row, or
         identical rows), because there a multiple of its own mean variance would be no law.
 
     Returns
@@ -60,8 +63,59 @@ def shrink_covariance(
     weight = oas(covariance, n_samples) if shrinkage == "auto" else float(shrinkage)
     n_features = covariance.shape[-1]
     mean_variance = float(np.trace(covariance)) / n_features
-    if mean_variance == 0.0:
+    if mean_variance <= _ROUNDING:
         mean_variance = fallback_variance
     shrunk: Array = (1.0 - weight) * covariance
     shrunk[np.diag_indices(n_features)] += weight * mean_variance
     return shrunk
+
+
+def toward_effects(counts: Array, means: Array, scatters: Array) -> tuple[Array, Array]:
+    """Shrink the moments of cells towards the effects of their label and their group.
+
+    A mean moves towards the sum of a label's and a group's effect (with one label: towards the
+    mean of all), by ``1 / (1 + n t)``: ``n`` are the cell's rows and ``t`` is the variance of what
+    these effects leave, estimated by moments from all cells in units of the pooled variances
+    within cells (DerSimonian and Laird's estimate, the mean over features). A covariance moves
+    towards the pooled one within cells, which counts as d + 2 rows (the mean of an inverse-Wishart
+    law).
+
+    Parameters
+    ----------
+    counts, means, scatters : ndarray of shapes (K, G), (K, G, d), (K, G, d, d)
+        Moments of subgroups; all counts positive.
+
+    Returns
+    -------
+    means : ndarray of shape (K, G, d)
+    scatters : ndarray of shape (K, G, d, d)
+        Sums over the same counts.
+
+    References
+    ----------
+    DerSimonian and Laird (1986), "Meta-analysis in clinical trials", Controlled Clinical Trials
+    7(3), for the estimate of the variance between cells.
+    """
+    (n_labels, n_groups), d = counts.shape, means.shape[-1]
+    labels, groups = np.divmod(np.arange(n_labels * n_groups), n_groups)
+    design = np.eye(n_labels)[labels]
+    if n_labels > 1:
+        design = np.hstack([design, np.eye(n_groups)[groups]])
+    rows, values = counts.ravel(), means.reshape(-1, d)
+    weighted = design * np.sqrt(rows)[:, None]
+    # Fitted values of weighted least squares; the design has one column too many.
+    hat = design @ np.linalg.pinv(weighted) * np.sqrt(rows)
+    effects = hat @ values
+    pooled = scatters.sum(axis=(0, 1)) / rows.sum()
+    variances = np.diag(pooled)
+    varying = variances > 0.0
+    freedom = len(rows) - np.trace(hat)
+    between = 0.0
+    if freedom > 0.5 and varying.any():
+        leftover = np.mean(rows @ (values - effects)[:, varying] ** 2 / variances[varying])
+        slope = rows.sum() - rows @ np.diag(hat)
+        between = max(0.0, (leftover - freedom) / slope)
+    kept = (rows * between / (1.0 + rows * between))[:, None]
+    moved = (effects + kept * (values - effects)).reshape(means.shape)
+    share = ((d + 2.0) / (counts + d + 2.0))[:, :, None, None]
+    return moved, (1.0 - share) * scatters + share * counts[:, :, None, None] * pooled

@@ -11,13 +11,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from fairsteer._cautions import (
     JUDGED_ROWS,
     SteeringWarning,
     cells_below_dimension,
     discrete_features,
+    drifted,
+    groups_without_law,
     nothing_moved,
 )
 from fairsteer.affine import transport_map
@@ -32,6 +34,7 @@ from fairsteer.gaussian import (
     pool_labels,
     subgroup_moments,
 )
+from fairsteer.grouping import UNKNOWN, merge_small_groups, separate_groups
 from fairsteer.moves import LABEL_STRATEGIES, Mover
 from fairsteer.priors import PRIORS, ideal_priors, prior_weights
 from fairsteer.sensitive import SensitiveFeatureMixin
@@ -40,10 +43,13 @@ from fairsteer.solvers import (
     INTERVENTIONS,
     default_reference_group,
     nearest_ideal,
+    unchanged,
 )
 
 GROUP_STRATEGIES = ("given", "posterior")
 OUTPUTS = ("original", "scores")
+UNSEEN_GROUPS = ("error", "pooled")
+SMALL_CELLS = ("error", "pooled", "shrunk")
 CERTIFICATE_DRAWS = 5_000
 _ANY_LABEL = "any"
 
@@ -111,6 +117,21 @@ default="equalized_odds"
     strength : float in [0, 1], default=1.0
         ``s`` in ``x + s (T(x) - x)``; 0 changes nothing. Under the copula x stands for its
         normal scores among all rows, the scale of ``output="scores"``.
+    handle_unknown : {"error", "pooled"}, default="error"
+        What ``transform`` does with a row of a group that was not seen in ``fit``: refuse it, or
+        move it as a row of the population, like one whose attribute is missing (see
+        ``group_strategy``).
+    small_cells : {"error", "pooled", "shrunk"}, default="error"
+        What ``fit`` does where a cell (a label of a group) has too few rows for a law: fewer than
+        two for a full covariance, at shrinkage 0 fewer than features plus one, otherwise fewer
+        than one. ``"pooled"`` merges all groups with such a cell into one; if that is too small
+        still, they get no law and their rows move as the population. ``"shrunk"`` lets all cells
+        borrow from each other, the smaller the more: means from the effects of their label and
+        group, covariances from that of all cells; every cell needs one row.
+    max_drift : float or None, default=None
+        Let ``transform`` warn where the mean of a group's rows lies more than this many of the
+        fitted standard deviations away from its fitted mean in some feature, over and above four
+        standard errors. None never warns.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws that spread ties and labels, and of the Monte Carlo estimates in
         ``certificate_``; with None one is drawn in ``fit``.
@@ -121,13 +142,16 @@ default="equalized_odds"
         Labels.
     groups_ : ndarray of shape (G,)
         Groups; tuples for several sensitive columns.
+    pooled_groups_ : list
+        Groups without a law of their own (``small_cells="pooled"``).
     reference_group_ : object
         The group that keeps its law.
     pos_label_ : object
         The positive label.
     distribution_ : SubgroupGaussians
         Fitted law, over the features that vary. Under equal opportunity and demographic parity
-        it has one label.
+        it has one label. Its groups are those of ``groups_``, merged ones as a last one,
+        ``"pooled"``.
     ideal_ : SubgroupGaussians
         The ideal law in the reference frame.
     result_ : SteeringResult
@@ -142,7 +166,8 @@ default="equalized_odds"
         ``label_strategy="none"`` and for equal opportunity, otherwise a Monte Carlo estimate.
         What cells too small for a law of their own leave open is absent. Nothing is certified
         for ``group_strategy="posterior"``, for equalized odds with ``label_strategy="map"`` or
-        ``"sample"``, or for ``quantiles="group"`` at a strength below 1.
+        ``"sample"``, or for ``quantiles="group"`` at a strength below 1. Pooled groups count as
+        one, and rows moved as the population are not covered.
     steered_features_ : ndarray of shape (d,)
         Positions, among the output columns, of the features that vary in training; constant
         ones are returned unchanged.
@@ -165,14 +190,26 @@ default="equalized_odds"
     are therefore not spread as those of a batch are, and the gaps that a batch has do not hold
     for them: transform such rows together.
 
-    ``conditions="identical"`` with ``label_strategy="none"`` is refused, because together they
-    change nothing.
+    All parameters combine, except that:
+
+    ============================================== ========================= ==========
+    setting                                        applies with              otherwise
+    ============================================== ========================= ==========
+    conditions                                     constraint=equalized_odds no effect
+    label_strategy                                 constraint=equalized_odds no effect
+    quantiles=group                                family=copula             ValueError
+    output=scores                                  family=copula             ValueError
+    conditions=identical with label_strategy=none  quantiles=group           ValueError
+    ============================================== ========================= ==========
+
+    The last pair would change nothing; where the constraint gives it no effect, it is accepted.
 
     Warns
     -----
     SteeringWarning
         In ``fit``, if most features are discrete and the family is not the copula, if rows hardly
-        move, or if a cell has fewer rows than its covariance has dimensions.
+        move, if a cell has fewer rows than its covariance has dimensions, or if groups have no
+        law of their own. In ``transform``, if rows have drifted (``max_drift``).
 
     References
     ----------
@@ -207,6 +244,9 @@ default="equalized_odds"
         "group_strategy": [StrOptions(set(GROUP_STRATEGIES))],
         "output": [StrOptions(set(OUTPUTS))],
         "strength": [Interval(Real, 0, 1, closed="both")],
+        "handle_unknown": [StrOptions(set(UNSEEN_GROUPS))],
+        "small_cells": [StrOptions(set(SMALL_CELLS))],
+        "max_drift": [Interval(Real, 0, None, closed="left"), None],
         "random_state": ["random_state"],
     }
 
@@ -228,6 +268,9 @@ default="equalized_odds"
         group_strategy="given",
         output="original",
         strength=1.0,
+        handle_unknown="error",
+        small_cells="error",
+        max_drift=None,
         random_state=None,
     ):
         self.sensitive_feature_ids = sensitive_feature_ids
@@ -245,6 +288,9 @@ default="equalized_odds"
         self.group_strategy = group_strategy
         self.output = output
         self.strength = strength
+        self.handle_unknown = handle_unknown
+        self.small_cells = small_cells
+        self.max_drift = max_drift
         self.random_state = random_state
 
     def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
@@ -275,15 +321,17 @@ default="equalized_odds"
         """
         self._validate_params()
         self._check_combination()
-        rows = self._training_rows(X, y, sensitive_features, sample_weight)
-        pos_label = self._resolve_pos_label(rows.classes)
-        positive = rows.classes.tolist().index(pos_label)
-        reference_group = self._resolve_reference(rows, positive)
+        every_row = self._training_rows(X, y, sensitive_features, sample_weight)
+        pos_label = self._resolve_pos_label(every_row.classes)
+        positive = every_row.classes.tolist().index(pos_label)
+        grouping = self._grouping(every_row, positive)
+        rows = every_row.regrouped(grouping.groups, grouping.law_of)
+        reference_group = self._resolve_reference(rows, positive, grouping)
         self._check_counts(rows, positive)
 
         if self.family == "copula":
             rows = rows.repeated()
-        varying = rows.varying_features()
+        varying = every_row.varying_features()
         seed = int(check_random_state(self.random_state).randint(2**31))
         X_varying = rows.features[:, varying].astype(np.float64)
         dithered = self.family == "copula" or self.label_strategy == "sample"
@@ -307,26 +355,30 @@ default="equalized_odds"
             own = rows.group_codes == group
             scores[own] = family.scores(X_varying[own], group, draws[own, :-1])
         moments = self._cell_moments(scores, rows)
-        estimation = {"covariance_type": self.covariance_type, "shrinkage": self.shrinkage}
+        estimation = self._estimation_options()
+        # A law of all rows, which moves none, is estimated from however few there are.
+        estimation["borrow"] |= grouping.n_own == 0
         distribution = self._law(rows, moments, positive, estimation)
         population = None
-        if self.group_strategy == "posterior":
+        some_unknown = self.group_strategy == "posterior" or self.handle_unknown == "pooled"
+        if some_unknown or np.any(grouping.law_of == UNKNOWN):
             common = self._cell_moments(family.common(X_varying, draws[:, :-1]), rows)
             population = _law_of_cells(rows.classes, rows.groups, common, estimation)
             if population is None:
                 population = gaussians_from_moments(
                     np.array([_ANY_LABEL]), rows.groups, *pool_labels(*common), **estimation
                 )
-        result = nearest_ideal(
-            distribution,
-            intervention=self.intervention,
-            reference_group=reference_group,
-            conditions="affine" if distribution.n_labels == 1 else self.conditions,
-            priors=self.priors,
-        )
+        result = self._nearest_ideal(distribution, reference_group)
 
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
-        self._record(X, y, rows)
+        self._record(X, y, every_row)
+        self.pooled_groups_ = grouping.small
+        # The last entry is that of rows of unknown group, whose position is -1.
+        self._law_of_group = np.append(grouping.law_of, UNKNOWN)
+        self._allowed = {
+            "allow_missing": self.group_strategy == "posterior",
+            "allow_unseen": self.handle_unknown == "pooled",
+        }
         self.pos_label_, self.reference_group_ = pos_label, reference_group
         self.steered_features_ = varying
         self.distribution_, self.ideal_, self.result_ = distribution, result.ideal, result
@@ -346,7 +398,7 @@ default="equalized_odds"
         )
         self._set_cell_weights(rows.counts / rows.counts.sum())
         self.__dict__.pop("_certificate", None)
-        self._warn(X_varying, rows.group_codes, draws)
+        self._warn(X_varying, rows.group_codes, draws, grouping)
         return self
 
     def transform(self, X, *, sensitive_features=None):
@@ -372,14 +424,12 @@ default="equalized_odds"
             If the input cannot be used, or a group was not seen in ``fit``.
         """
         check_is_fitted(self)
-        features, codes = self._check_rows(
-            X, sensitive_features, allow_missing=self._mover.population is not None
-        )
+        features, codes = self._rows_and_laws(X, sensitive_features, **self._allowed)
 
         def displacement(rows, draws, group, where):
             return self._mover.of_group(rows, draws, group)
 
-        return self._moved(features, codes, displacement)
+        return self._moved(features, codes, displacement, self.max_drift)
 
     def fit_transform(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Fit, then transform the same rows; the label never moves a row.
@@ -431,7 +481,9 @@ default="equalized_odds"
             If the input cannot be used, or a group or label was not seen in ``fit``.
         """
         check_is_fitted(self)
-        features, codes = self._check_rows(X, sensitive_features)
+        features, codes = self._rows_and_laws(
+            X, sensitive_features, allow_unseen=self._allowed["allow_unseen"]
+        )
         labels = self._check_labels(y, features)
 
         def displacement(rows, draws, group, where):
@@ -456,10 +508,12 @@ default="equalized_odds"
         -------
         ndarray of shape (n,)
             All ones with ``priors="keep"``; with ``"independent"`` Kamiran and Calders'
-            reweighing.
+            reweighing. Rows that move as the population have weight 1.
         """
         check_is_fitted(self)
-        features, codes = self._check_rows(X, sensitive_features)
+        features, codes = self._rows_and_laws(
+            X, sensitive_features, allow_unseen=self._allowed["allow_unseen"]
+        )
         labels = self._check_labels(y, features)
         if self._cell_weights is None:
             return np.ones(len(features))
@@ -496,10 +550,50 @@ default="equalized_odds"
                 f"{self.family!r} has not: use family='copula' or output='original'."
             )
 
-    def _resolve_reference(self, rows, positive):
+    def _estimation_options(self):
+        return {
+            "covariance_type": self.covariance_type,
+            "shrinkage": self.shrinkage,
+            "borrow": self.small_cells == "shrunk",
+        }
+
+    def _grouping(self, rows, positive):
+        """Decide which groups get a law of their own."""
+        if self.small_cells != "pooled":
+            return separate_groups(rows.groups)
+        counts = rows.counts
+        needed = minimum_rows(n_features=rows.features.shape[1], **self._estimation_options())
+        weighted = self.priors != "keep"
+        if self.constraint == "demographic_parity":
+            checked = counts.sum(axis=0, keepdims=True)
+        else:
+            checked = counts if self.constraint == "equalized_odds" else counts[[positive]]
+        if weighted:
+            # A cell without rows leaves a large enough total, but no weight for its group.
+            checked = np.vstack([checked, np.where(counts.min(axis=0) > 0.0, np.inf, 0.0)])
+        return merge_small_groups(rows.groups, checked, needed)
+
+    def _nearest_ideal(self, distribution, reference_group):
+        if distribution.n_groups == 1:
+            return unchanged(distribution)
+        return nearest_ideal(
+            distribution,
+            intervention=self.intervention,
+            reference_group=reference_group,
+            conditions="affine" if distribution.n_labels == 1 else self.conditions,
+            priors=self.priors,
+        )
+
+    def _resolve_reference(self, rows, positive, grouping):
         groups = rows.groups
         if self.reference_group is None:
-            return groups[default_reference_group(rows.counts, positive)]
+            candidates = rows.counts[:, : max(grouping.n_own, 1)]
+            return groups[default_reference_group(candidates, positive)]
+        if self.reference_group in grouping.small:
+            raise ValueError(
+                f"reference_group={self.reference_group!r} has a cell with too few rows for a law "
+                "of its own (small_cells='pooled'): choose another reference."
+            )
         if self.reference_group not in groups.tolist():
             raise ValueError(
                 f"reference_group={self.reference_group!r} is not among the groups "
@@ -534,19 +628,19 @@ default="equalized_odds"
             labels, moments = np.array([_ANY_LABEL]), pool_labels(*moments)
         return gaussians_from_moments(labels, rows.groups, *moments, **estimation)
 
-    def _warn(self, X, codes, draws):
+    def _warn(self, X, codes, draws, grouping):
         """Warn of features, moves and cells that leave little of what steering promises."""
         rng = np.random.default_rng(self._seed)
-        cautions = []
+        cautions = [groups_without_law(grouping)]
         if self.family != "copula":
             cautions.append(discrete_features(X[_some(np.arange(len(X)), rng)]))
-        if self.strength > 0.0:
+        if self.strength > 0.0 and self.distribution_.n_groups > 1:
             steps = []
-            for group in range(len(self.groups_)):
+            for group in range(self.distribution_.n_groups):
                 own = _some(np.flatnonzero(codes == group), rng)
                 steps.append(self._mover.of_group(X[own], draws[own], group) / self.strength)
             cautions.append(nothing_moved(steps, self.distribution_.feature_scale))
-        if self.covariance_type == "full":
+        if self.covariance_type == "full" and self.small_cells != "shrunk":
             cautions.append(cells_below_dimension(self.distribution_))
         for caution in filter(None, cautions):
             warnings.warn(caution, SteeringWarning, stacklevel=3)
@@ -563,9 +657,15 @@ default="equalized_odds"
                 ideal = self.result_.target.priors
             else:
                 ideal = ideal_priors(priors, self.priors)
-            self._cell_weights = prior_weights(priors, ideal)
+            weights = prior_weights(priors, ideal)
+            self._cell_weights = np.hstack([weights, np.ones((len(weights), 1))])
 
-    def _moved(self, features, codes, displacement):
+    def _rows_and_laws(self, X, sensitive_features, **allowed):
+        """Return features of rows after fit and the position of their group's law."""
+        features, codes = self._check_rows(X, sensitive_features, **allowed)
+        return features, self._law_of_group[codes]
+
+    def _moved(self, features, codes, displacement, max_drift=None):
         """Move the features that vary by ``displacement(X, draws, group, where)``."""
         moved = features.copy()
         draws = _draws(features, codes, len(self.steered_features_), self._seed, self._dithered)
@@ -573,27 +673,43 @@ default="equalized_odds"
             where = np.flatnonzero(codes == group)
             block = np.ix_(where, self.steered_features_)
             X = features[block].astype(np.float64)
+            if max_drift is not None and group != UNKNOWN:
+                self._warn_of_drift(X, draws[where], group, max_drift)
             step = displacement(X, draws[where], group, where)
             moved[block] = self._mover.arrive(X, draws[where], step, self._output)
         return moved
 
+    def _warn_of_drift(self, X, draws, group, max_drift):
+        names = np.delete(_check_feature_names_in(self), self._sensitive_positions)
+        scores = self._mover.family.scores(X, group, draws[:, :-1])
+        law, name = self._population_of(group), self.distribution_.groups[group]
+        caution = drifted(scores, *law, max_drift, name, names[self.steered_features_])
+        if caution:
+            warnings.warn(caution, SteeringWarning, stacklevel=4)
+
+    def _population_of(self, group):
+        """Return mean and standard deviation (d,) of the training rows of one group's scores."""
+        counts, means, scatters = (part[0, group] for part in pool_labels(*self._moments))
+        return means, np.sqrt(np.diag(scatters) / counts)
+
     def _certify(self):
         strength = self._mover.strength
-        unknown_group = self._mover.population is not None
+        unknown_group = self._allowed["allow_missing"]
         other_draws = self._mover.label_strategy in ("map", "sample")
         if unknown_group or (self._quantiles == "group" and strength < 1.0):
             return {}
         if other_draws and self._constraint == "equalized_odds":
             return {}
         maps, group_maps = self.maps_.partial(strength), self.group_maps_.partial(strength)
-        reference = self.groups_.tolist().index(self.reference_group_)
+        groups = self.distribution_.groups
+        reference = self.distribution_.group_index(self.reference_group_)
         positive = self.classes_.tolist().index(self.pos_label_)
         draws = {"n_samples": CERTIFICATE_DRAWS, "random_state": self._seed}
         own = {}
         if self._constraint == "equal_opportunity":
             proved = proved_certificates(self.distribution_, group_maps, self.ideal_, 0)
             own = {"equal_opportunity": proved["equal_opportunity"]}
-        law = _law_of_cells(self.classes_, self.groups_, self._moments, self._estimation)
+        law = _law_of_cells(self.classes_, groups, self._moments, self._estimation)
         if law is None:
             return own
         if self._constraint != "equalized_odds":

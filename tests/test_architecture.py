@@ -69,6 +69,7 @@ ORDER = [
     "regions",
     "shrinkage",
     "gaussian",
+    "grouping",
     "erasure",
     "_cautions",
     "posterior",

@@ -24,6 +24,7 @@ __all__ = [
     "SteeringResult",
     "default_reference_group",
     "nearest_ideal",
+    "unchanged",
 ]
 
 CONDITIONS = ("affine", "whitened", "identical")
@@ -213,6 +214,23 @@ def nearest_ideal(
         converged=converged,
         reference_group=gaussians.groups[reference],
         solver=name,
+    )
+
+
+def unchanged(gaussians: SubgroupGaussians) -> SteeringResult:
+    """Return the result for a law that stays as it is, such as that of a single group."""
+    shape = (gaussians.n_labels, gaussians.n_groups)
+    return SteeringResult(
+        target=gaussians,
+        ideal=gaussians,
+        kl_divergence=0.0,
+        kl_per_subgroup=np.zeros(shape),
+        group_maps=AffineMap.identity(gaussians.n_features, shape[1:]),
+        optimality=0.0,
+        n_iter=0,
+        converged=True,
+        reference_group=gaussians.groups[0],
+        solver="none",
     )
 
 

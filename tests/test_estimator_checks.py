@@ -1,0 +1,118 @@
+"""scikit-learn's own checks, over a table of configurations."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.utils import estimator_checks
+
+from fairsteer import OptimalSteeringTransformer
+from fairsteer._validation import check_table
+
+CONFIGURATIONS = {
+    "default": {},
+    "equal opportunity": {"constraint": "equal_opportunity"},
+    "demographic parity": {"constraint": "demographic_parity", "covariance_type": "diag"},
+    "all subgroups": {"intervention": "all_subgroups"},
+    "whitened": {"conditions": "whitened", "shrinkage": "auto"},
+    "identical": {"conditions": "identical", "priors": "independent"},
+    "tied": {"covariance_type": "tied", "label_strategy": "none"},
+    "map": {"label_strategy": "map"},
+    "copula": {"family": "copula"},
+    "copula scores": {"family": "copula", "output": "scores", "label_strategy": "sample"},
+    "copula of groups": {
+        "family": "copula",
+        "quantiles": "group",
+        "constraint": "demographic_parity",
+    },
+    "unknown groups": {"group_strategy": "posterior", "strength": 0.5, "max_drift": 100.0},
+}
+# Identical rows of a call are spread by draws in their order, so that they do not stay together;
+# a row that has no twin does not depend on the others. The checks round their rows to twins.
+TWINS = {"check_methods_sample_order_invariance", "check_methods_subset_invariance"}
+EXPECTED = {
+    "copula": TWINS,
+    "copula scores": TWINS,
+    "copula of groups": TWINS,
+    # An empty attribute is what the strategy is for; NaN in a feature is refused.
+    "unknown groups": {"check_estimators_nan_inf"},
+}
+FURTHER_CHECKS = [
+    "check_dataframe_column_names_consistency",
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_param_validation",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_parameters_default_constructible",
+]
+
+
+class ParitySteering(OptimalSteeringTransformer):
+    """Turns column 0 into two groups, so that the random numbers of the checks are steered."""
+
+    def _training_rows(self, X, *rest):
+        return super()._training_rows(two_groups(X), *rest)
+
+    def _check_rows(self, X, *rest, **allowed):
+        return super()._check_rows(two_groups(X), *rest, **allowed)
+
+
+def two_groups(X):
+    X = check_table(X)
+    column = X.iloc[:, 0] if isinstance(X, pd.DataFrame) else X[:, 0]
+    if column.dtype.kind not in "fiu":
+        return X
+    with np.errstate(invalid="ignore"):
+        parity = np.where(np.isfinite(column), np.floor(1001.0 * np.abs(column)) % 2, column)
+    if isinstance(X, pd.DataFrame):
+        X = X.copy()
+        X.isetitem(0, parity)
+        return X
+    return np.column_stack([parity.astype(X.dtype), X[:, 1:]])
+
+
+def steering(kind, parameters):
+    pooled = {"small_cells": "pooled", "handle_unknown": "pooled", "random_state": 0}
+    return kind([0], **pooled | parameters)
+
+
+KINDS = (OptimalSteeringTransformer, ParitySteering)
+EVERY = [
+    pytest.param(kind, name, id=f"{kind.__name__[:6]}, {name}")
+    for kind in KINDS
+    for name in CONFIGURATIONS
+]
+quietly = pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
+
+
+@quietly
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_every_check_passes(kind, name):
+    results = estimator_checks.check_estimator(
+        steering(kind, CONFIGURATIONS[name]), on_skip=None, on_fail=None
+    )
+    failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    unexpected = {check: failed[check] for check in failed if check not in EXPECTED.get(name, ())}
+    assert unexpected == {}
+    assert sum(r["status"] == "passed" for r in results) > 45
+
+
+@quietly
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
+@pytest.mark.parametrize("check", FURTHER_CHECKS)
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_checks_that_check_estimator_leaves_out(kind, name, check):
+    getattr(estimator_checks, check)(kind.__name__, steering(kind, CONFIGURATIONS[name]))
+
+
+@quietly
+def test_the_checks_do_steer(rng):
+    X, y = rng.normal(size=(200, 4)), rng.integers(0, 3, size=200)
+    X[:, 1] += X[:, 0] > 0.0
+    for name, parameters in CONFIGURATIONS.items():
+        moved = steering(ParitySteering, parameters).fit_transform(X, y)
+        assert np.abs(moved - X[:, 1:]).max() > 0.05, name
