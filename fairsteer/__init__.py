@@ -1,7 +1,9 @@
 """Steer features to the nearest distribution on which fair classifiers cost nothing."""
 
 from fairsteer._cautions import SteeringWarning
+from fairsteer._persistence import TRUSTED_TYPES, SteeringVersionWarning
 from fairsteer.bounds import Certificate
+from fairsteer.classifier import SteeredClassifier
 from fairsteer.eraser import WithinLabelEraser
 from fairsteer.gaussian import SubgroupGaussians, estimate_gaussians
 from fairsteer.ideal import bayes_metrics, ideal_gap, is_ideal, prior_gap
@@ -11,9 +13,12 @@ from fairsteer.transformer import OptimalSteeringTransformer
 __version__ = "0.1.0"
 
 __all__ = [
+    "TRUSTED_TYPES",
     "Certificate",
     "OptimalSteeringTransformer",
+    "SteeredClassifier",
     "SteeringResult",
+    "SteeringVersionWarning",
     "SteeringWarning",
     "SubgroupGaussians",
     "WithinLabelEraser",
