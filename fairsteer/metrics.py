@@ -28,8 +28,17 @@ from fairsteer._gaps import (
     listed,
     noise_floor,
 )
+from fairsteer.refit import most_accurate_within
+from fairsteer.scorer import make_fairness_scorer
 
-__all__ = ["fairness_report", "gaps", "levelling_down", "noise_floor"]
+__all__ = [
+    "fairness_report",
+    "gaps",
+    "levelling_down",
+    "make_fairness_scorer",
+    "most_accurate_within",
+    "noise_floor",
+]
 
 RATES = ("selection_rate", "tpr", "fpr", "accuracy")
 BENEFICIAL_RATES = ("selection_rate", "tpr")
