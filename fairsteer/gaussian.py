@@ -275,7 +275,8 @@ def gaussians_from_moments(
         i, a = empty[0]
         raise ValueError(
             f"{cell_name(labels[i], groups[a])} has no rows: every group needs rows of every "
-            "label. Drop or merge this group or label."
+            "label. Drop or merge this group or label, or let the transformer merge groups by "
+            "small_cells='pooled'."
         )
     if len(small):
         i, a = small[0]
@@ -291,7 +292,7 @@ def gaussians_from_moments(
         raise ValueError(
             f"{cell_name(labels[i], groups[a])} has {counts[i, a]:g} row(s) for {n_features} "
             f"features, but at least {needed} are needed: merge or drop this group or label, or "
-            f"use {remedy}."
+            f"use {remedy}; the transformer merges groups by small_cells='pooled'."
         )
 
     scale = pooled_scale(counts, means, scatters)

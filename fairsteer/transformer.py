@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 from typing import ClassVar
 
@@ -11,19 +10,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from fairsteer._cautions import (
-    JUDGED_ROWS,
-    SteeringWarning,
-    cells_below_dimension,
-    discrete_features,
-    drifted,
-    groups_without_law,
-    nothing_moved,
-)
+from fairsteer._certified import certificates_of, law_of_cells
+from fairsteer._watch import warn_of_drift, warn_of_fit
 from fairsteer.affine import transport_map
-from fairsteer.bounds import CONSTRAINTS, estimated_certificates, proved_certificates
+from fairsteer.bounds import CONSTRAINTS
 from fairsteer.dither import row_uniforms
 from fairsteer.families import FAMILIES, QUANTILES, fit_family
 from fairsteer.gaussian import (
@@ -50,7 +42,6 @@ GROUP_STRATEGIES = ("given", "posterior")
 OUTPUTS = ("original", "scores")
 UNSEEN_GROUPS = ("error", "pooled")
 SMALL_CELLS = ("error", "pooled", "shrunk")
-CERTIFICATE_DRAWS = 5_000
 _ANY_LABEL = "any"
 
 
@@ -363,7 +354,7 @@ default="equalized_odds"
         some_unknown = self.group_strategy == "posterior" or self.handle_unknown == "pooled"
         if some_unknown or np.any(grouping.law_of == UNKNOWN):
             common = self._cell_moments(family.common(X_varying, draws[:, :-1]), rows)
-            population = _law_of_cells(rows.classes, rows.groups, common, estimation)
+            population = law_of_cells(rows.classes, rows.groups, common, estimation)
             if population is None:
                 population = gaussians_from_moments(
                     np.array([_ANY_LABEL]), rows.groups, *pool_labels(*common), **estimation
@@ -398,7 +389,7 @@ default="equalized_odds"
         )
         self._set_cell_weights(rows.counts / rows.counts.sum())
         self.__dict__.pop("_certificate", None)
-        self._warn(X_varying, rows.group_codes, draws, grouping)
+        warn_of_fit(self, X_varying, rows.group_codes, draws, grouping)
         return self
 
     def transform(self, X, *, sensitive_features=None):
@@ -524,7 +515,7 @@ default="equalized_odds"
         """Bounds on the gap of every classifier that sees transformed features only."""
         check_is_fitted(self)
         if "_certificate" not in self.__dict__:
-            self._certificate = self._certify()
+            self._certificate = certificates_of(self)
         return self._certificate
 
     def _check_combination(self):
@@ -628,23 +619,6 @@ default="equalized_odds"
             labels, moments = np.array([_ANY_LABEL]), pool_labels(*moments)
         return gaussians_from_moments(labels, rows.groups, *moments, **estimation)
 
-    def _warn(self, X, codes, draws, grouping):
-        """Warn of features, moves and cells that leave little of what steering promises."""
-        rng = np.random.default_rng(self._seed)
-        cautions = [groups_without_law(grouping)]
-        if self.family != "copula":
-            cautions.append(discrete_features(X[_some(np.arange(len(X)), rng)]))
-        if self.strength > 0.0 and self.distribution_.n_groups > 1:
-            steps = []
-            for group in range(self.distribution_.n_groups):
-                own = _some(np.flatnonzero(codes == group), rng)
-                steps.append(self._mover.of_group(X[own], draws[own], group) / self.strength)
-            cautions.append(nothing_moved(steps, self.distribution_.feature_scale))
-        if self.covariance_type == "full" and self.small_cells != "shrunk":
-            cautions.append(cells_below_dimension(self.distribution_))
-        for caution in filter(None, cautions):
-            warnings.warn(caution, SteeringWarning, stacklevel=3)
-
     def _cell_moments(self, values, rows):
         return subgroup_moments(
             values, rows.label_codes, rows.group_codes, rows.counts.shape, rows.weights
@@ -674,59 +648,10 @@ default="equalized_odds"
             block = np.ix_(where, self.steered_features_)
             X = features[block].astype(np.float64)
             if max_drift is not None and group != UNKNOWN:
-                self._warn_of_drift(X, draws[where], group, max_drift)
+                warn_of_drift(self, X, draws[where], group, max_drift)
             step = displacement(X, draws[where], group, where)
             moved[block] = self._mover.arrive(X, draws[where], step, self._output)
         return moved
-
-    def _warn_of_drift(self, X, draws, group, max_drift):
-        names = np.delete(_check_feature_names_in(self), self._sensitive_positions)
-        scores = self._mover.family.scores(X, group, draws[:, :-1])
-        law, name = self._population_of(group), self.distribution_.groups[group]
-        caution = drifted(scores, *law, max_drift, name, names[self.steered_features_])
-        if caution:
-            warnings.warn(caution, SteeringWarning, stacklevel=4)
-
-    def _population_of(self, group):
-        """Return mean and standard deviation (d,) of the training rows of one group's scores."""
-        counts, means, scatters = (part[0, group] for part in pool_labels(*self._moments))
-        return means, np.sqrt(np.diag(scatters) / counts)
-
-    def _certify(self):
-        strength = self._mover.strength
-        unknown_group = self._allowed["allow_missing"]
-        other_draws = self._mover.label_strategy in ("map", "sample")
-        if unknown_group or (self._quantiles == "group" and strength < 1.0):
-            return {}
-        if other_draws and self._constraint == "equalized_odds":
-            return {}
-        maps, group_maps = self.maps_.partial(strength), self.group_maps_.partial(strength)
-        groups = self.distribution_.groups
-        reference = self.distribution_.group_index(self.reference_group_)
-        positive = self.classes_.tolist().index(self.pos_label_)
-        draws = {"n_samples": CERTIFICATE_DRAWS, "random_state": self._seed}
-        own = {}
-        if self._constraint == "equal_opportunity":
-            proved = proved_certificates(self.distribution_, group_maps, self.ideal_, 0)
-            own = {"equal_opportunity": proved["equal_opportunity"]}
-        law = _law_of_cells(self.classes_, groups, self._moments, self._estimation)
-        if law is None:
-            return own
-        if self._constraint != "equalized_odds":
-            # One affine map per group: the mapped law is known, and compared with the reference's.
-            law = law.pushed(group_maps)
-            ideal = law.like_group(reference)
-            return estimated_certificates(law, None, ideal, reference, positive, **draws) | own
-        if self._mover.label_strategy == "none":
-            return proved_certificates(law, group_maps, self.ideal_, positive)
-        return estimated_certificates(law, maps, self.ideal_, reference, positive, **draws)
-
-
-def _law_of_cells(classes, groups, moments, estimation):
-    """Return the law of every label and group, None where a cell is too small for one."""
-    if moments[0].min() < minimum_rows(n_features=moments[1].shape[-1], **estimation):
-        return None
-    return gaussians_from_moments(classes, groups, *moments, **estimation)
 
 
 def _reference_maps(distribution, result):
@@ -750,10 +675,3 @@ def _draws(features, codes, n_steered, seed, dithered):
     if dithered:
         return row_uniforms(features, codes, seed, n_steered + 1)
     return np.broadcast_to(0.5, (len(features), n_steered + 1))
-
-
-def _some(positions, rng):
-    """Return at most `JUDGED_ROWS` of the positions."""
-    if len(positions) <= JUDGED_ROWS:
-        return positions
-    return rng.choice(positions, JUDGED_ROWS, replace=False)
