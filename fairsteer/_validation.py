@@ -38,7 +38,7 @@ def as_pandas(data: Any) -> Any:
 
 
 def _values(series: Any) -> np.ndarray:
-    if series.dtype.is_numeric() and not series.dtype.is_decimal():
+    if series.dtype.is_numeric():
         return series.to_numpy()
     if series.dtype == nw.Boolean and series.null_count() == 0:
         return series.to_numpy()

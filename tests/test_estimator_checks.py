@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from packaging.version import Version
+from sklearn import __version__
 from sklearn.utils import estimator_checks
 
 from fairsteer import OptimalSteeringTransformer
@@ -36,6 +38,10 @@ EXPECTED = {
     # An empty attribute is what the strategy is for; NaN in a feature is refused.
     "unknown groups": {"check_estimators_nan_inf"},
 }
+# The check of scikit-learn 1.6 subtracts a float from its own integer categories in place.
+FAILS_BY_ITSELF = (
+    {"check_positive_only_tag_during_fit"} if Version(__version__) < Version("1.7") else set()
+)
 FURTHER_CHECKS = [
     "check_dataframe_column_names_consistency",
     "check_get_feature_names_out_error",
@@ -96,6 +102,8 @@ def test_every_check_passes(kind, name):
         steering(kind, CONFIGURATIONS[name]), on_skip=None, on_fail=None
     )
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    for check in FAILS_BY_ITSELF:
+        assert "ufunc 'subtract' output from dtype('float64')" in str(failed.pop(check))
     unexpected = {check: failed[check] for check in failed if check not in EXPECTED.get(name, ())}
     assert unexpected == {}
     assert sum(r["status"] == "passed" for r in results) > 45

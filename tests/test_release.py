@@ -5,6 +5,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import requires, version
 from importlib.resources import files
 from pathlib import Path
 
@@ -65,13 +66,25 @@ def lower_bounds():
 
 # The linter and the type checker judge the text and do not run on the oldest versions.
 RUN = sorted(set(lower_bounds()) - {"ruff", "mypy"})
+OLDEST = dict(re.findall(r"^(\S+)==(.+?)(?:\.\*)?$", (ROOT / "tests/oldest.txt").read_text(), re.M))
 
 
 @pytest.mark.parametrize("name", RUN)
 def test_the_oldest_versions_are_the_lower_bounds(name):
-    oldest = re.search(rf"^{name}==(.+?)(\.\*)?$", (ROOT / "tests/oldest.txt").read_text(), re.M)
-    assert oldest is not None, f"{name} is missing from tests/oldest.txt"
-    assert oldest[1] == lower_bounds()[name]
+    assert name in OLDEST, f"{name} is missing from tests/oldest.txt"
+    assert OLDEST[name] == lower_bounds()[name]
+
+
+def test_nothing_else_is_held_to_an_old_version():
+    assert set(OLDEST) == {*RUN, "narwhals"}
+
+
+@pytest.mark.skipif(
+    not version("fairlearn").startswith(f"{OLDEST['fairlearn']}."),
+    reason="only the oldest supported fairlearn tells what it brings",
+)
+def test_the_oldest_narwhals_is_the_one_that_the_oldest_fairlearn_brings():
+    assert f"narwhals>={OLDEST['narwhals']}.0" in requires("fairlearn")
 
 
 @pytest.mark.parametrize("minor", [11, 12, 13])
