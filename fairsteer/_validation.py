@@ -24,10 +24,21 @@ class Attribute(NamedTuple):
 
 
 def as_pandas(data: Any) -> Any:
-    """Return a frame or series of polars, pyarrow and the like as pandas', all else as it is."""
+    """Return a frame or series of polars, pyarrow and the like as pandas', all else as it is.
+
+    Raises
+    ------
+    TypeError
+        If a frame is lazy.
+    """
     if isinstance(data, pd.DataFrame | pd.Series | np.ndarray):
         return data
-    native = nw.from_native(data, eager_only=True, allow_series=True, pass_through=True)
+    native = nw.from_native(data, allow_series=True, pass_through=True)
+    if isinstance(native, nw.LazyFrame):
+        raise TypeError(
+            f"{type(data).__name__} is a lazy table, whose rows are not there yet: pass "
+            "its .collect()."
+        )
     if isinstance(native, nw.Series):
         return pd.Series(_values(native), name=native.name)
     if isinstance(native, nw.DataFrame):
@@ -128,8 +139,16 @@ def _position(X: Any, column: Any) -> int:
         )
     found = np.flatnonzero(X.columns == column)
     if len(found) == 0:
+        renamed = [name for name in X.columns if str(name).endswith(f"__{column}")]
+        remedy = ""
+        if renamed:
+            remedy = (
+                f" A ColumnTransformer seems to have named it {renamed[0]!r}: use that name, or "
+                "verbose_feature_names_out=False there."
+            )
         raise ValueError(
             f"The sensitive column {column!r} is not in X, whose columns are {list(X.columns)}."
+            f"{remedy}"
         )
     if len(found) > 1:
         raise ValueError(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import TargetEncoder
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fairsteer.encoding import KnownCategories, is_number
 
 
-class TargetOrder(TransformerMixin, BaseEstimator):
+class TargetOrder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Write each category as its position in the order of ``P(y | category)``.
 
     A rank transform needs an order of the values. Numbers have one (missing ones become the

@@ -594,6 +594,13 @@ default="equalized_odds"
 
     def _check_counts(self, rows, positive):
         counts, classes, groups = rows.counts, rows.classes, rows.groups
+        if self.small_cells != "pooled" and 2 * len(groups) > counts.sum():
+            raise ValueError(
+                f"The sensitive attribute has {len(groups)} different values in "
+                f"{counts.sum():g} rows, so hardly any value has rows to compare: bin it into "
+                "groups, for instance by pandas.cut, or merge the rare ones by "
+                "small_cells='pooled'."
+            )
         without_positive = groups[counts[positive] == 0.0].tolist()
         if self.constraint == "equal_opportunity" and without_positive:
             raise ValueError(

@@ -100,6 +100,13 @@ def test_every_row_a_group_of_its_own_steers_nothing(data):
     np.testing.assert_array_equal(alone.transform(unseen), X.drop(columns="group"))
 
 
+def test_a_continuous_attribute_is_to_be_binned(data):
+    X, y = data
+    message = "900 different values in 900 rows.*pandas.cut, .*small_cells='pooled'"
+    with pytest.raises(ValueError, match=message):
+        steering().fit(X.assign(group=X["x0"]), y)
+
+
 def test_a_pooled_group_cannot_be_the_reference(data):
     X, y = with_rare(*data, {"p": (3, 1, 4)})
     with pytest.raises(ValueError, match="reference_group='p' has a cell with too few rows"):
