@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -34,16 +35,17 @@ def main(argv=None) -> int:
     Returns
     -------
     int
-        0 when done, 1 when every method failed or the results could not be written, 2 after a
+        0 when done, 1 when every method failed or the files could not be written, 2 after a
         request that does not fit, 130 after Ctrl-C.
     """
+    argv = sys.argv[1:] if argv is None else argv
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as done:
         return int(done.code or 0)
     needed = ["rich", "joblib"]
-    if arguments.frontier and arguments.output is not None:
-        needed.append("matplotlib")
+    if arguments.output is not None:
+        needed += ["matplotlib", "jinja2"]
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         return _refuse(f'{missing[0]} is missing: pip install "fairsteer[compare]" brings it.')
@@ -54,7 +56,7 @@ def main(argv=None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        return _compare(arguments)
+        return _compare(arguments, shlex.join(["fairsteer", *argv]))
     except UsageError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
@@ -151,11 +153,16 @@ def _parser() -> argparse.ArgumentParser:
         "gap beside the other methods; with --output as frontier.csv and a figure "
         "frontier_ESTIMATOR_CONSTRAINT.png each",
     )
-    add("--output", type=Path, metavar="DIR", help="a folder for results.csv and the frontier")
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="a folder for report.html, results.csv and the other tables that the report cites",
+    )
     return parser
 
 
-def _compare(arguments) -> int:
+def _compare(arguments, command: str) -> int:
     from fairsteer import console
     from fairsteer.compare import compare, plan
     from fairsteer.tables import NAMED, load_table
@@ -195,15 +202,29 @@ def _compare(arguments) -> int:
             "send them elsewhere",
         )
     finally:
-        saved = output is None or _save(comparison, output)
+        saved = output is None or _save(comparison, output, command)
     return 0 if comparison.predictions and shown and saved else 1
 
 
-def _save(comparison, folder: Path) -> bool:
+def _save(comparison, folder: Path, command: str) -> bool:
+    if not comparison.predictions:
+        print("fairsteer: every method failed; nothing is written.", file=sys.stderr)
+        return False
     saved = _write(folder / RESULTS, comparison.results.to_csv(index=False))
     if comparison.settings.frontier:
         saved = _save_frontier(comparison, folder) and saved
-    return saved
+    return saved and _save_report(comparison, folder, command)
+
+
+def _save_report(comparison, folder: Path, command: str) -> bool:
+    from fairsteer.report import NothingToReport, report_files
+
+    try:
+        files = report_files(comparison, command)
+    except NothingToReport as error:
+        print(f"fairsteer: there is no report: {error}", file=sys.stderr)
+        return False
+    return all([_write(folder / name, text) for name, text in files.items()])
 
 
 def _save_frontier(comparison, folder: Path) -> bool:
@@ -263,12 +284,16 @@ def prepare_folder(folder: Path) -> None:
     Raises
     ------
     UsageError
-        When it cannot be created or written to, or holds a folder named results.csv.
+        When it cannot be created or written to, or holds a folder named like a file to write.
     """
+    from fairsteer.report import FILES
     from fairsteer.tables import UsageError
 
-    if (folder / RESULTS).is_dir():
-        raise UsageError(f"'{folder / RESULTS}' is a folder: remove it or choose another --output.")
+    for name in (RESULTS, *FILES):
+        if (folder / name).is_dir():
+            raise UsageError(
+                f"'{folder / name}' is a folder: remove it or choose another --output."
+            )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -27,6 +27,7 @@ from fairsteer.mitigators import (
     make_procedure,
 )
 from fairsteer.tables import Table, UsageError, check_cells
+from fairsteer.tuned import Setting
 
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
 FLOORS = tuple(f"floor_{name}" for name in GAPS)
@@ -75,6 +76,8 @@ class Comparison:
         of the table's rows.
     failures, warnings : dict of (estimator, method) to tuple of str
         The different reasons why a method failed, and the different warnings that it gave.
+    chosen : dict of (estimator, method, repeat) to tuple of Setting
+        What steering chose in each fold; see `fairsteer.tuned.Setting`.
     """
 
     table: Table
@@ -84,6 +87,7 @@ class Comparison:
     scores: Mapping[tuple[str, str, int], np.ndarray]
     failures: Mapping[tuple[str, str], tuple[str, ...]]
     warnings: Mapping[tuple[str, str], tuple[str, ...]]
+    chosen: Mapping[tuple[str, str, int], tuple[Setting, ...]]
 
 
 @dataclass(frozen=True)
@@ -98,12 +102,13 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of a unit; ``reason`` is empty unless it failed."""
+    """What came of a unit; ``reason`` is empty unless it failed, only steering has a setting."""
 
     unit: Unit
     predicted: np.ndarray | None = None
     score: np.ndarray | None = None
     seconds: float = np.nan
+    setting: Setting | None = None
     reason: str = ""
     warnings: tuple[str, ...] = field(default=())
 
@@ -165,7 +170,7 @@ def compare(
         skip=skip,
         frontier=frontier,
     )
-    splits = [_split(table, folds, seed + repeat) for repeat in range(repeats)]
+    splits = [split_rows(table, folds, seed + repeat) for repeat in range(repeats)]
     units = [
         Unit(estimator, method, repeat, fold)
         for estimator in settings.estimators
@@ -255,7 +260,7 @@ def run_unit(unit: Unit, table: Table, train, test, seed: int) -> Outcome:
         Predictions or the reason of the failure, and the warnings given.
     """
     method = (METHODS | FRONTIER_METHODS)[unit.method]
-    draw = int(np.random.SeedSequence((seed, unit.repeat, unit.fold)).generate_state(1)[0])
+    draw = unit_seed(seed, unit.repeat, unit.fold)
     data, groups = table.data.iloc[train], table.groups.iloc[train]
     held_out, held_out_groups = table.data.iloc[test], table.groups.iloc[test]
     with warnings.catch_warnings(record=True) as caught:
@@ -274,12 +279,48 @@ def run_unit(unit: Unit, table: Table, train, test, seed: int) -> Outcome:
             outcome = {"reason": _one_line(type(error), error)}
         else:
             predicted = np.asarray(predicted).astype(np.int8)
-            outcome = {"predicted": predicted, "score": score, "seconds": seconds}
+            outcome = {
+                "predicted": predicted,
+                "score": score,
+                "seconds": seconds,
+                "setting": getattr(procedure, "setting_", None),
+            }
     given = (_one_line(warning.category, warning.message) for warning in caught)
     return Outcome(unit, warnings=tuple(dict.fromkeys(given)), **outcome)
 
 
-def _split(table: Table, folds: int, seed: int):
+def unit_seed(seed: int, repeat: int, fold: int) -> int:
+    """Return the seed of what a method draws in one fold of one repeat.
+
+    Parameters
+    ----------
+    seed, repeat, fold : int
+        The comparison's seed, and which fold.
+
+    Returns
+    -------
+    int
+    """
+    return int(np.random.SeedSequence((seed, repeat, fold)).generate_state(1)[0])
+
+
+def split_rows(table: Table, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split the rows of one repeat, stratified on label and group.
+
+    Parameters
+    ----------
+    table : Table
+        What is compared on.
+    folds : int
+        Number of folds.
+    seed : int
+        The comparison's seed plus the number of the repeat.
+
+    Returns
+    -------
+    list of (train, test)
+        Row positions of every fold.
+    """
     cells = table.groups.groupby([table.groups, table.target]).ngroup()
     splitter = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
     return list(splitter.split(np.zeros(len(cells)), cells))
@@ -313,7 +354,7 @@ def _collect(table, settings, splits, outcomes) -> Comparison:
     for outcome in outcomes:
         unit = outcome.unit
         by_run.setdefault((unit.estimator, unit.method, unit.repeat), []).append(outcome)
-    predictions, scores, failures, notes, rows = {}, {}, {}, {}, []
+    predictions, scores, chosen, failures, notes, rows = {}, {}, {}, {}, {}, []
     for key, parts in by_run.items():
         for part in parts:
             if part.reason:
@@ -326,6 +367,8 @@ def _collect(table, settings, splits, outcomes) -> Comparison:
             predictions[key] = _pooled([part.predicted for part in parts], folds)
             if parts[0].score is not None:
                 scores[key] = _pooled([part.score for part in parts], folds)
+            if parts[0].setting is not None:
+                chosen[key] = tuple(part.setting for part in parts)
             seconds = float(np.mean([part.seconds for part in parts]))
             measured = _measure(table, settings.seed, predictions[key], scores.get(key), seconds)
         rows.append(
@@ -339,6 +382,7 @@ def _collect(table, settings, splits, outcomes) -> Comparison:
         scores=scores,
         failures={key: tuple(reasons) for key, reasons in failures.items()},
         warnings={key: tuple(texts) for key, texts in notes.items()},
+        chosen=chosen,
     )
 
 

@@ -14,6 +14,7 @@ from fairsteer import __main__ as command_line
 from fairsteer.__main__ import main
 from fairsteer.compare import COLUMNS
 from fairsteer.frontier import FRONTIER_COLUMNS
+from fairsteer.report import FILES
 
 QUICK = ["--skip", "exponentiated_gradient", "threshold_optimizer"]
 NOTHING = ["--skip", "exponentiated_gradient", "threshold_optimizer", "steering",
@@ -76,7 +77,7 @@ def test_the_user_s_own_table(csv, tmp_path, capsys):
     assert list(results) == list(COLUMNS)
     assert list(results["dataset"].unique()) == ["my"]
     assert len(results) == 8
-    assert os.listdir(folder) == ["results.csv"]
+    assert sorted(os.listdir(folder)) == sorted(["results.csv", *FILES])
 
 
 def test_tables_are_plain_and_whole_in_a_pipe(csv, capsys):
@@ -163,7 +164,7 @@ def test_results_csv_replaces_an_old_one_and_leaves_the_rest(csv, tmp_path):
     (tmp_path / "results.csv").write_text("old")
     assert main(columns(csv, *NOTHING, "--output", str(tmp_path))) == 0
     assert (tmp_path / "results.csv").read_text().startswith("dataset,estimator,method,repeat,")
-    assert sorted(os.listdir(tmp_path)) == ["my.csv", "results.csv"]
+    assert sorted(os.listdir(tmp_path)) == sorted(["my.csv", "results.csv", *FILES])
 
 
 def test_a_failed_method_stands_below_the_table(csv, capsys, monkeypatch):
@@ -330,7 +331,7 @@ def test_the_frontier_is_a_table_a_csv_and_figures(csv, tmp_path, capsys):
     assert "@" not in out
     assert max(map(len, out.splitlines())) <= 100
     figure = "frontier_logistic_demographic_parity.png"
-    assert sorted(os.listdir(folder)) == ["frontier.csv", figure, "results.csv"]
+    assert sorted(os.listdir(folder)) == sorted(["frontier.csv", figure, "results.csv", *FILES])
     assert (folder / figure).read_bytes().startswith(b"\x89PNG")
     frontier = pd.read_csv(folder / "frontier.csv")
     assert list(frontier) == list(FRONTIER_COLUMNS)
@@ -379,8 +380,10 @@ def test_a_frontier_of_failures_has_no_figure(csv, tmp_path, capsys, monkeypatch
     monkeypatch.setattr(mitigators, "steering_procedure", refuse)
     skip = [*FRONTIER[:-1], "nothing", "--frontier"]
     assert main(columns(csv, *skip, "--output", str(tmp_path / "out"))) == 1
-    assert re.search(r"\nsteering +0\.25 +- +- +- *\n", capsys.readouterr().out)
-    assert sorted(os.listdir(tmp_path / "out")) == ["frontier.csv", "results.csv"]
+    out, err = capsys.readouterr()
+    assert re.search(r"\nsteering +0\.25 +- +- +- *\n", out)
+    assert err.splitlines()[-1] == "fairsteer: every method failed; nothing is written."
+    assert os.listdir(tmp_path / "out") == []
 
 
 def test_version_and_help(capsys):
