@@ -2,7 +2,8 @@
 
     FAIRSTEER_DATA=folder python benchmarks/gaps.py [--jobs 2]
 
-Writes benchmarks/results/gaps.csv and prints it as the table of docs/results.md.
+Writes benchmarks/results/gaps.csv (attribute known at prediction) and hidden.csv (not known, by
+benchmarks/hidden.py) and prints both as one table, that of docs/results.md.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import hidden
 import pandas as pd
 
 from fairsteer.bounds import CONSTRAINTS
@@ -50,17 +52,45 @@ def cells(name: str, sensitive: str, repeats: int, jobs: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def hidden_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells of benchmarks/hidden.py at full strength, in the columns of `cells`."""
+    frame = frame.assign(estimator=frame["estimator"].map(NAMES))
+    keys = ["table", "estimator", "constraint"]
+    baseline = frame[frame["method"] == "nothing"].set_index(keys)
+    peer = frame[frame["method"] == "ExponentiatedGradient"].set_index(keys)
+    steered = frame[frame["method"].str.startswith(("eraser at 1,", "steering"))]
+    rows = []
+    for _, cell in steered.iterrows():
+        key = tuple(cell[keys])
+        found = {"nothing": baseline.loc[key], "steering": cell}
+        if key in peer.index:
+            found["exponentiated_gradient"] = peer.loc[key]
+        method = cell["method"].removeprefix("steering ").replace(" at 1", "")
+        row = {
+            "table": f"{cell['table']}, hidden: {method}",
+            **dict(zip(keys[1:], key[1:], strict=True)),
+        }
+        for family, measures in found.items():
+            row |= {f"{family} {name}": measures[name] for name in ("accuracy", "gap")}
+        rows.append(row | {"floor": cell["floor"]})
+    return pd.DataFrame(rows)
+
+
 def markdown(frame: pd.DataFrame) -> str:
     """Return the table of docs/results.md."""
     lines = [
-        "| table | model | constraint | nothing | steering | floor | ThresholdOptimizer |",
+        "| table | model | constraint | nothing | steering | floor | fairlearn |",
         "|---|---|---|---|---|---|---|",
     ]
     for _, row in frame.round(4).iterrows():
-        shown = [f"{row[f'{f} accuracy']:.3f} / {row[f'{f} gap']:.3f}" for f in SHOWN]
+        shown = [
+            f"{row[f'{family} accuracy']:.3f} / {row[f'{family} gap']:.3f}"
+            for family in (*SHOWN, "exponentiated_gradient")
+            if pd.notna(row.get(f"{family} gap"))
+        ]
         lines.append(
             f"| {row['table']} | {row['estimator']} | {row['constraint'].replace('_', ' ')} "
-            f"| {shown[0]} | {shown[1]} | {row['floor']:.3f} | {shown[2]} |"
+            f"| {shown[0]} | {shown[1]} | {row['floor']:.3f} | {(*shown, '-')[2]} |"
         )
     return "\n".join(lines).replace("0.", ".")
 
@@ -73,10 +103,14 @@ def main() -> None:
     options = parser.parse_args()
     chosen = [t for t in TABLES if options.table in (None, f"{t[0]}-{t[1]}")]
     frame = pd.concat([cells(*table, jobs=options.jobs) for table in chosen], ignore_index=True)
+    lines = []
     if options.table is None:
         RESULTS.parent.mkdir(exist_ok=True)
         frame.round(4).to_csv(RESULTS, index=False)
+        without, lines = hidden.measured()
+        frame = pd.concat([frame, hidden_cells(without)], ignore_index=True)
     print(markdown(frame))
+    print(*lines, sep="\n")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from fairsteer.encoding import standard_encoder
 from fairsteer.ordering import TargetOrder
 from fairsteer.transformer import OptimalSteeringTransformer
 
-INNER_FOLDS = 3
+INNER_FOLDS = 5
 FEWEST_ROWS = 30
 """Rows of the smallest (label, group) cell below which settings are not compared."""
 
@@ -58,7 +58,7 @@ _STEERINGS = {
 SETTINGS = {
     constraint: [
         replace(steering, emphasis=emphasis)
-        for steering, emphasis in product(steerings, (1.0, 0.0, 1.5, 2.0))
+        for steering, emphasis in product(steerings, (1.0, 1.5, 2.0))
     ]
     for constraint, steerings in _STEERINGS.items()
 }
