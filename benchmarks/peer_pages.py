@@ -1,0 +1,295 @@
+"""The tables of docs/peers.md, made from the csv files of benchmarks/peers.py."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from frontiers import GAPS, best_within, dominated_hypervolume
+from peer_measures import LIMITS
+from peer_methods import HEADLINE, PEERS, TRANSFORMS
+
+PARTS = ("", "_points", "_frontiers", "_runtime", "_left_out", "_environment")
+CELL = ["dataset", "sensitive", "estimator"]
+POINT = ["method", "constraint", "strength"]
+SHORT = {"logistic": "LR", "boosting": "HGB", "mlp": "MLP"}
+KINDS = {
+    "features": "changes features",
+    "weights": "weighs rows",
+    "rows": "adds rows",
+    "training": "wraps training",
+    "decisions": "changes decisions",
+}
+RIVALS = tuple(n for n in TRANSFORMS if n != "nothing" and not n.startswith("fairsteer"))
+"""What wins and losses are counted against."""
+FAST = ("fairsteer normal", "fairsteer copula")
+"""Steering without any tuning, at full strength."""
+SLOW = ("fairlearn ExponentiatedGradient", "AIF360 LearnedFairRepresentations")
+
+
+def read(folder: Path, stem: str = "peers") -> dict[str, pd.DataFrame]:
+    """Read the csv files of a run, by the last part of their names."""
+    tables = {part: pd.read_csv(folder / f"{stem}{part}.csv") for part in PARTS}
+    for part in ("", "_points"):
+        tables[part]["constraint"] = tables[part]["constraint"].fillna("")
+    return tables
+
+
+def averages(results: pd.DataFrame) -> pd.DataFrame:
+    """Average the rows of peers.csv over the repeats."""
+    grouped = results.groupby([*CELL, *POINT], sort=False)
+    return grouped[["accuracy", *GAPS, "fit_seconds"]].mean().reset_index()
+
+
+def hypervolumes(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the dominated hypervolume of every method, from peers.csv alone.
+
+    The reference point has the accuracy of ``constant`` and the gap of ``nothing``; the area is a
+    share of the rectangle between it and the point with the accuracy of ``nothing`` and no gap.
+    A method's frontier for a gap has its points that target this gap and those that target none.
+    """
+    rows = []
+    for cell, points in averages(results).groupby(CELL, sort=False):
+        ends = points.set_index("method").loc[["constant", "nothing"]]
+        for gap in GAPS:
+            accuracy, widest = ends["accuracy"].iloc[0], ends[gap].iloc[1]
+            free = (ends["accuracy"].iloc[1] - accuracy) * widest
+            mine = points[points["constraint"].isin(["", gap])]
+            for method, frontier in mine.groupby("method", sort=False):
+                area = dominated_hypervolume(
+                    frontier["accuracy"], frontier[gap], accuracy=accuracy, gap=widest
+                )
+                within = [best_within(frontier["accuracy"], frontier[gap], x) for x in LIMITS]
+                rows.append(
+                    {
+                        **dict(zip(CELL, cell, strict=True)),
+                        "gap": gap,
+                        "method": method,
+                        "hypervolume": area / free,
+                        **{
+                            f"accuracy at {limit:g}": np.nan
+                            if best is None
+                            else frontier["accuracy"].iloc[best]
+                            for limit, best in zip(LIMITS, within, strict=True)
+                        },
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(value, digits: int = 3) -> str:
+    """Write a share without its leading zero, a dash for what is missing."""
+    return "-" if pd.isna(value) else re.sub(r"^(-?)0\.", r"\1.", f"{value:.{digits}f}")
+
+
+def signed(row, digits: int = 3) -> str:
+    """Write a lead with its interval."""
+    value, low, high = (f"{row[name]:+.{digits}f}" for name in ("lead", "lead_low", "lead_high"))
+    return f"{value} ({low} to {high})".replace("0.", ".")
+
+
+def cell_name(row) -> str:
+    """Name a table and an estimator."""
+    return f"{row['dataset']} {row['sensitive']} {SHORT[row['estimator']]}"
+
+
+def methods_section(tables) -> str:
+    """Say what every method changes and needs."""
+    run = tables[""].groupby("method")["strength"].unique()
+    rows = []
+    for peer in PEERS.values():
+        if peer.name in run.index:
+            targets = sorted({c.replace("_", " ") for c, _ in peer.settings if c})
+            strengths = ", ".join(f"{s:g}" for s in run[peer.name])
+            rows.append(
+                [
+                    peer.name,
+                    KINDS[peer.kind],
+                    peer.needs_group,
+                    ", ".join(targets) or "none",
+                    "none" if peer.strength == "none" else f"{peer.strength}: {strengths}",
+                ]
+            )
+    return table(["method", "how", "needs at prediction", "target", "strength"], rows)
+
+
+def hypervolume_section(tables, gap: str) -> str:
+    """Tabulate the hypervolume of every method in every cell for one gap."""
+    found = hypervolumes(tables[""])
+    found = found[found["gap"] == gap]
+    cells = found[CELL].drop_duplicates()
+    names = [cell_name(row) for _, row in cells.iterrows()]
+    values = found.assign(cell=found.apply(cell_name, axis=1))
+    wide = values.pivot(index="method", columns="cell", values="hypervolume")
+    rows = []
+    for method in (name for name in PEERS if name in wide.index and name != "constant"):
+        shown = []
+        for name in names:
+            value = wide.loc[method, name]
+            best = value == wide.loc[[n for n in wide.index if n in TRANSFORMS], name].max()
+            shown.append(f"**{number(value, 2)}**" if best else number(value, 2))
+        rows.append([method, *shown])
+    return table(["method", *names], rows)
+
+
+def wins(tables) -> pd.DataFrame:
+    """Return, for every cell and gap, the strongest rival that transforms, and the lead over it."""
+    frontiers = tables["_frontiers"]
+    volumes = frontiers[frontiers["measure"] == "hypervolume"]
+    rows = []
+    for _, group in volumes.groupby([*CELL, "gap"], sort=False):
+        rivals = group[group["method"].isin(RIVALS)]
+        own = group[group["method"] == HEADLINE]
+        if len(rivals) and len(own):
+            best = rivals.loc[rivals["value"].idxmax()]
+            rows.append({**best, "own": own["value"].iloc[0]})
+    return pd.DataFrame(rows)
+
+
+def verdict(row) -> str:
+    """Say who is ahead, and whether the interval tells them apart."""
+    sure = row["lead_low"] > 0 or row["lead_high"] < 0
+    return ("win" if row["lead"] > 0 else "loss") + ("" if sure else ", within chance")
+
+
+def wins_section(tables) -> str:
+    """Tabulate wins and losses against methods that only transform."""
+    rows = []
+    for _, row in wins(tables).iterrows():
+        rows.append(
+            [
+                cell_name(row),
+                row["gap"].replace("_", " "),
+                number(row["own"]),
+                f"{row['method']} {number(row['value'])}",
+                signed(row),
+                verdict(row),
+            ]
+        )
+    head = ["table, model", "gap", HEADLINE, "best other", "lead (95% interval)", "verdict"]
+    return table(head, rows)
+
+
+def decisions_section(tables) -> str:
+    """Tabulate the accuracy within a gap against methods that change decisions."""
+    others = [name for name, peer in PEERS.items() if peer.kind == "decisions"]
+    frontiers = tables["_frontiers"]
+    rows = []
+    for (*cell, gap, measure), group in frontiers.groupby([*CELL, "gap", "measure"], sort=False):
+        if measure == "hypervolume" or gap == "demographic_parity":
+            continue
+        by = group.set_index("method")
+        name = cell_name(dict(zip(CELL, cell, strict=True)))
+        line = [name, gap.replace("_", " "), measure.removeprefix("accuracy at ")]
+        line.append(number(by["value"].get(HEADLINE)))
+        for other in others:
+            if other in by.index:
+                row = by.loc[other]
+                lead = "" if pd.isna(row["lead"]) else f", {signed(row)}"
+                line.append(number(row["value"]) + lead)
+            else:
+                line.append("-")
+        rows.append(line)
+    heads = [f"{other}, lead of {HEADLINE} (95% interval)" for other in others]
+    return table(["table, model", "gap", "at most", HEADLINE, *heads], rows)
+
+
+def ratios(tables) -> pd.DataFrame:
+    """Return accuracy, gap and seconds of the slow peers, and of untuned steering beside them."""
+    points = averages(tables[""])
+    gap, rows = "equalized_odds", []
+    for cell, group in points.groupby(CELL, sort=False):
+        for name, fast in product(SLOW, FAST):
+            own = group[(group["method"] == fast) & (group["constraint"] == gap)]
+            peer = group[(group["method"] == name) & group["constraint"].isin(["", gap])]
+            if len(own) and len(peer):
+                row = {**dict(zip(CELL, cell, strict=True)), "peer": name, "own": fast}
+                # Of the peer's own grid the setting that closes most of the gap.
+                chosen = peer.loc[peer[gap].idxmin()], own.loc[own["strength"].idxmax()]
+                for who, point in zip(("peer", "own"), chosen, strict=True):
+                    row |= {f"{who} {m}": point[m] for m in ("accuracy", gap, "fit_seconds")}
+                row["ratio"] = row["peer fit_seconds"] / row["own fit_seconds"]
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def runtime_section(tables) -> str:
+    """Tabulate how much faster untuned steering is than the slow peers, with both gaps."""
+    rows = []
+    for _, row in ratios(tables).iterrows():
+        shown = [
+            f"{row[who]} {number(row[f'{who} accuracy'])} / {number(row[f'{who} equalized_odds'])}"
+            f" / {row[f'{who} fit_seconds']:.2f} s"
+            for who in ("peer", "own")
+        ]
+        rows.append([cell_name(row), *shown, f"{row['ratio']:.1f}"])
+    return table(["table, model", "peer", "steering", "times faster"], rows)
+
+
+def left_out_section(tables) -> str:
+    """List what did not run, and why."""
+    lines = []
+    for _, row in tables["_left_out"].iterrows():
+        where = "" if pd.isna(row["dataset"]) else f" on {row['dataset']} {row['sensitive']}"
+        lines.append(f"* {row['method']}{where}: {row['reason']}.")
+    return "\n".join(lines)
+
+
+def figures_section(tables) -> str:
+    """Show the frontiers of every table."""
+    cells = tables["_points"][["dataset", "sensitive"]].drop_duplicates()
+    return "\n\n".join(
+        f"![Accuracy against the three gaps on {dataset} by {sensitive}, a row an estimator, "
+        f"a line a method, with intervals](figures/peers-{dataset}-{sensitive}.png)"
+        for dataset, sensitive in cells.itertuples(index=False)
+    )
+
+
+def environment_section(tables) -> str:
+    """Name date, versions and options."""
+    facts = ", ".join(f"{n} {v}" for n, v in tables["_environment"].itertuples(index=False))
+    cells = tables[""][["dataset", "sensitive"]].drop_duplicates()
+    names = ", ".join(f"{d} {s}" for d, s in cells.itertuples(index=False))
+    return f"Tables: {names}. {facts[0].upper()}{facts[1:]}."
+
+
+def sections(tables) -> dict[str, str]:
+    """Return every generated part of the page by name."""
+    return {
+        "environment": environment_section(tables),
+        "methods": methods_section(tables),
+        **{f"hypervolume {gap}": hypervolume_section(tables, gap) for gap in GAPS},
+        "figures": figures_section(tables),
+        "wins": wins_section(tables),
+        "decisions": decisions_section(tables),
+        "runtime": runtime_section(tables),
+        "left out": left_out_section(tables),
+    }
+
+
+def refresh(page: Path, tables) -> None:
+    """Put the generated parts between their marks on the page.
+
+    Raises
+    ------
+    ValueError
+        When the page lacks the marks of a part.
+    """
+    text = page.read_text()
+    for name, body in sections(tables).items():
+        marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        if not all(mark in text for mark in marks):
+            raise ValueError(f"{page.name} has no place for {name!r}; put {' and '.join(marks)}.")
+        before, rest = text.split(marks[0])
+        after = rest.split(marks[1])[1]
+        text = f"{before}{marks[0]}\n{body}\n{marks[1]}{after}"
+    page.write_text(text)

@@ -1,0 +1,215 @@
+"""fairsteer beside its peers: same splits, same estimators, every method from its own package.
+
+    FAIRSTEER_DATA=folder python benchmarks/peers.py [--quick] [--jobs 2]
+
+5-fold cross-validation stratified on label and group, two repeats; accuracy and gaps on the pooled
+held-out predictions. Slow methods run in the first repeat only. On tables of more than 20,000 rows
+every method has every second strength, slow ones go without the MLP, and the others leave it out
+after the first repeat. ``--quick``: diabetes and COMPAS by race, one repeat, no MLP, every second
+strength; slow methods with their strongest setting and logistic regression only. Finished units are
+kept (``--cache``); a rerun skips them, so that an interrupted run goes on where it stopped.
+``--again NAME`` runs a method anew, which is needed after a change of its code.
+
+Writes to benchmarks/results (``peers-quick`` instead of ``peers`` with ``--quick``, ``peers-part``
+with ``--table``)
+    ``peers.csv``              one row a table, estimator, method, constraint, strength and repeat
+    ``peers_points.csv``       the same averaged over repeats, with intervals and noise floors
+    ``peers_frontiers.csv``    hypervolumes and accuracies at a gap, with paired intervals
+    ``peers_runtime.csv``      seconds of a fit against the number of rows
+    ``peers_left_out.csv``     what did not run, and why
+    ``peers_environment.csv``  date, versions, options
+and, without ``--quick`` and ``--table``, the figures and the tables of docs/peers.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import peer_figures
+import peer_pages
+import peer_tables
+from environments import EnvironmentFailed, python_with
+from peer_measures import measure
+from peer_methods import ENVIRONMENTS, ESTIMATORS, NOT_RUN, PEERS, Task
+from peer_units import PACKAGES, Plan, installed, units_of, work
+
+from fairsteer.tables import UsageError
+
+HERE = Path(__file__).parent
+LONGEST_FIT = 30.0
+"""Seconds of a fit after which a method is not run on more rows, in the study of runtime."""
+
+FULL = Plan(
+    "full",
+    tuple(peer_tables.SOURCES),
+    tuple(PEERS.values()),
+    tuple(ESTIMATORS),
+    tuple(ESTIMATORS),
+    repeats=2,
+    sizes=(1_000, 4_000, 16_000, 64_000),
+)
+QUICK = replace(
+    FULL,
+    name="quick",
+    sources=("diabetes sex", "compas race"),
+    peers=tuple(peer.thinned(4 if peer.slow else 2) for peer in PEERS.values()),
+    estimators=("logistic", "boosting"),
+    slow_estimators=("logistic",),
+    repeats=1,
+    sizes=(1_000, 4_000),
+)
+
+
+def runtime(plan: Plan, pythons, say: Callable[[str], None]) -> pd.DataFrame:
+    """Time one fit of every method's strongest setting with logistic regression, by rows."""
+    rows = []
+    for peer in plan.peers:
+        constraints = [c for c, _ in peer.settings]
+        constraint = "equalized_odds" if "equalized_odds" in constraints else ""
+        setting = next(setting for setting in peer.settings if setting[0] == constraint)
+        for n in plan.sizes:
+            table = peer_tables.simulated(n + 500, n_groups=2, n_features=10, seed=0)
+            data, y, groups = table.data, table.target.to_numpy(), table.groups.to_numpy(object)
+            if peer.unfit(data) or peer.missing() or peer.environment not in ("", *pythons):
+                break
+            task = Task(
+                data[:n],
+                y[:n],
+                groups[:n],
+                data[n:],
+                groups[n:],
+                {"logistic": ESTIMATORS["logistic"]},
+                (setting,),
+                plan.seed,
+                pythons,
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                peer.load()
+                seconds = next(iter(peer.run(task))).seconds
+            rows.append({"method": peer.name, "n": n, "fit_seconds": seconds})
+            say(f"runtime of {peer.name}, {n:,} rows: {seconds:.2f} s")
+            if seconds > LONGEST_FIT:
+                break
+    return pd.DataFrame(rows, columns=["method", "n", "fit_seconds"])
+
+
+def prepare(plan: Plan, cache: Path, say) -> tuple[Plan, dict[str, str], list[dict]]:
+    """Make the environments, and leave out what cannot run, with the reason."""
+    pythons, reasons = {}, dict(NOT_RUN)
+    for peer in plan.peers:
+        reason, name = peer.missing(), peer.environment
+        if name and not reason:
+            try:
+                say(f"The environment of {name} is made under {cache} unless it is there.")
+                folder = cache / "environments" / name
+                pythons[name] = str(python_with(ENVIRONMENTS[name], folder))
+            except EnvironmentFailed as error:
+                reason = str(error)
+        if reason:
+            reasons[peer.name] = reason
+    kept = replace(plan, peers=tuple(peer for peer in plan.peers if peer.name not in reasons))
+    return kept, pythons, [{"method": name, "reason": why} for name, why in reasons.items()]
+
+
+def run(plan: Plan, cache: Path, jobs: int, say=print) -> dict[str, pd.DataFrame]:
+    """Run a plan; return the tables to write, by the last part of their names."""
+    plan, pythons, left_out = prepare(plan, cache, say)
+    units, sources = [], []
+    for source in plan.sources:
+        names = peer_tables.SOURCES[source].columns
+        try:
+            data = peer_tables.load(source)[0]
+        except UsageError as error:
+            left_out.append({**names, "method": "every method", "reason": str(error)})
+            continue
+        sources.append(source)
+        for peer in plan.peers:
+            reason = peer.unfit(data)
+            if reason:
+                left_out.append({**names, "method": peer.name, "reason": reason})
+            else:
+                units += units_of(plan, source, peer, len(data))
+    for row in left_out:
+        where = f" on {row['dataset']} {row['sensitive']}" if "dataset" in row else ""
+        say(f"Left out{where}: {row['method']}: {row['reason']}")
+    if not sources:
+        raise UsageError("none of the tables is at hand; see the reasons above.")
+    outcomes = work(units, pythons, cache, jobs, say)
+    found = [measure(plan, source, outcomes) for source in sources]
+    left_out += [failure for each in found for failure in each.failures]
+    return {
+        "": pd.concat([each.results for each in found], ignore_index=True),
+        "_points": pd.concat([each.points for each in found], ignore_index=True),
+        "_frontiers": pd.concat([each.frontiers for each in found], ignore_index=True),
+        "_runtime": runtime(plan, pythons, say),
+        "_left_out": pd.DataFrame(left_out).reindex(
+            columns=["dataset", "sensitive", "method", "reason"]
+        ),
+        "_environment": environment(plan, jobs),
+    }
+
+
+def environment(plan: Plan, jobs: int) -> pd.DataFrame:
+    """Return date, versions and options."""
+    facts = {
+        "date": datetime.date.today().isoformat(),
+        "plan": plan.name,
+        "python": platform.python_version(),
+        **{name: installed(name) or "not installed" for name in PACKAGES},
+        "cores": str(os.cpu_count()),
+        "jobs": str(jobs),
+        "folds": str(plan.folds),
+        "repeats": str(plan.repeats),
+        "seed": str(plan.seed),
+        "bootstrap draws": str(plan.n_resamples),
+    }
+    return pd.DataFrame({"name": facts.keys(), "value": facts.values()})
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the comparison and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="two tables, under 10 minutes")
+    parser.add_argument("--jobs", type=int, default=-1, help="parallel processes, -1: every core")
+    parser.add_argument("--table", action="append", choices=FULL.sources, help="only this table")
+    parser.add_argument("--again", action="append", choices=list(PEERS), default=[])
+    parser.add_argument("--cache", type=Path, default=HERE / ".cache")
+    parser.add_argument("--output", type=Path, default=HERE / "results")
+    parser.add_argument("--docs", type=Path, default=HERE.parent / "docs")
+    options = parser.parse_args(arguments)
+    # One thread a process; the processes are as many as there are cores.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    plan = QUICK if options.quick else FULL
+    if options.table:
+        plan = replace(plan, sources=tuple(options.table))
+    for name in options.again:
+        for file in options.cache.glob(f"{name.replace(' ', '_')}-*.joblib"):
+            file.unlink()
+    try:
+        tables = run(plan, options.cache, options.jobs, lambda line: print(line, flush=True))
+    except UsageError as error:
+        parser.error(str(error))
+    stem = "peers-part" if options.table else "peers-quick" if options.quick else "peers"
+    options.output.mkdir(parents=True, exist_ok=True)
+    for part, frame in tables.items():
+        frame.round(6).to_csv(options.output / f"{stem}{part}.csv", index=False)
+    written = peer_pages.read(options.output, stem)
+    print(*peer_pages.sections(written).values(), sep="\n\n")
+    if stem == "peers":
+        peer_figures.draw(written, options.docs / "figures")
+        peer_pages.refresh(options.docs / "peers.md", written)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,394 @@
+"""The comparison with peers runs, resumes and repeats, and its page shows what it wrote."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import environments
+import numpy as np
+import pandas as pd
+import peer_figures
+import peer_methods
+import peer_pages
+import peer_tables
+import peers
+import pytest
+from frontiers import GAPS, best_within, dominated_hypervolume, interval, measured, resample
+from peer_methods import ESTIMATORS, PEERS, Task
+from peer_units import Plan, folds_of, units_of
+
+from fairsteer.metrics import gaps
+
+ROOT = Path(__file__).parents[1]
+COLUMNS = [
+    *("dataset", "sensitive", "estimator", "method", "constraint", "strength", "repeat"),
+    *("accuracy", "balanced_accuracy", "auc", *GAPS, "needs_group", "fit_seconds"),
+]
+
+
+# ---- frontiers -----------------------------------------------------------------------------------
+
+
+def test_the_hypervolume_of_steps():
+    reference = {"accuracy": 0.5, "gap": 0.4}
+    assert dominated_hypervolume([0.6], [0.1], **reference) == pytest.approx(0.1 * 0.3)
+    both = dominated_hypervolume([0.6, 0.8], [0.1, 0.2], **reference)
+    assert both == pytest.approx(0.1 * 0.1 + 0.3 * 0.2)
+    beaten = dominated_hypervolume([0.6, 0.55, 0.8], [0.1, 0.15, 0.2], **reference)
+    assert beaten == pytest.approx(both)
+    assert dominated_hypervolume([0.8, 0.6], [0.2, 0.1], **reference) == pytest.approx(both)
+    assert dominated_hypervolume([0.45, 0.9], [0.0, 0.4], **reference) == 0.0
+
+
+def test_the_hypervolume_is_the_share_of_dominated_points(rng):
+    accuracies, found = rng.uniform(0.4, 0.9, 12), rng.uniform(0.0, 0.5, 12)
+    area = dominated_hypervolume(accuracies, found, accuracy=0.5, gap=0.4)
+    grid = rng.uniform([0.5, 0.0], [0.9, 0.4], size=(100_000, 2))
+    below = (grid[:, :1] <= accuracies) & (grid[:, 1:] >= found)
+    assert area == pytest.approx(below.any(axis=1).mean() * 0.4 * 0.4, abs=0.002)
+
+
+def test_the_best_within_a_gap():
+    assert best_within([0.6, 0.7, 0.8], [0.01, 0.02, 0.03], 0.02) == 1
+    assert best_within([0.6, 0.7], [0.3, 0.2], 0.1) is None
+
+
+def test_measures_of_a_resample_are_those_of_repeated_rows(rng):
+    y, codes = rng.integers(0, 2, 300), rng.integers(0, 3, 300)
+    predictions = rng.integers(0, 2, (4, 300))
+    counts = resample(300, 5, random_state=1)
+    assert np.all(counts[0] == 1)
+    assert np.all(counts.sum(axis=1) == 300)
+    found = measured(y, codes, predictions, counts)
+    for b, k in np.ndindex(6, 4):
+        rows = np.repeat(np.arange(300), counts[b])
+        exact = gaps(y[rows], predictions[k][rows], codes[rows])
+        for gap in GAPS:
+            assert found[gap][b, k] == pytest.approx(exact[gap])
+        accuracy = np.mean(y[rows] == predictions[k][rows])
+        assert found["accuracy"][b, k] == pytest.approx(accuracy)
+
+
+def test_a_gap_without_its_rows_is_missing():
+    counts = np.array([[1, 1, 1, 1], [0, 2, 1, 1]])
+    found = measured(np.array([1, 0, 1, 0]), np.array([0, 0, 1, 1]), np.ones((1, 4), int), counts)
+    assert found["equal_opportunity"][0, 0] == 0.0
+    assert np.isnan(found["equal_opportunity"][1, 0])
+    assert interval([np.nan, 1.0, 1.0]) == (1.0, 1.0)
+
+
+def test_an_interval_covers(rng):
+    y, codes = np.ones(500, int), np.arange(500) % 2
+    inside = 0
+    for seed in range(40):
+        predicted = np.random.default_rng(seed).binomial(1, 0.7, (1, 500))
+        draws = measured(y, codes, predicted, resample(500, 200, seed))["accuracy"][1:, 0]
+        low, high = interval(draws)
+        inside += low <= 0.7 <= high
+    assert inside >= 34
+
+
+# ---- methods -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def task():
+    data, y, groups = peer_tables.load("lognormal group")
+    fit, held_out = np.arange(240), np.arange(240, 300)
+    rows = data.iloc[fit], y[fit], groups[fit], data.iloc[held_out], groups[held_out]
+    return Task(*rows, {"logistic": ESTIMATORS["logistic"]}, (("", 1.0),), 7)
+
+
+SLOW = ("fairsteer tuned", "fairlearn PrototypeRepresentationLearner")
+
+
+def named(names):
+    """Mark the names of methods that take seconds."""
+    return [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in names]
+
+
+@pytest.mark.filterwarnings("ignore")  # the packages warn of each other's versions
+@pytest.mark.parametrize("name", named(n for n, peer in PEERS.items() if not peer.environment))
+def test_every_method_decides(task, name):
+    peer = PEERS[name].thinned(4)
+    if peer.missing():
+        pytest.skip(peer.missing())
+    task = replace(task, settings=peer.settings[:1])
+    found = list(peer.run(task))
+    assert [(d.constraint, d.strength) for d in found] == list(task.settings)
+    again = list(peer.run(replace(task)))
+    for one, other in zip(found, again, strict=True):
+        assert set(np.unique(one.predicted)) <= {0, 1}
+        assert one.predicted.shape == (60,)
+        assert one.seconds > 0.0
+        np.testing.assert_array_equal(one.predicted, other.predicted)
+        if one.score is not None:
+            np.testing.assert_allclose(one.score, other.score)
+
+
+@pytest.mark.parametrize(
+    "name", named(n for n, peer in PEERS.items() if peer.needs_group in ("no", "model"))
+)
+@pytest.mark.filterwarnings("ignore")
+def test_who_needs_no_group_does_not_look_at_it(task, name):
+    peer = PEERS[name].thinned(4)
+    if peer.missing():
+        pytest.skip(peer.missing())
+    task = replace(task, settings=peer.settings[:1])
+    other = replace(task, held_out_groups=task.held_out_groups[::-1].copy())
+    assert np.any(task.held_out_groups != other.held_out_groups)
+    for one, two in zip(peer.run(task), peer.run(other), strict=True):
+        np.testing.assert_array_equal(one.predicted, two.predicted)
+
+
+def test_the_tuned_choice_is_shared_by_the_strengths(task):
+    run = peer_methods.tuned(2)
+    settings = (("equal_opportunity", 1.0), ("equal_opportunity", 0.5))
+    both = list(run(replace(task, settings=settings)))
+    alone = list(run(replace(task, settings=settings[1:])))
+    np.testing.assert_array_equal(both[1].predicted, alone[0].predicted)
+
+
+def test_what_cannot_run_says_why():
+    absent = replace(PEERS["LEACE"], modules=("no_such_module.part", "no_such_module"))
+    assert absent.missing() == "no_such_module cannot be imported; install fairsteer[bench]"
+    assert PEERS["nothing"].missing() == ""
+    data = pd.DataFrame({"x": [1.0, -1.0]})
+    assert "not all positive" in PEERS["fairsteer lognormal"].unfit(data)
+    assert PEERS["fairsteer lognormal"].unfit(data + 2.0) == ""
+    assert "10,001 rows are too many" in PEERS["fairlearn PrototypeRepresentationLearner"].unfit(
+        pd.DataFrame({"x": np.zeros(10_001)})
+    )
+
+
+def test_large_tables_get_less_of_the_slow_methods():
+    slow = PEERS["fairlearn ExponentiatedGradient"]
+    small, large = (units_of(peers.FULL, "adult sex", slow, n) for n in (1_000, 50_000))
+    assert (len(small), len(large)) == (5, 5)
+    assert {s for _, s in small[0].settings} == {0.01, 0.05, 0.1}
+    assert {s for _, s in large[0].settings} == {0.01, 0.1}
+    assert "mlp" in small[0].estimators
+    assert "mlp" not in large[0].estimators
+    other = units_of(peers.FULL, "adult sex", PEERS["LEACE"], 50_000)
+    assert ["mlp" in unit.estimators for unit in other] == [True] * 5 + [False] * 5
+    assert {s for _, s in other[0].settings} == {1.0, 0.97}
+
+
+def test_folds_have_every_label_and_group():
+    _, y, groups = peer_tables.load("gaussian group")
+    assert len(np.unique(groups)) == 3
+    folds = folds_of(y, groups, 5, 0)
+    cells = pd.Series(list(zip(y, groups, strict=True)))
+    for _, held_out in folds:
+        shares = cells[held_out].value_counts() / len(held_out)
+        np.testing.assert_allclose(
+            shares, cells.value_counts(normalize=True)[shares.index], atol=1e-3
+        )
+
+
+def test_an_environment_that_cannot_be_made_says_why(monkeypatch, tmp_path):
+    monkeypatch.setattr(environments.venv, "create", lambda *a, **k: None)
+    said = CompletedProcess([], 1, "", "looking\nERROR: no matching distribution")
+    monkeypatch.setattr(environments.subprocess, "run", lambda *a, **k: said)
+    with pytest.raises(environments.EnvironmentFailed, match="could not install x==1: ERROR: no"):
+        environments.python_with(("x==1",), tmp_path)
+    lines = []
+    plan = replace(peers.QUICK, peers=(PEERS["nothing"], PEERS["error-parity"]))
+    kept, pythons, left_out = peers.prepare(plan, tmp_path, lines.append)
+    assert [peer.name for peer in kept.peers] == ["nothing"]
+    assert pythons == {}
+    reasons = {row["method"]: row["reason"] for row in left_out}
+    assert "no matching distribution" in reasons["error-parity"]
+    assert set(reasons) == {"error-parity", *peer_methods.NOT_RUN}
+
+
+def test_an_environment_is_made_once(monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(environments.venv, "create", lambda *a, **k: made.append(a))
+    done = CompletedProcess([], 0, "", "")
+    monkeypatch.setattr(environments.subprocess, "run", lambda *a, **k: done)
+    first = environments.python_with(("x==1",), tmp_path)
+    assert environments.python_with(("x==1",), tmp_path) == first
+    assert len(made) == 1
+    environments.python_with(("x==2",), tmp_path)
+    assert len(made) == 2
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+SMALL = (
+    "constant",
+    "nothing",
+    "fairsteer tuned",
+    "fairsteer copula",
+    "fairlearn CorrelationRemover",
+    "fairlearn ExponentiatedGradient",
+    "fairlearn ThresholdOptimizer",
+)
+
+
+def refuse(task):
+    raise RuntimeError("this one\nalways fails")
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """Two runs of a small plan with one cache, and what they said."""
+    folder = tmp_path_factory.mktemp("peers")
+    failing = replace(PEERS["LEACE"], modules=())
+    chosen = [replace(PEERS[name].thinned(4), slow=False) for name in SMALL]
+    # One constraint of the slow one, and the headline without its inner cross-validation.
+    k = SMALL.index("fairlearn ExponentiatedGradient")
+    chosen[k] = replace(chosen[k], settings=chosen[k].settings[:1])
+    untuned = replace(PEERS[peer_methods.HEADLINE], run=peer_methods.tuned(1))
+    plan = Plan(
+        "small",
+        ("diabetes sex",),
+        (*chosen, failing),
+        ("logistic",),
+        ("logistic",),
+        repeats=2,
+        sizes=(200,),
+        folds=2,
+        n_resamples=50,
+    )
+    found, said = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(peer_methods.PEERS, "LEACE", replace(failing, run=refuse))
+        patch.setitem(peer_methods.PEERS, peer_methods.HEADLINE, untuned)
+        patch.setattr(peers, "runtime", lambda *_: pd.DataFrame())
+        for _ in range(2):
+            lines = []
+            found.append(peers.run(plan, folder, 1, lines.append))
+            said.append(lines)
+    return found, said
+
+
+def test_the_csv_has_its_columns_and_rows(ran):
+    results = ran[0][0][""]
+    assert list(results) == COLUMNS
+    assert set(results["method"]) == set(SMALL)
+    assert set(results["repeat"]) == {0, 1}
+    assert results.drop(columns="auc").notna().all(axis=None)
+    randomised = results["method"].isin(SMALL[-2:])
+    assert np.all(results["auc"].isna() == randomised)
+    assert not results.duplicated(COLUMNS[:7]).any()
+    steered = results[results["method"] == "fairsteer tuned"]
+    assert set(steered["constraint"]) == set(GAPS)
+
+
+def test_a_rerun_skips_what_is_done_and_repeats_the_csv(ran):
+    (first, second), (began, resumed) = ran
+    n = 4 * len(SMALL)
+    assert f"{n + 4} units of work, 0 of them done before." in began
+    assert f"{n + 4} units of work, {n} of them done before." in resumed
+    assert sum("fold" in line for line in resumed) == 4
+    pd.testing.assert_frame_equal(first[""], second[""])
+    pd.testing.assert_frame_equal(first["_frontiers"], second["_frontiers"])
+
+
+def test_a_failure_is_told_and_the_others_go_on(ran):
+    tables, lines = ran[0][0], ran[1][0]
+    row = tables["_left_out"].set_index("method").loc["LEACE"]
+    assert row["reason"] == "RuntimeError: this one always fails"
+    assert row["dataset"] == "diabetes"
+    assert any("LEACE, repeat 0, fold 0: failed: RuntimeError" in line for line in lines)
+    assert any(line.startswith("Left out: AIF360 OptimPreproc: ") for line in lines)
+
+
+def test_a_table_that_is_not_at_hand_is_told(monkeypatch, tmp_path, capsys):
+    peer_tables.load.cache_clear()
+
+    def refuse(*args, **kwargs):
+        raise peers.UsageError("adult.data is not there; download it.")
+
+    source = replace(peer_tables.SOURCES["adult sex"], load=refuse)
+    monkeypatch.setitem(peer_tables.SOURCES, "adult sex", source)
+    chosen = tuple(PEERS[name] for name in ("constant", "nothing"))
+    plan = replace(
+        peers.QUICK, sources=("diabetes sex", "adult sex"), peers=chosen, sizes=(), n_resamples=9
+    )
+    lines = []
+    tables = peers.run(plan, tmp_path, 1, lines.append)
+    assert set(tables[""]["dataset"]) == {"diabetes"}
+    assert "Left out on adult sex: every method: adult.data is not there; download it." in lines
+    assert len(tables["_runtime"]) == 0
+    monkeypatch.setattr(peers, "QUICK", replace(plan, sources=("adult sex",)))
+    with pytest.raises(SystemExit, match="2"):
+        peers.main(["--quick", "--cache", str(tmp_path), "--output", str(tmp_path)])
+    assert "none of the tables is at hand" in capsys.readouterr().err
+
+
+def test_runtime_is_measured_by_rows(monkeypatch):
+    chosen = tuple(PEERS[name] for name in ("nothing", "fairsteer lognormal", "error-parity"))
+    plan = replace(peers.QUICK, peers=chosen, sizes=(200, 400, 800))
+    times = peers.runtime(plan, {}, lambda line: None)
+    assert list(times["n"]) == [200, 400, 800]
+    assert set(times["method"]) == {"nothing"}
+    assert (times["fit_seconds"] > 0.0).all()
+    monkeypatch.setattr(peers, "LONGEST_FIT", 0.0)
+    assert list(peers.runtime(plan, {}, lambda line: None)["n"]) == [200]
+
+
+def test_hypervolumes_of_the_csv_are_those_of_the_run(ran):
+    tables = ran[0][0]
+    found = peer_pages.hypervolumes(tables[""])
+    frontiers = tables["_frontiers"]
+    for measure in ("hypervolume", "accuracy at 0.02", "accuracy at 0.05"):
+        expected = frontiers[frontiers["measure"] == measure]
+        keys = ["estimator", "gap", "method"]
+        values = found.set_index(keys)[measure].dropna()
+        expected = expected.set_index(keys)["value"]
+        assert len(values) == len(expected)
+        np.testing.assert_allclose(values, expected[values.index])
+
+
+def test_intervals_hold_their_values_and_the_lead_is_paired(ran):
+    frontiers = ran[0][0]["_frontiers"]
+    assert np.all(frontiers["low"] <= frontiers["high"])
+    own = frontiers[frontiers["method"] == peer_methods.HEADLINE]
+    volumes = own[own["measure"] == "hypervolume"].set_index("gap")["value"]
+    others = frontiers[(frontiers["measure"] == "hypervolume") & frontiers["lead"].notna()]
+    assert len(others) == 3 * (len(SMALL) - 2) + 1
+    np.testing.assert_allclose(others["lead"], volumes[others["gap"]].values - others["value"])
+    points = ran[0][0]["_points"]
+    for name in ("accuracy", *GAPS):
+        assert np.all(points[f"{name}_low"] <= points[f"{name}_high"])
+    assert np.all(points["accuracy_low"] <= points["accuracy"] + 1e-9)
+
+
+def test_the_page_and_the_figures_are_made_of_the_tables(ran, tmp_path):
+    tables = dict(ran[0][0])
+    tables["_runtime"] = pd.DataFrame(
+        {"method": ["nothing"] * 2, "n": [200, 400], "fit_seconds": [0.1, 0.2]}
+    )
+    page = tmp_path / "peers.md"
+    page.write_text((ROOT / "docs" / "peers.md").read_text())
+    peer_pages.refresh(page, tables)
+    text = page.read_text()
+    for body in peer_pages.sections(tables).values():
+        assert body in text
+    before = text
+    peer_pages.refresh(page, tables)
+    assert page.read_text() == before
+    peer_figures.draw(tables, tmp_path)
+    assert (tmp_path / "peers-diabetes-sex.png").stat().st_size > 10_000
+    assert (tmp_path / "peers-runtime.png").stat().st_size > 5_000
+    page.write_text("nothing here")
+    with pytest.raises(ValueError, match="no place for 'environment'; put <!-- environment -->"):
+        peer_pages.refresh(page, tables)
+
+
+def test_the_committed_page_shows_the_committed_results():
+    tables = peer_pages.read(ROOT / "benchmarks" / "results")
+    assert list(tables[""]) == COLUMNS
+    text = (ROOT / "docs" / "peers.md").read_text()
+    for body in peer_pages.sections(tables).values():
+        assert body in text
+    for figure in re.findall(r"\]\((figures/.*?\.png)\)", text):
+        assert (ROOT / "docs" / figure).exists()
+    found = peer_pages.hypervolumes(tables[""]).set_index([*peer_pages.CELL, "gap", "method"])
+    written = tables["_frontiers"].query("measure == 'hypervolume'")
+    written = written.set_index([*peer_pages.CELL, "gap", "method"])["value"]
+    np.testing.assert_allclose(found.loc[written.index, "hypervolume"], written, atol=2e-4)
