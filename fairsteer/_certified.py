@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fairsteer.bounds import estimated_certificates, proved_certificates
 from fairsteer.gaussian import gaussians_from_moments, minimum_rows
+from fairsteer.grouping import UNKNOWN
 
 CERTIFICATE_DRAWS = 5_000
 
@@ -11,13 +14,15 @@ CERTIFICATE_DRAWS = 5_000
 def certificates_of(steering):
     """Return the certificates of a fitted transformer, by constraint; see its ``certificate_``."""
     mover, constraint = steering._mover, steering._constraint
+    fitted, ideal = steering.distribution_, steering.ideal_
+    if fitted.n_groups == 1 or np.any(steering._law_of_group[:-1] == UNKNOWN):
+        return {}
     unknown_group = steering._allowed["allow_missing"]
     other_draws = mover.label_strategy in ("map", "sample")
     if unknown_group or (steering._quantiles == "group" and mover.strength < 1.0):
         return {}
     if other_draws and constraint == "equalized_odds":
         return {}
-    fitted, ideal = steering.distribution_, steering.ideal_
     maps = steering.maps_.partial(mover.strength)
     group_maps = steering.group_maps_.partial(mover.strength)
     reference = fitted.group_index(steering.reference_group_)

@@ -33,12 +33,14 @@ def fit_weighted(estimator, X, y, weights):
     Warns
     -----
     SteeringWarning
-        If not all weights are one and the classifier takes none.
+        If weights differ and the classifier takes none.
     """
     parameters = {}
     if not np.allclose(weights, 1.0):
         name = weight_parameter(estimator)
-        if name is None:
+        if name is not None:
+            parameters[name] = weights
+        elif not np.allclose(weights, weights[0]):
             warnings.warn(
                 f"{type(estimator).__name__} takes no sample_weight in fit, so every row counts "
                 "alike for it: the weights that make label and group independent, and any "
@@ -47,8 +49,6 @@ def fit_weighted(estimator, X, y, weights):
                 SteeringWarning,
                 stacklevel=3,
             )
-        else:
-            parameters[name] = weights
     # Where weights go is decided here: under routing every step would have to request them.
     with config_context(enable_metadata_routing=False):
         return estimator.fit(X, y, **parameters)

@@ -90,7 +90,7 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     __metadata_request__score: ClassVar = _NEEDS
 
     _parameter_constraints: ClassVar[dict] = {
-        "estimator": [HasMethods(["fit", "predict"])],
+        "estimator": [HasMethods("fit")],
         "steering": "no_validation",
         "training": [StrOptions({"deployable", "ideal"})],
     }

@@ -49,7 +49,12 @@ def separate_groups(groups: NDArray[Any]) -> Grouping:
     return Grouping(groups, np.arange(len(groups)), [])
 
 
-def merge_small_groups(groups: NDArray[Any], counts: Array, needed: float) -> Grouping:
+def merge_all_groups(groups: NDArray[Any]) -> Grouping:
+    """Return the grouping in which all of the groups (G,) share one law."""
+    return Grouping(_array([_pooled_name(groups)]), np.zeros(len(groups), np.intp), groups.tolist())
+
+
+def merge_small_groups(groups: NDArray[Any], counts: Array, needed: Array) -> Grouping:
     """Merge the groups with a cell of too few rows into one.
 
     Where even together they have too few, they get no law, unless no group is large enough: then
@@ -60,25 +65,35 @@ def merge_small_groups(groups: NDArray[Any], counts: Array, needed: float) -> Gr
     groups : ndarray of shape (G,)
         Group values.
     counts : ndarray of shape (K, G)
-        Rows of every cell that a law is estimated of.
-    needed : float
-        The fewest rows of a cell.
+        Rows of every kind (a label, or all) of every group.
+    needed : ndarray of shape (K,)
+        The fewest rows of each kind.
 
     Returns
     -------
     Grouping
     """
-    large = np.all(counts >= needed, axis=0)
+    large = np.all(counts >= needed[:, None], axis=0)
     if large.all():
         return separate_groups(groups)
+    if not large.any():
+        return merge_all_groups(groups)
     own = groups[large].tolist()
     law_of = np.where(large, np.cumsum(large) - 1, UNKNOWN)
-    if not own or np.all(counts[:, ~large].sum(axis=1) >= needed):
-        name = POOLED
-        while name in groups.tolist():
-            name += "_"
+    if np.all(counts[:, ~large].sum(axis=1) >= needed):
         law_of[~large] = len(own)
-        own.append(name)
-    values = np.empty(len(own), dtype=object)
-    values[:] = own
-    return Grouping(values, law_of, groups[~large].tolist())
+        own.append(_pooled_name(groups))
+    return Grouping(_array(own), law_of, groups[~large].tolist())
+
+
+def _pooled_name(groups: NDArray[Any]) -> str:
+    name = POOLED
+    while name in groups.tolist():
+        name += "_"
+    return name
+
+
+def _array(values: list[Any]) -> NDArray[Any]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

@@ -66,7 +66,7 @@ class Mover:
     def of_labels(self, X: Array, draws: Array, group: int, labels: NDArray[np.intp]) -> Array:
         """Return how far rows (n, d) of one group, -1 if unknown, and known labels (n,) move."""
         if group == UNKNOWN:
-            return self._averaged(X, draws, lambda a: self.of_labels(X, draws, a, labels))
+            return self._averaged(X, draws, lambda a: self.of_labels(X, draws, a, labels), labels)
         scores = self.family.scores(X, group, draws[:, :-1])
         if self.law.n_labels == 1:
             labels = np.zeros_like(labels)
@@ -81,10 +81,22 @@ class Mover:
             return moved
         return np.where(step == 0.0, X, self.family.inverse(moved))
 
-    def _averaged(self, X: Array, draws: Array, move: Callable[[int], Array]) -> Array:
-        """Return the mean of the moves of rows (n, d) in every group, weighted by p(group | x)."""
+    def _averaged(
+        self,
+        X: Array,
+        draws: Array,
+        move: Callable[[int], Array],
+        labels: NDArray[np.intp] | None = None,
+    ) -> Array:
+        """Return the mean of the moves of rows (n, d) in every group, weighted by p(group | x).
+
+        Where labels (n,) are known, and the population has laws given them, by
+        p(group | x, label).
+        """
         assert self.population is not None
-        weights = group_posterior(self.population, self.family.common(X, draws[:, :-1]))
+        common = self.family.common(X, draws[:, :-1])
+        known = labels if self.population.n_labels > 1 else None
+        weights = group_posterior(self.population, common, known)
         moved = np.zeros_like(X)
         for group in range(self.population.n_groups):
             moved += weights[:, [group]] * move(group)

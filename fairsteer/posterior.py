@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp, softmax
 
@@ -86,8 +87,10 @@ def label_weights(
     return weights
 
 
-def group_posterior(gaussians: SubgroupGaussians, X: Array) -> Array:
-    """Return ``p(group | x)`` for rows of unknown group and label, shape (n, G).
+def group_posterior(
+    gaussians: SubgroupGaussians, X: Array, labels: NDArray[np.intp] | None = None
+) -> Array:
+    """Return ``p(group | x)`` for rows of unknown group, shape (n, G).
 
     Parameters
     ----------
@@ -95,17 +98,23 @@ def group_posterior(gaussians: SubgroupGaussians, X: Array) -> Array:
         The fitted law.
     X : ndarray of shape (n, d)
         Rows.
+    labels : ndarray of shape (n,), default=None
+        Positions of their labels, for ``p(group | x, label)``; default unknown.
 
     Raises
     ------
     ValueError
         If a row lies so far away that every density vanishes in floating point.
     """
-    densities = [
-        logsumexp(subgroup_log_densities(gaussians, X, a) + np.log(gaussians.priors[:, a]), axis=1)
-        for a in range(gaussians.n_groups)
-    ]
-    scores = np.stack(densities, axis=1)
+    joint = np.stack(
+        [
+            subgroup_log_densities(gaussians, X, a) + np.log(gaussians.priors[:, a])
+            for a in range(gaussians.n_groups)
+        ],
+        axis=1,
+    )
+    rows = np.arange(len(X))
+    scores = logsumexp(joint, axis=2) if labels is None else joint[rows, :, labels]
     _refuse_lost(scores)
     posterior: Array = softmax(scores, axis=1)
     return posterior

@@ -100,6 +100,9 @@ def make_fairness_scorer(
 
     Notes
     -----
+    ``TunedThresholdClassifierCV`` of scikit-learn takes its own scorers only; everything else that
+    has ``scoring=`` takes this one.
+
     The attribute reaches ``predict`` (or another response method) exactly if the estimator asks
     for it: a Pipeline or another router whose steps request ``sensitive_features`` there, or an
     estimator whose method has this argument and no request that declines it.

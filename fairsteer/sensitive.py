@@ -79,15 +79,19 @@ class TrainingRows(NamedTuple):
             groups=groups,
         )
 
+    @property
+    def vary(self) -> bool:
+        """Whether any feature varies."""
+        return bool(np.any(self.features != self.features[0]))
+
     def varying_features(self) -> np.ndarray:
         """Return the positions of the features that vary; refuse rows in which none does."""
-        varying = np.flatnonzero(np.any(self.features != self.features[0], axis=0))
-        if len(varying) == 0:
+        if not self.vary:
             raise ValueError(
                 "Every feature is constant in training, so there is nothing to steer: pass "
                 "columns of X that vary."
             )
-        return varying
+        return np.flatnonzero(np.any(self.features != self.features[0], axis=0))
 
 
 class SensitiveFeatureMixin(FittedVersionMixin):

@@ -77,8 +77,8 @@ def toward_effects(counts: Array, means: Array, scatters: Array) -> tuple[Array,
     mean of all), by ``1 / (1 + n t)``: ``n`` are the cell's rows and ``t`` is the variance of what
     these effects leave, estimated by moments from all cells in units of the pooled variances
     within cells (DerSimonian and Laird's estimate, the mean over features). A covariance moves
-    towards the pooled one within cells, which counts as d + 2 rows (the mean of an inverse-Wishart
-    law).
+    towards the pooled one within cells, which counts as d + 2 rows. Both take the unbiased pooled
+    covariance: rows less cells in its denominator.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def toward_effects(counts: Array, means: Array, scatters: Array) -> tuple[Array,
     # Fitted values of weighted least squares; the design has one column too many.
     hat = design @ np.linalg.pinv(weighted) * np.sqrt(rows)
     effects = hat @ values
-    pooled = scatters.sum(axis=(0, 1)) / rows.sum()
+    pooled = scatters.sum(axis=(0, 1)) / max(rows.sum() - len(rows), 1.0)
     variances = np.diag(pooled)
     varying = variances > 0.0
     freedom = len(rows) - np.trace(hat)

@@ -26,7 +26,12 @@ from fairsteer.gaussian import (
     pool_labels,
     subgroup_moments,
 )
-from fairsteer.grouping import UNKNOWN, merge_small_groups, separate_groups
+from fairsteer.grouping import (
+    UNKNOWN,
+    merge_all_groups,
+    merge_small_groups,
+    separate_groups,
+)
 from fairsteer.moves import LABEL_STRATEGIES, Mover
 from fairsteer.priors import PRIORS, ideal_priors, prior_weights
 from fairsteer.sensitive import SensitiveFeatureMixin
@@ -157,8 +162,9 @@ default="equalized_odds"
         ``label_strategy="none"`` and for equal opportunity, otherwise a Monte Carlo estimate.
         What cells too small for a law of their own leave open is absent. Nothing is certified
         for ``group_strategy="posterior"``, for equalized odds with ``label_strategy="map"`` or
-        ``"sample"``, or for ``quantiles="group"`` at a strength below 1. Pooled groups count as
-        one, and rows moved as the population are not covered.
+        ``"sample"``, for ``quantiles="group"`` at a strength below 1, or where a group of the
+        training rows has no law or only one law is left. Pooled groups count as one, and groups
+        that were not seen are not covered.
     steered_features_ : ndarray of shape (d,)
         Positions, among the output columns, of the features that vary in training; constant
         ones are returned unchanged.
@@ -322,7 +328,7 @@ default="equalized_odds"
 
         if self.family == "copula":
             rows = rows.repeated()
-        varying = every_row.varying_features()
+        varying = rows.varying_features()
         seed = int(check_random_state(self.random_state).randint(2**31))
         X_varying = rows.features[:, varying].astype(np.float64)
         dithered = self.family == "copula" or self.label_strategy == "sample"
@@ -552,17 +558,22 @@ default="equalized_odds"
         """Decide which groups get a law of their own."""
         if self.small_cells != "pooled":
             return separate_groups(rows.groups)
-        counts = rows.counts
-        needed = minimum_rows(n_features=rows.features.shape[1], **self._estimation_options())
-        weighted = self.priors != "keep"
+        counts, n_features = rows.counts, len(rows.varying_features())
+        checked = counts
         if self.constraint == "demographic_parity":
             checked = counts.sum(axis=0, keepdims=True)
-        else:
-            checked = counts if self.constraint == "equalized_odds" else counts[[positive]]
-        if weighted:
-            # A cell without rows leaves a large enough total, but no weight for its group.
-            checked = np.vstack([checked, np.where(counts.min(axis=0) > 0.0, np.inf, 0.0)])
-        return merge_small_groups(rows.groups, checked, needed)
+        elif self.constraint == "equal_opportunity":
+            checked = counts[[positive]]
+        fewest = minimum_rows(n_features=n_features, **self._estimation_options())
+        needed = np.full(len(checked), float(fewest))
+        if self.priors != "keep":
+            # A cell without rows leaves a large enough law, but no weight for its group.
+            checked = np.vstack([checked, counts])
+            needed = np.append(needed, np.full(len(counts), np.finfo(float).tiny))
+        grouping = merge_small_groups(rows.groups, checked, needed)
+        if rows.regrouped(grouping.groups, grouping.law_of).vary:
+            return grouping
+        return merge_all_groups(rows.groups)
 
     def _nearest_ideal(self, distribution, reference_group):
         if distribution.n_groups == 1:
@@ -594,10 +605,10 @@ default="equalized_odds"
 
     def _check_counts(self, rows, positive):
         counts, classes, groups = rows.counts, rows.classes, rows.groups
-        if self.small_cells != "pooled" and 2 * len(groups) > counts.sum():
+        if self.small_cells != "pooled" and 2 * len(groups) > len(rows.weights):
             raise ValueError(
                 f"The sensitive attribute has {len(groups)} different values in "
-                f"{counts.sum():g} rows, so hardly any value has rows to compare: bin it into "
+                f"{len(rows.weights)} rows, so hardly any value has rows to compare: bin it into "
                 "groups, for instance by pandas.cut, or merge the rare ones by "
                 "small_cells='pooled'."
             )

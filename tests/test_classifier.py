@@ -181,6 +181,7 @@ def test_rows_of_weight_zero_are_absent(vanishing, as_list):
         GridSearchCV(make_pipeline(StandardScaler(), GaussianNB()), {}, cv=3),
         VotingClassifier([("nb", GaussianNB()), ("gone", "drop")], voting="soft"),
         StackingClassifier([("nb", GaussianNB())], GaussianNB(), cv=3),
+        StackingClassifier([("nb", GaussianNB())], cv=3),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
@@ -200,6 +201,12 @@ def test_the_last_step_gets_the_weights_and_the_others_do_not(data):
     moved = StandardScaler().fit_transform(alone.transform(X))
     by_hand = logistic().fit(moved, y, sample_weight=alone.ideal_sample_weight(X, y))
     np.testing.assert_allclose(fitted.estimator_[-1].coef_, by_hand.coef_)
+
+
+def test_equal_weights_are_no_reason_to_warn(data):
+    X, y = data
+    plain = SteeredClassifier(KNeighborsClassifier(), OptimalSteeringTransformer("group"))
+    plain.fit(X, y, sample_weight=np.full(len(X), 2.0))
 
 
 @pytest.mark.parametrize(

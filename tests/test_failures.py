@@ -27,6 +27,7 @@ from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
+    TunedThresholdClassifierCV,
     cross_val_predict,
     cross_val_score,
     cross_validate,
@@ -505,3 +506,10 @@ def test_torch_tensors_become_arrays_or_say_why_not():
     assert_array_equal(moved, expected)
     with pytest.raises(RuntimeError, match=r"requires grad. Use tensor.detach\(\).numpy\(\)"):
         steering(None).fit(tensor.requires_grad_(), labels, **ROUTED)
+
+
+def test_a_threshold_is_tuned_by_scikit_learns_own_scorers_only():
+    gap = make_fairness_scorer(opportunity, sensitive_feature_ids="group")
+    tuned = TunedThresholdClassifierCV(pipeline(), scoring=gap, cv=2)
+    with pytest.raises(AttributeError, match="'FairnessScorer' object has no attribute"):
+        tuned.fit(X, Y)

@@ -115,5 +115,19 @@ def test_one_label_shrinks_towards_the_mean_of_all(rng):
 def test_a_single_row_takes_the_pooled_covariance(rng):
     _, means, scatters = additive_cells(rng, COUNTS, 0.3)
     _, shrunk = toward_effects(COUNTS, means, scatters)
-    pooled = scatters.sum(axis=(0, 1)) / COUNTS.sum()
+    pooled = scatters.sum(axis=(0, 1)) / (COUNTS.sum() - COUNTS.size)
     np.testing.assert_allclose(shrunk[3, 2], 6.0 / 7.0 * pooled)
+
+
+@pytest.mark.parametrize("size", [2, 3, 20])
+def test_noise_is_not_taken_for_a_difference_between_cells(rng, size):
+    counts, kept, variances = np.full((2, 40), float(size)), [], []
+    for _ in range(20):
+        truth, means, scatters = additive_cells(rng, counts, 0.0)
+        moved, shrunk = toward_effects(counts, means, scatters)
+        kept.append(np.sum((moved - truth) ** 2) / np.sum((means - truth) ** 2))
+        variances.append(np.mean(np.einsum("iajj->iaj", shrunk)) / size)
+    # The effects have 41 parameters for 80 cells: about half of the noise stays in any case.
+    assert np.mean(kept) == pytest.approx(41 / 80, abs=0.05)
+    own = size / (size + 6.0)
+    assert np.mean(variances) == pytest.approx(1.0 - own / size, abs=0.05)

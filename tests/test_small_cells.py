@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import multivariate_normal
 
 from fairsteer import OptimalSteeringTransformer, SteeringWarning
 from fairsteer.datasets import make_gaussian_subgroups
@@ -69,7 +70,18 @@ def test_groups_too_small_together_move_as_the_population(data):
     )
     # The rare rows take no part in any law.
     np.testing.assert_array_equal(pooled.distribution_.means, plain.distribution_.means)
-    assert np.isfinite(pooled.steer(rare, y[-2:])).all()
+    assert pooled.certificate_ == {}
+    # With the label known a row moves by p(group | x, label).
+    steered, weights = pooled.steer(rare, y[-2:]), np.empty((2, 3))
+    law, values = pooled.distribution_, rare.drop(columns="group").to_numpy()
+    for k, label in enumerate(y[-2:]):
+        for a in range(3):
+            density = multivariate_normal(law.means[label, a], law.covariances[label, a])
+            weights[k, a] = law.priors[label, a] * density.pdf(values[k])
+    weights /= weights.sum(axis=1, keepdims=True)
+    by_group = [plain.steer(rare.assign(group=g), y[-2:]) for g in plain.groups_]
+    expected = np.einsum("ka,akj->kj", weights, np.stack(by_group))
+    np.testing.assert_allclose(steered, expected, atol=1e-9)
 
 
 def test_the_default_refuses_small_cells(data):
@@ -89,6 +101,7 @@ def test_one_law_alone_steers_nothing(data, sizes):
     np.testing.assert_array_equal(alone.steer(X, y), X.drop(columns="group"))
     np.testing.assert_allclose(alone.ideal_sample_weight(X, y), 1.0)
     assert alone.result_.kl_divergence == 0.0
+    assert alone.certificate_ == {}
 
 
 def test_every_row_a_group_of_its_own_steers_nothing(data):
@@ -98,6 +111,42 @@ def test_every_row_a_group_of_its_own_steers_nothing(data):
         alone = steering(small_cells="pooled", handle_unknown="pooled").fit(X, y)
     unseen = X.assign(group=-1)
     np.testing.assert_array_equal(alone.transform(unseen), X.drop(columns="group"))
+
+
+@pytest.mark.parametrize("shrinkage", [0.01, 0])
+def test_a_group_without_law_makes_no_column_vary(data, shrinkage):
+    X, y = data
+    X = X.assign(x3=0.0)
+    rare = X.head(1).assign(group="p", x3=5.0)
+    X, y = pd.concat([X, rare], ignore_index=True), np.append(y, y[0])
+    with pytest.warns(SteeringWarning, match="population"):
+        fitted = steering(small_cells="pooled", shrinkage=shrinkage).fit(X, y)
+    moved = fitted.transform(X)
+    np.testing.assert_array_equal(moved[:, 3], X["x3"])
+    assert fitted.steered_features_.tolist() == [0, 1, 2]
+
+
+def test_constant_columns_need_no_rows(data):
+    X, y = data
+    constant = X.assign(**{f"c{k}": 1.0 for k in range(40)})
+    X, y = with_rare(constant, y, {"p": (12, 12, 12)})
+    assert steering(small_cells="pooled", shrinkage=0).fit(X, y).pooled_groups_ == []
+
+
+def test_groups_that_lack_different_labels_share_a_law(data):
+    X, y = data
+    X, y = with_rare(X, y, {"p": (20, 0, 20), "q": (0, 20, 20)})
+    with pytest.warns(SteeringWarning, match="'p', 'q' .* as one group"):
+        fitted = steering(
+            constraint="demographic_parity", priors="independent", small_cells="pooled"
+        ).fit(X, y)
+    assert fitted.distribution_.groups.tolist() == ["a", "b", "c", "pooled"]
+
+
+def test_weights_that_are_shares_are_told_to_be_frequencies(data):
+    X, y = data
+    with pytest.raises(ValueError, match="weights are frequencies, so scale them"):
+        steering().fit(X, y, sample_weight=np.full(len(X), 1.0 / len(X)))
 
 
 def test_a_continuous_attribute_is_to_be_binned(data):
