@@ -84,17 +84,39 @@ def noise_floor(
         One floor for each of ``demographic_parity``, ``equal_opportunity``, ``equalized_odds``; NaN
         where the gap itself is undefined.
 
-    Notes
-    -----
-    After a permutation of the group among n rows of which m are predicted positive, the numbers of
-    predicted positives per group follow a multivariate hypergeometric law: drawing them from it is
-    the permutation, at a cost that does not depend on n.
-
     Examples
     --------
     >>> floor = noise_floor([1, 0] * 50, [1, 1, 0, 0] * 25, ["a", "b", "b", "a"] * 25)
     >>> {name: round(value, 2) for name, value in floor.items()}
     {'demographic_parity': 0.08, 'equal_opportunity': 0.11, 'equalized_odds': 0.15}
+    """
+    drawn = permuted_gaps(
+        y_true, y_pred, groups, n_permutations=n_permutations, random_state=random_state
+    )
+    return {name: float(values.mean()) for name, values in drawn.items()}
+
+
+def permuted_gaps(
+    y_true, y_pred, groups, *, n_permutations: int = 200, random_state=0
+) -> dict[str, np.ndarray]:
+    """Measure the gaps after random permutations of the group, as `noise_floor` says.
+
+    Parameters
+    ----------
+    y_true, y_pred, groups, n_permutations, random_state
+        As in `noise_floor`.
+
+    Returns
+    -------
+    dict
+        An array of shape (n_permutations,) for each of ``demographic_parity``,
+        ``equal_opportunity``, ``equalized_odds``; NaN where the gap itself is undefined.
+
+    Notes
+    -----
+    After a permutation of the group among n rows of which m are predicted positive, the numbers of
+    predicted positives per group follow a multivariate hypergeometric law: drawing them from it is
+    the permutation, at a cost that does not depend on n.
     """
     y_true, y_pred, codes = _binary_problem(y_true, y_pred, groups)
     rng = np.random.default_rng(random_state)
@@ -112,7 +134,8 @@ def noise_floor(
         "equalized_odds": np.maximum(tpr_gap, fpr_gap),
     }
     defined = _defined(y_true, codes)
-    return {name: float(drawn[name].mean()) if defined[name] else np.nan for name in drawn}
+    undefined = np.full(n_permutations, np.nan)
+    return {name: drawn[name] if defined[name] else undefined for name in drawn}
 
 
 def has_label(y_true, codes, label) -> np.ndarray:

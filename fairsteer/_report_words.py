@@ -53,13 +53,14 @@ def point_name(name: str) -> str:
     return FAMILIES[method.family] + strength
 
 
-def verdict(value: float, low: float, floor: float) -> str:
+def verdict(value: float, floor: float, floor_high: float) -> str:
     """Set a gap beside what chance leaves.
 
     Parameters
     ----------
-    value, low, floor : float
-        The gap, the lower end of its interval and its noise floor.
+    value, floor, floor_high : float
+        The gap, and the mean and the quantile of the same predictions' gaps over permutations of
+        the group, as in `fairsteer.intervals.interval_table`.
 
     Returns
     -------
@@ -68,12 +69,12 @@ def verdict(value: float, low: float, floor: float) -> str:
     """
     if value <= floor:
         return "This is no more than chance alone leaves on so many rows."
-    if low <= floor:
+    if value <= floor_high:
         return (
-            "This is more than chance alone leaves, but not by so much that chance is ruled out: "
-            "the interval reaches down to it."
+            "This is more than chance alone leaves on average, but not by so much that chance is "
+            "ruled out."
         )
-    return "A gap remains: its whole interval is above what chance alone leaves."
+    return "A gap remains: chance alone leaves one so large in at most one case in twenty."
 
 
 def certain(low: float, high: float) -> str:

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fairsteer._gaps import permuted_gaps
 from fairsteer.compare import GAPS, Comparison
 from fairsteer.metrics import BENEFICIAL_RATES, RATES
-from fairsteer.summaries import group_outcomes, summarise
+from fairsteer.summaries import group_outcomes
 
 DRAWS = 1000
 LEVEL = 0.95
+CHANCE_LEVEL = 0.95
 CHUNK = 100
 BOOTSTRAPPED = ("accuracy", "balanced_accuracy", *GAPS)
 INTERVAL_COLUMNS = (
-    *("estimator", "method", "measure", "value", "low", "high", "floor"),
+    *("estimator", "method", "measure", "value", "low", "high", "floor", "floor_high"),
     *("change", "change_low", "change_high"),
 )
 GROUP_COLUMNS = (
@@ -190,13 +192,19 @@ def interval_table(
     -------
     DataFrame
         One row per estimator, method and measure with the columns `INTERVAL_COLUMNS`: means over
-        the repeats, the noise floor of a gap (else NaN), and the change against ``nothing`` with
-        the same estimator, paired (NaN if ``nothing`` did not run).
+        the repeats, the noise floor of a gap and the quantile `CHANCE_LEVEL` of the permutations
+        that the floor is the mean of (else NaN), and the change against ``nothing`` with the same
+        estimator, paired (NaN if ``nothing`` did not run).
+
+    Notes
+    -----
+    To judge a gap compare it with ``floor_high``, not its interval with ``floor``: every draw of
+    rows adds chance to a largest difference, so that its interval lies too high, the more groups
+    the higher.
     """
-    summary = summarise(comparison)
     rows = []
     for m, (estimator, method) in enumerate(resampled.methods):
-        floors = summary.loc[(estimator, method)].xs("mean", level=1)
+        chance = _chance(comparison, estimator, method)
         for measure, draws in resampled.measures.items():
             rows.append(
                 {
@@ -204,11 +212,28 @@ def interval_table(
                     "method": method,
                     "measure": measure,
                     **_interval(draws[:, m], level),
-                    "floor": floors.get(f"floor_{measure}", np.nan),
+                    **chance.get(measure, {"floor": np.nan, "floor_high": np.nan}),
                     **_change(draws, resampled, m, level),
                 }
             )
     return pd.DataFrame(rows, columns=list(INTERVAL_COLUMNS))
+
+
+def _chance(comparison, estimator, method) -> dict[str, dict[str, float]]:
+    """Return mean and quantile of the permuted gaps, each a mean over the repeats."""
+    y, groups, seed = comparison.table.target, comparison.table.groups, comparison.settings.seed
+    repeats = [
+        permuted_gaps(y, comparison.predictions[estimator, method, r], groups, random_state=seed)
+        for r in range(comparison.settings.repeats)
+    ]
+    drawn = {name: np.array([repeat[name] for repeat in repeats]) for name in GAPS}
+    return {
+        name: {
+            "floor": values.mean(),
+            "floor_high": np.quantile(values, CHANCE_LEVEL, axis=1).mean(),
+        }
+        for name, values in drawn.items()
+    }
 
 
 def group_table(comparison: Comparison, resampled: Resampled, level: float = LEVEL) -> pd.DataFrame:

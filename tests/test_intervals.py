@@ -13,7 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import accuracy_score
 from threadpoolctl import threadpool_limits
 
-from fairsteer.compare import compare
+from fairsteer._gaps import permuted_gaps
+from fairsteer.compare import GAPS, compare
 from fairsteer.intervals import (
     BOOTSTRAPPED,
     CHUNK,
@@ -124,11 +125,25 @@ def test_values_are_those_of_the_tables(comparison, resampled):
         measured = summary.loc[(row.estimator, row.method)].xs("mean", level=1)
         assert row.value == pytest.approx(measured[row.measure], abs=1e-12)
         if row.measure in ("accuracy", "balanced_accuracy"):
-            assert np.isnan(row.floor)
+            assert np.isnan([row.floor, row.floor_high]).all()
         else:
-            assert row.floor == measured[f"floor_{row.measure}"]
+            assert row.floor == pytest.approx(measured[f"floor_{row.measure}"], abs=1e-12)
+            assert row.floor < row.floor_high
     assert len(table) == 2 * len(BOOTSTRAPPED)
     assert (table["low"] < table["high"]).all()
+
+
+def test_what_chance_reaches_is_the_mean_of_the_repeats_quantiles(comparison, resampled):
+    table = interval_table(comparison, resampled).set_index(["method", "measure"])
+    y, groups = comparison.table.target, comparison.table.groups
+    for method in ("nothing", "correlation_remover"):
+        drawn = [
+            permuted_gaps(y, comparison.predictions["logistic", method, r], groups, random_state=0)
+            for r in range(2)
+        ]
+        for name in GAPS:
+            expected = np.mean([np.quantile(repeat[name], 0.95) for repeat in drawn])
+            assert table.loc[(method, name), "floor_high"] == pytest.approx(expected, abs=1e-12)
 
 
 def test_rates_are_those_of_the_groups(comparison, resampled):

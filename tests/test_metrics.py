@@ -17,6 +17,7 @@ from fairlearn.metrics import (
 from numpy.testing import assert_allclose
 from sklearn.metrics import accuracy_score
 
+from fairsteer._gaps import permuted_gaps
 from fairsteer.metrics import fairness_report, gaps, levelling_down, noise_floor
 
 FAIRLEARN = {
@@ -66,7 +67,8 @@ def test_a_gap_that_rests_on_an_absent_cell_is_nan_where_fairlearn_says_one():
     assert equal_opportunity_difference(y, predicted, sensitive_features=groups) == 1.0
     measured = gaps(y, predicted, groups)
     floors = noise_floor(y, predicted, groups)
-    for values in (measured, floors):
+    drawn = {name: each[0] for name, each in permuted_gaps(y, predicted, groups).items()}
+    for values in (measured, floors, drawn):
         assert np.isnan(values["equal_opportunity"])
         assert np.isnan(values["equalized_odds"])
         assert np.isfinite(values["demographic_parity"])
@@ -102,6 +104,20 @@ def test_noise_floor_is_the_mean_gap_over_permutations(sample, n_groups):
     for name, values in drawn.items():
         error = np.std(values) / np.sqrt(len(values))
         assert abs(floor[name] - np.mean(values)) < 4 * error, name
+
+
+def test_permuted_gaps_are_those_of_the_floor_and_spread_like_permutations(sample):
+    y, predicted, groups = sample
+    drawn = permuted_gaps(y, predicted, groups, n_permutations=500, random_state=4)
+    floor = noise_floor(y, predicted, groups, n_permutations=500, random_state=4)
+    assert {values.shape for values in drawn.values()} == {(500,)}
+    assert {name: values.mean() for name, values in drawn.items()} == floor
+    rng = np.random.default_rng(0)
+    codes = np.unique(groups, return_inverse=True)[1]
+    shuffled = [np.bincount(rng.permutation(codes), weights=predicted) for _ in range(2000)]
+    parity = np.ptp(shuffled / np.bincount(codes), axis=1)
+    below = np.mean(parity <= np.quantile(drawn["demographic_parity"], 0.95))
+    assert abs(below - 0.95) < 4 * np.sqrt(0.95 * 0.05 * (1 / 500 + 1 / 2000))
 
 
 def test_noise_floor_agrees_with_theory_section_5():

@@ -19,7 +19,7 @@ from fairsteer.__main__ import main
 from fairsteer._report_steering import FEATURE_COLUMNS, features_table, tell_steering
 from fairsteer._report_tables import moved_features
 from fairsteer.compare import GAPS, compare, split_rows, unit_seed
-from fairsteer.intervals import INTERVAL_COLUMNS
+from fairsteer.intervals import INTERVAL_COLUMNS, interval_table, resample
 from fairsteer.metrics import RATES
 from fairsteer.mitigators import METHODS, make_estimator, make_procedure
 from fairsteer.report import FILES, NothingToReport, choose_subject, report_files
@@ -184,7 +184,7 @@ def test_cells_hold_the_number_of_their_row_and_column(files, page):
     for row in intervals.itertuples():
         expected = [row.value, row.low, row.high]
         if row.measure in GAPS:
-            expected.append(row.floor)
+            expected += [row.floor, row.floor_high]
         assert page.numbers(method=row.method, measure=row.measure) == expected
     own = groups[groups["method"] == STEERING[1]]
     assert len(own) == 3 * len(RATES)
@@ -218,14 +218,14 @@ def test_the_first_screen_answers(files, page):
     gap = intervals.loc[(STEERING[1], "equalized_odds")]
     before = intervals.loc[("nothing", "equalized_odds")]
     accuracy = intervals.loc[(STEERING[1], "accuracy")]
-    first = [value for value, *_ in page.data[:6]]
+    first = [value for value, *_ in page.data[:7]]
     assert first[:2] == [before["value"], gap["value"]]
-    assert first[2:5] == [gap["low"], gap["high"], gap["floor"]]
-    assert first[5] == intervals.loc[("nothing", "accuracy"), "value"]
+    assert first[2:6] == [gap["low"], gap["high"], gap["floor"], gap["floor_high"]]
+    assert first[6] == intervals.loc[("nothing", "accuracy"), "value"]
     text = " ".join(page.text.split())
     headings = ("In short", "Is it fair enough?", "What did it cost?", "Who pays?", "What was ask")
     assert sorted(headings, key=text.index) == list(headings)
-    assert words.verdict(gap["value"], gap["low"], gap["floor"]) in text
+    assert words.verdict(gap["value"], gap["floor"], gap["floor_high"]) in text
     assert words.certain(accuracy["change_low"], accuracy["change_high"]) in text
     assert "It needs to know ethn&<b> of every person it is applied to." in text
 
@@ -324,15 +324,52 @@ def test_limits_fit_the_method(comparison):
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "floor", "sentence"),
+    ("value", "sentence"),
     [
-        (0.03, 0.01, 0.03, "no more than chance alone leaves"),
-        (0.05, 0.01, 0.03, "but not by so much that chance is ruled out"),
-        (0.05, 0.031, 0.03, "A gap remains: its whole interval is above"),
+        (0.03, "no more than chance alone leaves"),
+        (0.031, "but not by so much that chance is ruled out"),
+        (0.05, "but not by so much that chance is ruled out"),
+        (0.051, "A gap remains: chance alone leaves one so large in at most one case in twenty."),
     ],
 )
-def test_a_gap_is_set_beside_chance(value, low, floor, sentence):
-    assert sentence in words.verdict(value, low, floor)
+def test_a_gap_is_set_beside_chance(value, sentence):
+    assert sentence in words.verdict(value, 0.03, 0.05)
+
+
+def share_of_remaining_gaps(comparison, shift, n_seeds, n_groups=8, rows_per_group=500):
+    """Return how often each gap is said to remain where one group's rates are raised by a shift."""
+    codes = np.repeat(np.arange(n_groups), rows_per_group)
+    groups = pd.Series([f"g{code}" for code in codes], dtype=object, name="group")
+    remains = {name: [] for name in GAPS}
+    for seed in range(n_seeds):
+        rng = np.random.default_rng(seed)
+        y = rng.integers(0, 2, len(codes))
+        predicted = (rng.random(len(codes)) < 0.3 + 0.3 * y + shift * (codes == 0)).astype(int)
+        table = dataclasses.replace(comparison.table, target=pd.Series(y), groups=groups)
+        made = dataclasses.replace(
+            comparison,
+            table=table,
+            settings=dataclasses.replace(comparison.settings, seed=seed),
+            predictions={("logistic", "nothing", 0): predicted},
+        )
+        intervals = interval_table(made, resample(made, n_draws=2)).set_index("measure")
+        for name in GAPS:
+            row = intervals.loc[name]
+            said = words.verdict(row["value"], row["floor"], row["floor_high"])
+            remains[name].append(said.startswith("A gap remains"))
+    return {name: np.mean(said) for name, said in remains.items()}
+
+
+def test_of_fair_predictions_a_gap_is_seldom_said_to_remain(comparison):
+    """Were the interval's lower end set against the floor, it would be in nearly a fifth."""
+    shares = share_of_remaining_gaps(comparison, shift=0.0, n_seeds=150)
+    assert max(shares.values()) <= 0.1
+    assert min(shares.values()) > 0.0
+
+
+def test_of_unfair_predictions_a_gap_is_said_to_remain(comparison):
+    shares = share_of_remaining_gaps(comparison, shift=0.2, n_seeds=20)
+    assert min(shares.values()) >= 0.95
 
 
 @pytest.mark.parametrize(
