@@ -64,7 +64,9 @@ SETTINGS = {
 }
 """By constraint; the first one is taken where there are too few rows to compare."""
 NOTHING = Setting(strength=0.0, emphasis=0.0)
-"""Taken where on held-out rows the best setting does not narrow the gap."""
+"""Taken where on held-out rows the best setting does not narrow the gap clearly."""
+NARROWED = 0.8
+"""Share of the gap without steering that counts as clear: the gap must be smaller than that."""
 
 
 class SteeredTable:
@@ -116,7 +118,8 @@ class TunedSteering:
     """Choose a setting by cross-validation, steer the table, fit a classifier blind to the group.
 
     Of the settings the one with the smallest sum of error and gap is chosen, the gap counted as
-    its noise floor where it is smaller, and `NOTHING` if even that one does not narrow the gap.
+    its noise floor where it is smaller, and `NOTHING` if even that one does not bring the gap below
+    `NARROWED` of what it is without steering.
 
     Parameters
     ----------
@@ -182,7 +185,7 @@ class TunedSteering:
             return self.settings[0]
         left = self.comparison_[["gap", "floor"]].max(axis=1)
         best = int((self.comparison_["error"] + left).iloc[:-1].argmin())
-        return self.settings[best] if left[best] < left.iloc[-1] else NOTHING
+        return self.settings[best] if left[best] < NARROWED * left.iloc[-1] else NOTHING
 
     def _table(self, setting, strength=1.0):
         return SteeredTable(self.constraint, setting, strength, self.seed)
