@@ -1,5 +1,6 @@
 """The benchmarks behind docs/results.md run, and the page shows what they wrote."""
 
+import re
 from pathlib import Path
 
 import gaps
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import simulated
 
+from fairsteer.bounds import CONSTRAINTS
 from fairsteer.tables import load_table
 
 ROOT = Path(__file__).parents[1]
@@ -87,6 +89,22 @@ def test_simulated_tables_have_one_law_a_seed():
     assert len(np.unique(groups)) == 3
     assert len(np.unique(other[2])) == 2
     assert all(data[name].nunique() < 100 for name in data)
+
+
+def test_the_readme_shows_the_same_cells():
+    readme = (ROOT / "README.md").read_text()
+    cells = pd.read_csv(ROOT / "benchmarks" / "results" / "gaps.csv")
+    cells = cells.set_index(["table", "estimator", "constraint"])
+    for table, command in (("compas race", "compare compas"), ("adult sex", "compare adult")):
+        block = readme.split(f"`fairsteer {command} -")[1].split("```")[1]
+        steering = block.split("\nsteering\n")[1].split("\ncorrelation_remover")[0]
+        rows = re.findall(r"^  (\w+) +(\.\d+) (.*)$", steering, re.MULTILINE)
+        assert [row[0] for row in rows] == list(CONSTRAINTS)
+        for constraint, accuracy, rest in rows:
+            cell = cells.loc[(table, "LR", constraint)]
+            (gap,) = re.findall(r"(\.\d+)\*", rest)
+            assert float(accuracy) == pytest.approx(cell["steering accuracy"], abs=6e-4)
+            assert float(gap) == pytest.approx(cell["steering gap"], abs=6e-4)
 
 
 def test_the_page_shows_the_cells_that_were_written():
