@@ -76,7 +76,8 @@ def toward_effects(counts: Array, means: Array, scatters: Array) -> tuple[Array,
     A mean moves towards the sum of a label's and a group's effect (with one label: towards the
     mean of all), by ``1 / (1 + n t)``: ``n`` are the cell's rows and ``t`` is the variance of what
     these effects leave, estimated by moments from all cells in units of the pooled variances
-    within cells (DerSimonian and Laird's estimate, the mean over features). A covariance moves
+    within cells (DerSimonian and Laird's estimate, the mean over features). The effects are fitted
+    with weights ``n / (1 + n t)``. A covariance moves
     towards the pooled one within cells, which counts as d + 2 rows. Both take the unbiased pooled
     covariance: rows less cells in its denominator.
 
@@ -102,9 +103,7 @@ def toward_effects(counts: Array, means: Array, scatters: Array) -> tuple[Array,
     if n_labels > 1:
         design = np.hstack([design, np.eye(n_groups)[groups]])
     rows, values = counts.ravel(), means.reshape(-1, d)
-    weighted = design * np.sqrt(rows)[:, None]
-    # Fitted values of weighted least squares; the design has one column too many.
-    hat = design @ np.linalg.pinv(weighted) * np.sqrt(rows)
+    hat = _fitted_values(design, rows)
     effects = hat @ values
     pooled = scatters.sum(axis=(0, 1)) / max(rows.sum() - len(rows), 1.0)
     variances = np.diag(pooled)
@@ -115,7 +114,17 @@ def toward_effects(counts: Array, means: Array, scatters: Array) -> tuple[Array,
         leftover = np.mean(rows @ (values - effects)[:, varying] ** 2 / variances[varying])
         slope = rows.sum() - rows @ np.diag(hat)
         between = max(0.0, (leftover - freedom) / slope)
+    # Where cells differ beyond the effects, large cells tell no more of the effects than others.
+    effects = _fitted_values(design, rows / (1.0 + rows * between)) @ values
     kept = (rows * between / (1.0 + rows * between))[:, None]
     moved = (effects + kept * (values - effects)).reshape(means.shape)
     share = ((d + 2.0) / (counts + d + 2.0))[:, :, None, None]
     return moved, (1.0 - share) * scatters + share * counts[:, :, None, None] * pooled
+
+
+def _fitted_values(design: Array, weights: Array) -> Array:
+    """Return the matrix from values to fitted values of weighted least squares."""
+    root = np.sqrt(weights)
+    # The design has one column too many.
+    hat: Array = design @ np.linalg.pinv(design * root[:, None]) * root
+    return hat

@@ -50,7 +50,7 @@ def additive_cells(rng, counts, spread):
 COUNTS = np.array([[400.0, 90.0, 3.0], [250.0, 2.0, 40.0], [80.0, 10.0, 2.0], [30.0, 4.0, 1.0]])
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.5, 5.0])
+@pytest.mark.parametrize("spread", [0.0, 0.5, 1.5, 5.0])
 def test_effects_bring_small_cells_nearer_to_the_truth(rng, spread):
     errors = []
     for _ in range(60):
@@ -59,7 +59,7 @@ def test_effects_bring_small_cells_nearer_to_the_truth(rng, spread):
         small = COUNTS < 5
         errors.append([np.sum((m - truth)[small] ** 2) for m in (means, moved)])
     plain, borrowed = np.mean(errors, axis=0)
-    assert borrowed < plain * (0.8 if spread < 1.0 else 1.1)
+    assert borrowed < plain * (0.7 if spread < 1.0 else 1.0)
 
 
 def test_effects_are_weighted_least_squares(rng):
