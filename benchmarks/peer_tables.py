@@ -12,7 +12,7 @@ import pandas as pd
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.tables import Table, load_table
 
-SIMULATED_ROWS = 6_000
+SIMULATED_ROWS = 2_000
 
 
 @dataclass(frozen=True)

@@ -84,15 +84,14 @@ def installed(package: str) -> str:
 def units_of(plan: Plan, source: str, peer: Peer, n: int) -> list[Unit]:
     """Return the work of one method on one table of `n` rows.
 
-    A slow method runs in the first repeat only. On a large table every method has every second
-    strength, slow ones go without the MLP, and the others leave it out after the first repeat.
+    A slow method runs in the first repeat only. On a large table there is no MLP, slow methods have
+    their strongest setting and the others every second strength.
     """
     large, units = n > LARGE, []
-    shown = peer.thinned(2) if large else peer
+    shown = peer.thinned(1 if not large else 4 if peer.slow else 2)
     wanted = plan.slow_estimators if peer.slow else plan.estimators
+    estimators = tuple(name for name in wanted if not (large and name == "mlp"))
     for repeat in range(1 if peer.slow else plan.repeats):
-        light = large and (peer.slow or repeat > 0)
-        estimators = tuple(e for e in wanted if not (light and e == "mlp"))
         for fold in range(plan.folds):
             units.append(
                 Unit(
