@@ -389,7 +389,7 @@ def moments_matched(task, constraint, strength) -> Prepared:
     return Prepared(moved, task.y, None, held)
 
 
-def steered(family: str):
+def steered(family: str, conditions: str = "affine"):
     """Make the preparation of `OptimalSteeringTransformer` without any tuning."""
 
     def prepare(task, constraint, strength) -> Prepared:
@@ -397,6 +397,7 @@ def steered(family: str):
         steering = OptimalSteeringTransformer(
             constraint=constraint,
             family=family,
+            conditions=conditions,
             priors="independent",
             strength=strength,
             random_state=task.seed,
@@ -582,6 +583,14 @@ PEERS = {
             "share of the way",
             grid(*SHARES, constraints=CONSTRAINTS),
             before_training(steered("normal")),
+        ),
+        Peer(
+            "fairsteer whitened",
+            "features",
+            "group",
+            "share of the way",
+            grid(*SHARES, constraints=CONSTRAINTS),
+            before_training(steered("normal", "whitened")),
         ),
         Peer(
             "fairsteer lognormal",
