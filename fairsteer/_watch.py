@@ -15,40 +15,52 @@ from fairsteer._cautions import (
     groups_without_law,
     nothing_moved,
 )
-from fairsteer.gaussian import pool_labels
+from fairsteer.moments import pool_labels
 
 
-def warn_of_fit(steering, X, codes, draws, grouping):
+def warn_of_fit(steering, rows, draws, grouping):
     """Warn of features, moves, cells and groups that leave little of what steering promises.
 
     Parameters
     ----------
     steering : OptimalSteeringTransformer
         Just fitted.
-    X : ndarray of shape (n, d)
-        The features that vary, of the rows that laws were estimated of.
-    codes : ndarray of shape (n,)
-        Positions of the rows' laws.
-    draws : ndarray of shape (n, d + 1)
+    rows : TrainingRows or None
+        Some that laws were estimated of, their groups those of the laws.
+    draws : ndarray of shape (n, d + 1) or None
         Their draws.
     grouping : Grouping
         Which groups share laws.
     """
-    rng = np.random.default_rng(steering._seed)
-    law, strength = steering.distribution_, steering.strength
-    cautions = [groups_without_law(grouping)]
-    if steering.family != "copula":
-        cautions.append(discrete_features(X[_some(np.arange(len(X)), rng)]))
-    if strength > 0.0 and law.n_groups > 1:
-        steps = []
-        for group in range(law.n_groups):
-            own = _some(np.flatnonzero(codes == group), rng)
-            steps.append(steering._mover.of_group(X[own], draws[own], group) / strength)
-        cautions.append(nothing_moved(steps, law.feature_scale))
+    law, cautions = steering.distribution_, [groups_without_law(grouping)]
+    if rows is not None:
+        cautions += _of_rows(steering, rows, draws)
     if steering.covariance_type == "full" and steering.small_cells != "shrunk":
         cautions.append(cells_below_dimension(law))
     for caution in filter(None, cautions):
-        warnings.warn(caution, SteeringWarning, stacklevel=3)
+        warnings.warn(caution, SteeringWarning, stacklevel=4)
+
+
+def _of_rows(steering, rows, draws):
+    """Return what a sample of the rows shows of features and moves."""
+    rng = np.random.default_rng(steering._seed)
+    law, strength, cautions = steering.distribution_, steering.strength, []
+
+    def features(positions):
+        chosen = _some(positions, rng)
+        X = rows.features[np.ix_(chosen, steering.steered_features_)].astype(np.float64)
+        return X, draws[chosen]
+
+    if steering.family != "copula" and rows.n_rows > 1:
+        cautions.append(discrete_features(features(np.arange(rows.n_rows))[0]))
+    steps = []
+    if strength > 0.0 and law.n_groups > 1:
+        for group in np.unique(rows.group_codes):
+            X, own_draws = features(np.flatnonzero(rows.group_codes == group))
+            steps.append(steering._mover.of_group(X, own_draws, group) / strength)
+    if steps:
+        cautions.append(nothing_moved(steps, law.feature_scale))
+    return cautions
 
 
 def warn_of_drift(steering, X, draws, group, limit):

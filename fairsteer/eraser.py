@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fairsteer.bounds import CONSTRAINTS
 from fairsteer.erasure import within_label_eraser
-from fairsteer.gaussian import subgroup_moments
+from fairsteer.moments import subgroup_moments
 from fairsteer.sensitive import SensitiveFeatureMixin
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fairsteer._linalg import Array, invsqrtm, is_spd, sqrtm, symmetrize
 from fairsteer.affine import AffineMap
-from fairsteer.gaussian import pooled_scale
+from fairsteer.moments import pooled_scale
 from fairsteer.shrinkage import shrink_covariance
 
 RANK_TOLERANCE = 1e-8
@@ -59,7 +59,7 @@ def within_label_eraser(
     Parameters
     ----------
     counts, means, scatters : ndarray of shapes (K, G), (K, G, d), (K, G, d, d)
-        From :func:`fairsteer.gaussian.subgroup_moments`. Subgroups may be empty, but every group
+        From :func:`fairsteer.moments.subgroup_moments`. Subgroups may be empty, but every group
         needs rows of some label.
     constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}, \
 default="equalized_odds"

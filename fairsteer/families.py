@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fairsteer._linalg import Array
-from fairsteer.copula import Copula
 
 
 class Family(Protocol):
@@ -74,10 +72,7 @@ class LogNormal:
         bad = np.any(X <= 0.0, axis=0)
         if bad.any():
             columns = [name for name, b in zip(self.names, bad, strict=True) if b]
-            raise ValueError(
-                f"family='lognormal' needs positive features, but column(s) {columns} hold values "
-                f"down to {X[:, bad].min():g}: shift or drop them, or use family='normal'."
-            )
+            raise ValueError(not_positive(columns, X[:, bad].min()))
         return np.log(X)
 
     def common(self, X: Array, draws: Array) -> Array:
@@ -93,56 +88,22 @@ class LogNormal:
         return np.exp(common)
 
 
+def not_positive(columns: Sequence[object], lowest: float) -> str:
+    """Say that columns without a logarithm hold values down to the lowest."""
+    return (
+        f"family='lognormal' needs positive features, but column(s) {columns} hold values down to "
+        f"{lowest:g}: shift or drop them, or use family='normal'."
+    )
+
+
 FAMILIES = ("normal", "lognormal", "copula")
 """What is Gaussian: features, their logarithms, or their normal scores."""
-
-
+SUMMED_FAMILIES = ("normal", "lognormal")
+"""Families that have nothing to fit: laws are moments of the scores of single rows."""
 QUANTILES = ("pooled", "group")
 """Whose ranks the copula takes: among all rows, or within the row's group."""
 
 
-def fit_family(
-    family: str,
-    X: Array,
-    codes: NDArray[np.intp],
-    weights: Array,
-    *,
-    names: Sequence[object],
-    n_groups: int,
-    reference: int,
-    quantiles: str = "pooled",
-    ranked: Array | None = None,
-) -> Family:
-    """Fit a family to training rows.
-
-    Parameters
-    ----------
-    family : str
-        One of `FAMILIES`.
-    X : ndarray of shape (n, d)
-        Rows.
-    codes : ndarray of shape (n,)
-        Positions of their groups.
-    weights : ndarray of shape (n,)
-        Frequencies.
-    names : sequence of length d
-        Names of the features.
-    n_groups : int
-        Number of groups.
-    reference : int
-        Position of the group whose values the copula returns.
-    quantiles : str, default="pooled"
-        One of `QUANTILES`; copula only.
-    ranked : ndarray of shape (n,), default=None
-        Frequencies of the rows that ranks within groups are taken among; default all.
-
-    Returns
-    -------
-    Family
-    """
-    if family == "normal":
-        return Normal()
-    if family == "lognormal":
-        return LogNormal(names)
-    ranked = weights if ranked is None else ranked
-    return Copula(X, codes, weights, n_groups, reference, quantiles, ranked)
+def summed_family(family: str, names: Sequence[object]) -> Family:
+    """Return one of `SUMMED_FAMILIES` for features of these names."""
+    return Normal() if family == "normal" else LogNormal(names)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairsteer._linalg import Array, is_spd, symmetrize
 from fairsteer.affine import AffineMap
+from fairsteer.moments import pooled_scale, subgroup_moments
 from fairsteer.shrinkage import shrink_covariance, toward_effects
 
 COVARIANCE_TYPES = ("full", "tied", "diag")
@@ -196,52 +197,6 @@ def _position(values: NDArray[Any], value: object, kind: str) -> int:
     raise ValueError(f"there is no {kind} {value!r}; the {kind}s are {known}.")
 
 
-def subgroup_moments(
-    X: Array,
-    label_codes: NDArray[np.intp],
-    group_codes: NDArray[np.intp],
-    shape: tuple[int, int],
-    sample_weight: Array | None = None,
-) -> tuple[Array, Array, Array]:
-    """Return counts (K, G), means (K, G, d) and scatter matrices (K, G, d, d) in two passes.
-
-    ``scatter`` is the weighted sum of outer products of deviations from the subgroup mean;
-    an empty subgroup has zeros everywhere.
-    """
-    n_features = X.shape[1]
-    counts = np.zeros(shape)
-    means = np.zeros((*shape, n_features))
-    scatters = np.zeros((*shape, n_features, n_features))
-    cells = label_codes * shape[1] + group_codes
-    for i, a in np.ndindex(shape):
-        rows = cells == i * shape[1] + a
-        values = X[rows]
-        weights = np.ones(len(values)) if sample_weight is None else sample_weight[rows]
-        counts[i, a] = weights.sum()
-        if counts[i, a] == 0.0:
-            continue
-        origin = values[0]
-        means[i, a] = origin + weights @ (values - origin) / counts[i, a]
-        centred = values - means[i, a]
-        scatters[i, a] = (centred * weights[:, None]).T @ centred
-    return counts, means, scatters
-
-
-def pool_labels(counts: Array, means: Array, scatters: Array) -> tuple[Array, Array, Array]:
-    """Merge the moments of all labels of each group: (1, G), (1, G, d), (1, G, d, d).
-
-    Parameters
-    ----------
-    counts, means, scatters : ndarray of shapes (K, G), (K, G, d), (K, G, d, d)
-        From :func:`subgroup_moments`.
-    """
-    totals = counts.sum(axis=0)
-    pooled = np.einsum("ia,iaj->aj", counts, means) / totals[:, None]
-    shifts = means - pooled
-    between = np.einsum("ia,iaj,iak->ajk", counts, shifts, shifts)
-    return totals[None], pooled[None], (scatters.sum(axis=0) + between)[None]
-
-
 def minimum_rows(
     covariance_type: str, shrinkage: float | str, n_features: int, borrow: bool = False
 ) -> int:
@@ -394,21 +349,6 @@ def estimate_gaussians(
     return gaussians_from_moments(
         labels, group_values, *moments, covariance_type=covariance_type, shrinkage=shrinkage
     )
-
-
-def pooled_scale(counts: Array, means: Array, scatters: Array) -> Array:
-    """Pooled within-subgroup standard deviations, with a positive stand-in where they are 0.
-
-    A feature constant within every subgroup takes its standard deviation between subgroups;
-    one that is constant altogether takes 1.
-    """
-    total = counts.sum()
-    centre = np.einsum("ia,iaj->j", counts, means) / total
-    between = np.sqrt(np.einsum("ia,iaj->j", counts, (means - centre) ** 2) / total)
-    within = np.sqrt(np.einsum("iajj->j", scatters) / total)
-    noise = 1e-10 * (between + np.abs(centre))
-    scale: Array = np.where(within > noise, within, np.where(between > 0.0, between, 1.0))
-    return scale
 
 
 def _check_options(covariance_type: str, shrinkage: float | str) -> None:

@@ -12,6 +12,10 @@ from fairsteer import _validation as check
 from fairsteer._persistence import FittedVersionMixin
 
 MOST_REPEATS = 10
+EVERY_FEATURE_CONSTANT = (
+    "Every feature is constant in training, so there is nothing to steer: pass columns of X that "
+    "vary."
+)
 
 
 class TrainingRows(NamedTuple):
@@ -43,6 +47,11 @@ class TrainingRows(NamedTuple):
     classes: np.ndarray
     groups: np.ndarray
     positions: list[int]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.features)
 
     @property
     def counts(self) -> np.ndarray:
@@ -87,10 +96,7 @@ class TrainingRows(NamedTuple):
     def varying_features(self) -> np.ndarray:
         """Return the positions of the features that vary; refuse rows in which none does."""
         if not self.vary:
-            raise ValueError(
-                "Every feature is constant in training, so there is nothing to steer: pass "
-                "columns of X that vary."
-            )
+            raise ValueError(EVERY_FEATURE_CONSTANT)
         return np.flatnonzero(np.any(self.features != self.features[0], axis=0))
 
 
@@ -130,7 +136,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         """
         request = super().get_metadata_routing()
         if self.sensitive_feature_ids is not None:
-            for method in (request.fit, request.transform):
+            for method in (request.fit, request.partial_fit, request.transform):
                 if "sensitive_features" in method.requests:
                     method.add_request(param="sensitive_features", alias=False)
         return request
@@ -142,7 +148,8 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _training_rows(self, X, y, sensitive_features, sample_weight) -> TrainingRows:
+    def _training_rows(self, X, y, sensitive_features, sample_weight, whole=True) -> TrainingRows:
+        """Return checked rows, at least two labels and groups among them if they are `whole`."""
         table = check.check_table(X)
         positions = []
         if self.sensitive_feature_ids is not None:
@@ -155,7 +162,8 @@ class SensitiveFeatureMixin(FittedVersionMixin):
             features, groups = features[present], groups[present]
             labels, weights = labels[present], weights[present]
         classes, group_values = np.unique(labels), check.sorted_groups(groups)
-        check.check_variety(classes, group_values)
+        if whole:
+            check.check_variety(classes, group_values)
         return TrainingRows(
             features=features,
             names=names,
@@ -168,8 +176,12 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         )
 
     def _record(self, X, y, rows: TrainingRows) -> None:
-        """Write what later calls are checked against; call it once fit has succeeded."""
-        validate_data(self, X, y, reset=True, skip_check_array=True)
+        """Write what later calls are checked against; call it once fit has succeeded.
+
+        Without X its columns are those of the calls before.
+        """
+        if X is not None:
+            validate_data(self, X, y, reset=True, skip_check_array=True)
         self._sensitive_positions = rows.positions
         self.classes_, self.groups_ = rows.classes, rows.groups
         self._record_version()

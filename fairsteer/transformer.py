@@ -10,21 +10,22 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fairsteer._certified import certificates_of, law_of_cells
+from fairsteer._validation import check_table, check_variety
 from fairsteer._watch import warn_of_drift, warn_of_fit
 from fairsteer.affine import transport_map
 from fairsteer.bounds import CONSTRAINTS
+from fairsteer.copula import Copula
 from fairsteer.dither import row_uniforms
-from fairsteer.families import FAMILIES, QUANTILES, fit_family
+from fairsteer.families import FAMILIES, QUANTILES, SUMMED_FAMILIES, summed_family
 from fairsteer.gaussian import (
     COVARIANCE_TYPES,
     cell_name,
     gaussians_from_moments,
     minimum_rows,
-    pool_labels,
-    subgroup_moments,
 )
 from fairsteer.grouping import (
     UNKNOWN,
@@ -32,6 +33,7 @@ from fairsteer.grouping import (
     merge_small_groups,
     separate_groups,
 )
+from fairsteer.moments import pool_labels, positions, subgroup_moments
 from fairsteer.moves import LABEL_STRATEGIES, Mover
 from fairsteer.priors import PRIORS, ideal_priors, prior_weights
 from fairsteer.sensitive import SensitiveFeatureMixin
@@ -42,6 +44,7 @@ from fairsteer.solvers import (
     nearest_ideal,
     unchanged,
 )
+from fairsteer.streamed import StreamedRows
 
 GROUP_STRATEGIES = ("given", "posterior")
 OUTPUTS = ("original", "scores")
@@ -225,6 +228,8 @@ default="equalized_odds"
     (3,)
     """
 
+    __metadata_request__partial_fit: ClassVar = {"sensitive_features": True, "finish": UNUSED}
+
     _parameter_constraints: ClassVar[dict] = {
         "sensitive_feature_ids": [str, int, np.integer, "array-like", None],
         "constraint": [StrOptions(set(CONSTRAINTS))],
@@ -318,40 +323,151 @@ default="equalized_odds"
         """
         self._validate_params()
         self._check_combination()
-        every_row = self._training_rows(X, y, sensitive_features, sample_weight)
+        rows = self._training_rows(X, y, sensitive_features, sample_weight)
+        streamed = None
+        if self.family in SUMMED_FAMILIES:
+            streamed = StreamedRows.of(rows, self.family)
+        self._solve(X, y, streamed or rows, rows)
+        self._streamed = streamed
+        return self
+
+    def partial_fit(self, X, y, *, sensitive_features=None, sample_weight=None, finish=True):
+        """Add rows to those of the calls before, of ``fit`` too, and solve for all of them.
+
+        Only sums are kept, so that batches, in any order, give what one ``fit`` of all rows does.
+        ``random_state`` is drawn anew in each call that solves.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            Numbers; sensitive columns may hold anything.
+        y : array-like of shape (n,)
+            Labels; a batch need not have all.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it stands in X; a batch need not have all groups.
+        sample_weight : array-like of shape (n,), default=None
+            Frequencies: weight 2 is the row twice, weight 0 is no row.
+        finish : bool, default=True
+            Whether to solve now. With False the rows are added only, and the maps stay those of
+            the last call that solved: say so for all batches but the last, the sooner they pass.
+
+        Returns
+        -------
+        OptimalSteeringTransformer
+            Itself; fitted if `finish`.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the input cannot be used, or the rows so far are too few to solve;
+            the message says what to do. Nothing is added then.
+        TypeError
+            If X is sparse.
+        """
+        self._validate_params()
+        self._check_combination()
+        if self.family not in SUMMED_FAMILIES:
+            raise ValueError(
+                f"family={self.family!r} ranks all rows together, so it cannot be fitted in parts: "
+                "use fit, or family='normal' or 'lognormal'."
+            )
+        before = getattr(self, "_streamed", None)
+        if before is None and hasattr(self, "_mover"):
+            raise ValueError(
+                "fit has kept no sums of its rows (its family ranks them), so nothing can be added "
+                "to them: begin with partial_fit on a new transformer."
+            )
+        if before is not None:
+            validate_data(self, check_table(X), reset=False, skip_check_array=True)
+        batch = self._training_rows(X, y, sensitive_features, sample_weight, whole=False)
+        streamed = StreamedRows.of(batch, self.family)
+        if before is not None:
+            streamed = before.merge(streamed)
+        if finish:
+            check_variety(streamed.classes, streamed.groups)
+            self._solve(X, y, streamed, batch)
+        elif before is None:
+            validate_data(self, X, y, reset=True, skip_check_array=True)
+        self._streamed = streamed
+        return self
+
+    def merge(self, other, *, finish=True):
+        """Add the rows that another transformer was fitted on, and solve for all of them.
+
+        Parameters
+        ----------
+        other : OptimalSteeringTransformer
+            Fitted, in parts or not, on other rows of the same columns. It is left as it is.
+        finish : bool, default=True
+            Whether to solve now, as in :meth:`partial_fit`.
+
+        Returns
+        -------
+        OptimalSteeringTransformer
+            Itself; fitted if `finish`.
+
+        Raises
+        ------
+        NotFittedError
+            If one of the two has no rows yet.
+        ValueError
+            If their columns, families or sensitive features differ, a copula is among them, or
+            the rows are too few to solve; nothing is added then.
+        """
+        self._validate_params()
+        self._check_combination()
+        for side in (self, other):
+            check_is_fitted(side, "n_features_in_")
+            if side._streamed is None:
+                raise ValueError(
+                    "family='copula' ranks all rows together and keeps no sums of them, so they "
+                    "cannot be added up: use family='normal' or 'lognormal'."
+                )
+        names = [
+            getattr(side, "feature_names_in_", np.array([])).tolist() for side in (self, other)
+        ]
+        if names[0] != names[1]:
+            raise ValueError(
+                f"The columns differ: {names[0]} here and {names[1]} there. Fit both on tables "
+                "with the same columns in the same order."
+            )
+        streamed = self._streamed.merge(other._streamed)
+        if finish:
+            check_variety(streamed.classes, streamed.groups)
+            self._solve(None, None, streamed)
+        self._streamed = streamed
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_mover")
+
+    def _solve(self, X, y, every_row, at_hand=None):
+        """Fit to rows, or to sums over them; `at_hand` are some to judge the fit on."""
         pos_label = self._resolve_pos_label(every_row.classes)
         positive = every_row.classes.tolist().index(pos_label)
         grouping = self._grouping(every_row, positive)
         rows = every_row.regrouped(grouping.groups, grouping.law_of)
         reference_group = self._resolve_reference(rows, positive, grouping)
         self._check_counts(rows, positive)
-
-        if self.family == "copula":
-            rows = rows.repeated()
-        varying = rows.varying_features()
         seed = int(check_random_state(self.random_state).randint(2**31))
-        X_varying = rows.features[:, varying].astype(np.float64)
+
+        judged = draws = None
+        if self.family == "copula":
+            judged = rows = rows.repeated()
+        elif at_hand is not None:
+            place = positions(at_hand.groups, every_row.groups)
+            judged = at_hand.regrouped(grouping.groups, grouping.law_of[place])
+        varying = rows.varying_features()
         dithered = self.family == "copula" or self.label_strategy == "sample"
-        draws = _draws(rows.features, rows.group_codes, len(varying), seed, dithered)
-        ranked = rows.weights
-        if self.constraint == "equal_opportunity":
-            ranked = np.where(rows.label_codes == positive, ranked, 0.0)
-        family = fit_family(
-            self.family,
-            X_varying,
-            rows.group_codes,
-            rows.weights,
-            names=[rows.names[j] for j in varying],
-            n_groups=len(rows.groups),
-            reference=rows.groups.tolist().index(reference_group),
-            quantiles=self.quantiles,
-            ranked=ranked,
-        )
-        scores = np.empty_like(X_varying)
-        for group in range(len(rows.groups)):
-            own = rows.group_codes == group
-            scores[own] = family.scores(X_varying[own], group, draws[own, :-1])
-        moments = self._cell_moments(scores, rows)
+        if judged is not None:
+            draws = _draws(judged.features, judged.group_codes, len(varying), seed, dithered)
+        if self.family == "copula":
+            family, moments, common = self._ranked(
+                rows, varying, draws, positive, rows.groups.tolist().index(reference_group)
+            )
+        else:
+            family = summed_family(self.family, [rows.names[j] for j in varying])
+            moments = common = rows.moments.of_features(varying).parts
         estimation = self._estimation_options()
         # A law of all rows, which moves none, is estimated from however few there are.
         estimation["borrow"] |= grouping.n_own == 0
@@ -359,7 +475,6 @@ default="equalized_odds"
         population = None
         some_unknown = self.group_strategy == "posterior" or self.handle_unknown == "pooled"
         if some_unknown or np.any(grouping.law_of == UNKNOWN):
-            common = self._cell_moments(family.common(X_varying, draws[:, :-1]), rows)
             population = law_of_cells(rows.classes, rows.groups, common, estimation)
             if population is None:
                 population = gaussians_from_moments(
@@ -395,8 +510,31 @@ default="equalized_odds"
         )
         self._set_cell_weights(rows.counts / rows.counts.sum())
         self.__dict__.pop("_certificate", None)
-        warn_of_fit(self, X_varying, rows.group_codes, draws, grouping)
-        return self
+        warn_of_fit(self, judged, draws, grouping)
+
+    def _ranked(self, rows, varying, draws, positive, reference):
+        """Fit the copula; return it with the moments of scores and of those among all rows."""
+        X = rows.features[:, varying].astype(np.float64)
+        ranked = rows.weights
+        if self.constraint == "equal_opportunity":
+            ranked = np.where(rows.label_codes == positive, ranked, 0.0)
+        family = Copula(
+            X, rows.group_codes, rows.weights, len(rows.groups), reference, self.quantiles, ranked
+        )
+
+        def moments(scores):
+            return subgroup_moments(
+                scores, rows.label_codes, rows.group_codes, rows.counts.shape, rows.weights
+            )
+
+        common = moments(family.common(X, draws[:, :-1]))
+        if self.quantiles == "pooled":
+            return family, common, common
+        scores = np.empty_like(X)
+        for group in range(len(rows.groups)):
+            own = rows.group_codes == group
+            scores[own] = family.scores(X[own], group, draws[own, :-1])
+        return family, moments(scores), common
 
     def transform(self, X, *, sensitive_features=None):
         """Move rows of known group and unknown label into the reference frame.
@@ -605,10 +743,10 @@ default="equalized_odds"
 
     def _check_counts(self, rows, positive):
         counts, classes, groups = rows.counts, rows.classes, rows.groups
-        if self.small_cells != "pooled" and 2 * len(groups) > len(rows.weights):
+        if self.small_cells != "pooled" and 2 * len(groups) > rows.n_rows:
             raise ValueError(
                 f"The sensitive attribute has {len(groups)} different values in "
-                f"{len(rows.weights)} rows, so hardly any value has rows to compare: bin it into "
+                f"{rows.n_rows} rows, so hardly any value has rows to compare: bin it into "
                 "groups, for instance by pandas.cut, or merge the rare ones by "
                 "small_cells='pooled'."
             )
@@ -636,11 +774,6 @@ default="equalized_odds"
         elif self.constraint == "demographic_parity":
             labels, moments = np.array([_ANY_LABEL]), pool_labels(*moments)
         return gaussians_from_moments(labels, rows.groups, *moments, **estimation)
-
-    def _cell_moments(self, values, rows):
-        return subgroup_moments(
-            values, rows.label_codes, rows.group_codes, rows.counts.shape, rows.weights
-        )
 
     def _set_cell_weights(self, priors):
         self._cell_weights = None

@@ -68,6 +68,7 @@ ORDER = [
     "priors",
     "regions",
     "shrinkage",
+    "moments",
     "gaussian",
     "grouping",
     "erasure",

@@ -19,7 +19,7 @@ from fairsteer import WithinLabelEraser
 from fairsteer.bounds import CONSTRAINTS
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.erasure import within_label_eraser
-from fairsteer.gaussian import subgroup_moments
+from fairsteer.moments import subgroup_moments
 from tests.conftest import tied_gaussians, with_parts
 
 FEATURES = [f"x{j}" for j in range(8)]

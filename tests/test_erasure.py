@@ -9,7 +9,7 @@ from fairsteer._linalg import sqrtm
 from fairsteer.bounds import CONSTRAINTS
 from fairsteer.datasets._synthetic import random_gaussians
 from fairsteer.erasure import within_label_eraser
-from fairsteer.gaussian import subgroup_moments
+from fairsteer.moments import subgroup_moments
 
 SEEDS = range(3)
 

@@ -1,0 +1,287 @@
+"""Counts, means and scatter matrices of every label and group: sums, taken block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairsteer._linalg import Array
+
+_BLOCK_NUMBERS = 2**19
+"""Numbers in a block of rows: 4 MiB, so that every pass over a block but the first hits a cache."""
+
+
+def row_blocks(n_rows: int, n_features: int) -> Iterator[slice]:
+    """Cut rows into blocks of a size that does not depend on how many there are."""
+    step = max(_BLOCK_NUMBERS // max(n_features, 1), 1)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+class RunningMoments:
+    """Moments of subgroups that grow with every block of rows.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Labels and groups, (K, G).
+    n_features : int
+        Features, d.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (K, G)
+        Rows (sums of frequencies).
+    means : ndarray of shape (K, G, d)
+        Zeros where there are no rows.
+    scatters : ndarray of shape (K, G, d, d)
+        Weighted sums of outer products of deviations from the subgroup's mean.
+
+    References
+    ----------
+    Chan, Golub and LeVeque (1983), "Algorithms for computing the sample variance", The American
+    Statistician 37(3), for the sum of two parts' moments.
+    """
+
+    def __init__(self, shape: tuple[int, int], n_features: int) -> None:
+        self.counts = np.zeros(shape)
+        self.means = np.zeros((*shape, n_features))
+        self.scatters = np.zeros((*shape, n_features, n_features))
+
+    @property
+    def parts(self) -> tuple[Array, Array, Array]:
+        """Counts, means and scatter matrices."""
+        return self.counts, self.means, self.scatters
+
+    def update(
+        self,
+        X: Array,
+        label_codes: NDArray[np.intp],
+        group_codes: NDArray[np.intp],
+        sample_weight: Array | None = None,
+    ) -> None:
+        """Add rows (n, d) with the positions of their labels and groups, and their frequencies.
+
+        Deviations are taken from the means of each block's subgroups, so that an offset of the
+        features costs no digits. A constant feature keeps a scatter of exactly 0.
+        """
+        n_groups = self.counts.shape[1]
+        for block in row_blocks(*X.shape):
+            cells = label_codes[block] * n_groups + group_codes[block]
+            order = np.argsort(cells, kind="stable")
+            sizes = np.bincount(cells, minlength=self.counts.size)
+            ends = np.cumsum(sizes)
+            rows = X[block][order].astype(np.float64, copy=False)
+            weights = None if sample_weight is None else sample_weight[block][order]
+            for cell in np.flatnonzero(sizes):
+                own = slice(ends[cell] - sizes[cell], ends[cell])
+                self.add(
+                    divmod(int(cell), n_groups),
+                    *_moments(rows[own], None if weights is None else weights[own]),
+                )
+
+    def add(self, cell: tuple[int, int], count: float, mean: Array, scatter: Array) -> None:
+        """Add the moments of further rows of a subgroup."""
+        if count == 0.0:
+            return
+        before = self.counts[cell]
+        total = before + count
+        shift = mean - self.means[cell]
+        self.counts[cell] = total
+        self.means[cell] += shift * (count / total)
+        self.scatters[cell] += scatter
+        if before:
+            self.scatters[cell] += np.outer(shift, shift) * (before * count / total)
+
+
+def _moments(rows: Array, weights: Array | None) -> tuple[float, Array, Array]:
+    """Return count, mean (d,) and scatter (d, d) of rows (n, d), which are overwritten."""
+    origin = rows[0].copy()
+    rows -= origin
+    if weights is None:
+        count = float(len(rows))
+        shift = rows.sum(axis=0) / count
+        rows -= shift
+        return count, origin + shift, rows.T @ rows
+    count = float(weights.sum())
+    if count == 0.0:
+        return 0.0, origin, np.zeros((len(origin), len(origin)))
+    shift = weights @ rows / count
+    rows -= shift
+    rows *= np.sqrt(weights)[:, None]
+    return count, origin + shift, rows.T @ rows
+
+
+def subgroup_moments(
+    X: Array,
+    label_codes: NDArray[np.intp],
+    group_codes: NDArray[np.intp],
+    shape: tuple[int, int],
+    sample_weight: Array | None = None,
+) -> tuple[Array, Array, Array]:
+    """Return counts (K, G), means (K, G, d) and scatter matrices (K, G, d, d).
+
+    ``scatter`` is the weighted sum of outer products of deviations from the subgroup mean;
+    an empty subgroup has zeros everywhere. One pass over the rows, block by block.
+    """
+    running = RunningMoments(shape, X.shape[1])
+    running.update(X, label_codes, group_codes, sample_weight)
+    return running.parts
+
+
+@dataclass(frozen=True, eq=False)
+class SubgroupMoments:
+    """Moments of labelled rows of groups; those of two tables add up to those of both.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (K,)
+        Label values.
+    groups : ndarray of shape (G,)
+        Group values (for intersections a 1-d object array of tuples).
+    counts : ndarray of shape (K, G)
+        Rows (sums of frequencies).
+    means : ndarray of shape (K, G, d)
+        Zeros where there are no rows.
+    scatters : ndarray of shape (K, G, d, d)
+        Weighted sums of outer products of deviations from the subgroup's mean.
+    """
+
+    labels: NDArray[Any]
+    groups: NDArray[Any]
+    counts: Array
+    means: Array
+    scatters: Array
+
+    @property
+    def parts(self) -> tuple[Array, Array, Array]:
+        """Counts, means and scatter matrices."""
+        return self.counts, self.means, self.scatters
+
+    @property
+    def varying(self) -> NDArray[np.bool_]:
+        """Whether each feature varies over the rows, shape (d,)."""
+        there = self.counts > 0.0
+        means = self.means[there]
+        within = np.einsum("iajj->iaj", self.scatters).any(axis=(0, 1))
+        varying: NDArray[np.bool_] = within | np.any(means != means[:1], axis=0)
+        return varying
+
+    def of_features(self, positions: NDArray[np.intp]) -> SubgroupMoments:
+        """Return the moments over some of the features."""
+        if len(positions) == self.means.shape[2]:
+            return self
+        square = np.ix_(*map(np.arange, self.counts.shape), positions, positions)
+        return replace(self, means=self.means[:, :, positions], scatters=self.scatters[square])
+
+    def regrouped(self, groups: NDArray[Any], position: NDArray[np.intp]) -> SubgroupMoments:
+        """Return the moments of other groups.
+
+        Parameters
+        ----------
+        groups : ndarray of shape (G',)
+            Their values.
+        position : ndarray of shape (G,)
+            Which of them each group becomes a part of, -1 for none.
+
+        Returns
+        -------
+        SubgroupMoments
+        """
+        if np.array_equal(position, np.arange(len(groups))):
+            return replace(self, groups=groups)
+        running = RunningMoments((len(self.labels), len(groups)), self.means.shape[2])
+        for i, a in np.ndindex(self.counts.shape):
+            if position[a] >= 0:
+                running.add((i, int(position[a])), *self._cell(i, a))
+        return SubgroupMoments(self.labels, groups, *running.parts)
+
+    def merge(self, other: SubgroupMoments) -> SubgroupMoments:
+        """Return the moments of the rows of both.
+
+        Parameters
+        ----------
+        other : SubgroupMoments
+            Over as many features; its labels and groups may be others.
+
+        Returns
+        -------
+        SubgroupMoments
+            Labels and groups of both, sorted.
+
+        Raises
+        ------
+        ValueError
+            If the numbers of features differ.
+        """
+        n_features = self.means.shape[2]
+        if other.means.shape[2] != n_features:
+            raise ValueError(
+                f"moments over {n_features} and over {other.means.shape[2]} features do not add "
+                "up: take both over the same columns."
+            )
+        labels = merged_values(self.labels, other.labels)
+        groups = merged_values(self.groups, other.groups)
+        running = RunningMoments((len(labels), len(groups)), n_features)
+        for part in (self, other):
+            rows, columns = positions(part.labels, labels), positions(part.groups, groups)
+            for i, a in np.ndindex(part.counts.shape):
+                running.add((rows[i], columns[a]), *part._cell(i, a))
+        return SubgroupMoments(labels, groups, *running.parts)
+
+    def _cell(self, i: int, a: int) -> tuple[float, Array, Array]:
+        return float(self.counts[i, a]), self.means[i, a], self.scatters[i, a]
+
+
+def merged_values(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+    """Return the distinct values of two arrays, sorted; mixed types by type name first."""
+    distinct = list(dict.fromkeys([*first.tolist(), *second.tolist()]))
+    try:
+        distinct.sort()
+    except TypeError:
+        distinct.sort(key=lambda value: (type(value).__name__, str(value)))
+    if first.dtype != object and second.dtype != object:
+        return np.array(distinct, dtype=np.result_type(first, second))
+    merged = np.empty(len(distinct), dtype=object)
+    merged[:] = distinct
+    return merged
+
+
+def positions(values: NDArray[Any], among: NDArray[Any]) -> list[int]:
+    """Return where each value stands among others."""
+    order = {value: k for k, value in enumerate(among.tolist())}
+    return [order[value] for value in values.tolist()]
+
+
+def pool_labels(counts: Array, means: Array, scatters: Array) -> tuple[Array, Array, Array]:
+    """Merge the moments of all labels of each group: (1, G), (1, G, d), (1, G, d, d).
+
+    Parameters
+    ----------
+    counts, means, scatters : ndarray of shapes (K, G), (K, G, d), (K, G, d, d)
+        From :func:`subgroup_moments`.
+    """
+    totals = counts.sum(axis=0)
+    pooled = np.einsum("ia,iaj->aj", counts, means) / totals[:, None]
+    shifts = means - pooled
+    between = np.einsum("ia,iaj,iak->ajk", counts, shifts, shifts)
+    return totals[None], pooled[None], (scatters.sum(axis=0) + between)[None]
+
+
+def pooled_scale(counts: Array, means: Array, scatters: Array) -> Array:
+    """Pooled within-subgroup standard deviations, with a positive stand-in where they are 0.
+
+    A feature constant within every subgroup takes its standard deviation between subgroups;
+    one that is constant altogether takes 1.
+    """
+    total = counts.sum()
+    centre = np.einsum("ia,iaj->j", counts, means) / total
+    between = np.sqrt(np.einsum("ia,iaj->j", counts, (means - centre) ** 2) / total)
+    within = np.sqrt(np.einsum("iajj->j", scatters) / total)
+    noise = 1e-10 * (between + np.abs(centre))
+    scale: Array = np.where(within > noise, within, np.where(between > 0.0, between, 1.0))
+    return scale

@@ -1,0 +1,267 @@
+"""Batches give what one fit of all rows does."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from fairsteer import OptimalSteeringTransformer
+from fairsteer.datasets import make_gaussian_subgroups
+
+pytestmark = pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
+
+
+@pytest.fixture(scope="module")
+def table():
+    sample = make_gaussian_subgroups(900, n_groups=3, n_labels=3, n_features=4, random_state=1)
+    X = sample.data.assign(constant=0.1)
+    return X, sample.target.to_numpy()
+
+
+def steering(**parameters):
+    return OptimalSteeringTransformer("group", random_state=0, **parameters)
+
+
+def in_batches(transformer, X, y, bounds, **weights):
+    cuts = [0, *bounds, len(X)]
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        own = {name: values[start:end] for name, values in weights.items()}
+        transformer.partial_fit(X[start:end], y[start:end], finish=end == len(X), **own)
+    return transformer
+
+
+def assert_same_fit(one, other, rtol=1e-10):
+    for name in ("distribution_", "ideal_"):
+        for part in ("priors", "means", "covariances", "counts"):
+            found, expected = (getattr(getattr(t, name), part) for t in (one, other))
+            np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
+    for name in ("matrix", "offset"):
+        found, expected = (getattr(t.maps_, name) for t in (one, other))
+        # The solver stops at a gradient of 1e-10 or so, wherever it comes from.
+        np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+    assert one.groups_.tolist() == other.groups_.tolist()
+    assert one.classes_.tolist() == other.classes_.tolist()
+    assert one.steered_features_.tolist() == other.steered_features_.tolist()
+
+
+CONFIGURATIONS = [
+    {},
+    {"family": "lognormal"},
+    {"constraint": "equal_opportunity"},
+    {"constraint": "demographic_parity", "priors": "independent"},
+    {"intervention": "all_subgroups", "conditions": "whitened"},
+    {"covariance_type": "tied", "group_strategy": "posterior"},
+    {"small_cells": "shrunk", "label_strategy": "sample", "handle_unknown": "pooled"},
+]
+
+
+@pytest.mark.parametrize("parameters", CONFIGURATIONS, ids=str)
+def test_a_hundred_batches_are_one_fit(table, parameters):
+    X, y = table
+    if parameters.get("family") == "lognormal":
+        X = X.assign(**{name: np.exp(X[name] / 5.0) for name in X.columns if name[0] == "x"})
+    whole = steering(**parameters).fit(X, y)
+    parts = in_batches(steering(**parameters), X, y, range(9, 900, 9))
+    assert_same_fit(parts, whole)
+    np.testing.assert_allclose(parts.transform(X), whole.transform(X), rtol=1e-6, atol=1e-6)
+
+
+@given(st.lists(st.integers(0, 900), max_size=5), st.integers(0, 10**6))
+@settings(max_examples=10, deadline=None)
+def test_order_and_size_of_batches_do_not_matter(table, bounds, seed):
+    X, y = table
+    order = np.random.default_rng(seed).permutation(len(X))
+    cuts = [b for b in sorted(set(bounds)) if 0 < b < len(X)]
+    found = in_batches(steering(conditions="whitened"), X.iloc[order], y[order], cuts)
+    assert_same_fit(found, steering(conditions="whitened").fit(X, y))
+
+
+def test_weights_are_frequencies(table, rng):
+    X, y = table
+    weights = rng.integers(0, 3, size=len(X))
+    found = in_batches(steering(), X, y, [100, 500], sample_weight=weights)
+    again = np.repeat(np.arange(len(X)), weights)
+    assert_same_fit(found, steering().fit(X.iloc[again], y[again]))
+
+
+def test_rows_are_added_to_those_of_fit(table):
+    X, y = table
+    found = steering().fit(X[:500], y[:500]).partial_fit(X[500:], y[500:])
+    assert_same_fit(found, steering().fit(X, y))
+
+
+def test_fit_begins_anew(table):
+    X, y = table
+    found = steering().partial_fit(X[:500], y[:500]).fit(X[500:], y[500:])
+    assert_same_fit(found, steering().fit(X[500:], y[500:]))
+    assert_same_fit(found.partial_fit(X[:500], y[:500]), steering().fit(X, y))
+
+
+def test_groups_and_labels_may_come_late(table):
+    X, y = table
+    order = np.lexsort((X["group"], y))
+    found = in_batches(steering(), X.iloc[order], y[order], [50, 300, 600])
+    assert_same_fit(found, steering().fit(X, y))
+
+
+def test_a_feature_may_vary_late(table):
+    X, y = table
+    X = X.assign(late=np.where(np.arange(len(X)) < 500, 2.0, X["x0"]))
+    whole = steering().fit(X, y)
+    assert_same_fit(in_batches(steering(), X, y, [500]), whole)
+    assert whole.steered_features_.tolist() == [0, 1, 2, 3, 5]
+
+
+def test_small_groups_are_merged_over_all_batches(table):
+    X, y = table
+    X = X.copy()
+    X.loc[X.index[[3, 400]], "group"] = ["rare", "other"]
+    parameters = {"small_cells": "pooled"}
+    whole = steering(**parameters).fit(X, y)
+    found = in_batches(steering(**parameters), X, y, [300])
+    assert_same_fit(found, whole)
+    assert found.pooled_groups_ == whole.pooled_groups_ == ["other", "rare"]
+
+
+def test_arrays_and_arguments(table):
+    X, y = table
+    groups, features = X["group"].to_numpy(), X.drop(columns="group").to_numpy()
+    parts = OptimalSteeringTransformer(random_state=0)
+    for half in (slice(None, 450), slice(450, None)):
+        parts.partial_fit(features[half], y[half], sensitive_features=groups[half])
+    whole = OptimalSteeringTransformer(random_state=0)
+    assert_same_fit(parts, whole.fit(features, y, sensitive_features=groups))
+
+
+def test_unfinished_batches_leave_the_maps_alone(table):
+    X, y = table
+    first = steering().partial_fit(X[:500], y[:500])
+    before = first.transform(X)
+    first.partial_fit(X[500:], y[500:], finish=False)
+    np.testing.assert_array_equal(first.transform(X), before)
+
+
+def test_before_anything_is_solved_it_is_not_fitted(table):
+    X, y = table
+    unfinished = steering().partial_fit(X[:500], y[:500], finish=False)
+    with pytest.raises(NotFittedError):
+        unfinished.transform(X)
+    with pytest.raises(NotFittedError):
+        _ = unfinished.certificate_
+
+
+def test_sums_survive_pickling(table):
+    X, y = table
+    first = pickle.loads(pickle.dumps(steering().partial_fit(X[:500], y[:500])))
+    assert_same_fit(first.partial_fit(X[500:], y[500:]), steering().fit(X, y))
+    assert not hasattr(clone(first), "_streamed")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (X.assign(x1=np.nan), y), "contains NaN in column"),
+        (lambda X, y: (X.rename(columns={"x1": "z"}), y), "feature names should match"),
+        (lambda X, y: (X.iloc[:, 1:], y), "feature names should match"),
+    ],
+)
+def test_a_bad_batch_changes_nothing(table, change, message):
+    X, y = table
+    found = steering().partial_fit(X[:500], y[:500])
+    with pytest.raises(ValueError, match=message):
+        found.partial_fit(*change(X[500:], y[500:]))
+    assert_same_fit(found.partial_fit(X[500:], y[500:]), steering().fit(X, y))
+
+
+def test_rows_too_few_to_solve_are_not_added(table):
+    X, y = table
+    some = (X["group"] != X["group"].iloc[0]) | (y == y[0])
+    found = steering()
+    with pytest.raises(ValueError, match="has no rows: every group needs rows of every label"):
+        found.partial_fit(X[some], y[some])
+    assert_same_fit(found.partial_fit(X, y), steering().fit(X, y))
+    with pytest.raises(ValueError, match="y has one class only"):
+        steering().partial_fit(X[y == 0], y[y == 0])
+
+
+def test_ranks_cannot_be_taken_in_parts(table):
+    X, y = table
+    with pytest.raises(ValueError, match="'copula' ranks all rows together.*use fit, or family="):
+        steering(family="copula").partial_fit(X, y)
+    ranked = steering(family="copula").fit(X, y).set_params(family="normal")
+    with pytest.raises(ValueError, match="fit has kept no sums.*on a new transformer"):
+        ranked.partial_fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"family": "lognormal"}, {"sensitive_feature_ids": ["group", "constant"]}]
+)
+def test_sums_of_other_things_do_not_add_up(table, parameters):
+    X, y = table
+    found = steering().partial_fit(X[:500], y[:500]).set_params(**parameters)
+    with pytest.raises(ValueError, match="changed between batches.*before the first call"):
+        found.partial_fit(X[500:], y[500:])
+
+
+def test_log_normal_features_are_positive_in_every_batch(table):
+    X, y = table
+    X = X.assign(**{name: np.exp(X[name] / 5.0) for name in X.columns if name[0] == "x"})
+    found = steering(family="lognormal").partial_fit(X[:500], y[:500])
+    bad = X[500:].copy()
+    bad.iloc[7, bad.columns.get_loc("x2")] = -2.0
+    with pytest.raises(ValueError, match=r"column\(s\) \['x2'\] hold values down to -2"):
+        found.partial_fit(bad, y[500:])
+    shifted = X.assign(constant=-1.0)
+    fitted = in_batches(steering(family="lognormal"), shifted, y, [400])
+    assert_same_fit(fitted, steering(family="lognormal").fit(X, y))
+
+
+def test_frames_and_series_are_batches_too(table):
+    X, y = table
+    found = steering()
+    for half in (slice(None, 450), slice(450, None)):
+        found.partial_fit(X[half], pd.Series(y[half]))
+    assert found.get_feature_names_out().tolist() == ["x0", "x1", "x2", "x3", "constant"]
+
+
+@pytest.mark.parametrize("parameters", CONFIGURATIONS[:1] + CONFIGURATIONS[2:], ids=str)
+def test_fits_of_parts_add_up(table, parameters):
+    X, y = table
+    thirds = [slice(0, 200), slice(200, 700), slice(700, None)]
+    first, second, third = (
+        steering(**parameters).partial_fit(X[part], y[part], finish=False) for part in thirds
+    )
+    found = first.merge(second, finish=False).merge(third)
+    assert_same_fit(found, steering(**parameters).fit(X, y))
+    with pytest.raises(NotFittedError):
+        second.transform(X)
+    fitted = steering(**parameters).fit(X[:400], y[:400])
+    assert_same_fit(
+        fitted.merge(steering(**parameters).fit(X[400:], y[400:])),
+        steering(**parameters).fit(X, y),
+    )
+
+
+def test_what_cannot_be_merged(table):
+    X, y = table
+    found = steering().fit(X[:500], y[:500])
+    before = found.transform(X)
+    other = X[500:].rename(columns={"x1": "z"})
+    with pytest.raises(ValueError, match="The columns differ: .*'x1'.* and .*'z'.*same columns"):
+        found.merge(steering().fit(other, y[500:]))
+    with pytest.raises(ValueError, match="keeps no sums.*use family="):
+        found.merge(steering(family="copula").fit(X, y))
+    with pytest.raises(NotFittedError):
+        found.merge(steering())
+    with pytest.raises(ValueError, match="over 4 and over 3 features do not add up"):
+        arrays = [OptimalSteeringTransformer() for _ in range(2)]
+        numbers = X[["x0", "x1", "x2", "x3"]].to_numpy()
+        arrays[0].fit(numbers, y, sensitive_features=X["group"])
+        arrays[1].fit(numbers[:, :3], y, sensitive_features=X["group"])
+        arrays[0].merge(arrays[1])
+    np.testing.assert_array_equal(found.transform(X), before)
