@@ -25,7 +25,7 @@ KINDS = {
 }
 RIVALS = tuple(n for n in TRANSFORMS if n != "nothing" and not n.startswith("fairsteer"))
 """What wins and losses are counted against."""
-FAST = ("fairsteer whitened", "fairsteer copula")
+FAST = ("fairsteer normal", "fairsteer whitened", "fairsteer copula")
 """Steering without any tuning, at full strength."""
 SLOW = ("fairlearn ExponentiatedGradient", "AIF360 LearnedFairRepresentations")
 

@@ -18,8 +18,10 @@ TRUSTED_TYPES = [
     "fairsteer.families.LogNormal",
     "fairsteer.families.Normal",
     "fairsteer.gaussian.SubgroupGaussians",
+    "fairsteer.moments.SubgroupMoments",
     "fairsteer.moves.Mover",
     "fairsteer.solvers._result.SteeringResult",
+    "fairsteer.streamed.StreamedRows",
     "fairsteer.transformer.OptimalSteeringTransformer",
 ]
 """What ``skops.io.load(file, trusted=...)`` needs besides its own defaults to load any estimator

@@ -11,6 +11,8 @@ from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
+from fairsteer.moments import sorted_values
+
 _ANOTHER_ATTRIBUTE = (
     "Pass the attribute either as columns of X (sensitive_feature_ids) or as sensitive_features=."
 )
@@ -251,11 +253,7 @@ def group_values(attribute: Attribute) -> np.ndarray:
 
 def sorted_groups(values: np.ndarray) -> np.ndarray:
     """Return the distinct groups, sorted; mixed types are sorted by type name first."""
-    distinct = list(pd.unique(values))
-    try:
-        distinct.sort()
-    except TypeError:
-        distinct.sort(key=lambda value: (type(value).__name__, str(value)))
+    distinct = sorted_values(list(pd.unique(values)))
     groups = np.empty(len(distinct), dtype=object)
     groups[:] = distinct
     if distinct and not isinstance(distinct[0], tuple):

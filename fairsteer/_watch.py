@@ -53,12 +53,12 @@ def _of_rows(steering, rows, draws):
 
     if steering.family != "copula" and rows.n_rows > 1:
         cautions.append(discrete_features(features(np.arange(rows.n_rows))[0]))
-    steps = []
-    if strength > 0.0 and law.n_groups > 1:
-        for group in np.unique(rows.group_codes):
+    groups = np.unique(rows.group_codes)
+    if strength > 0.0 and law.n_groups > 1 and len(groups) == law.n_groups:
+        steps = []
+        for group in groups:
             X, own_draws = features(np.flatnonzero(rows.group_codes == group))
             steps.append(steering._mover.of_group(X, own_draws, group) / strength)
-    if steps:
         cautions.append(nothing_moved(steps, law.feature_scale))
     return cautions
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,14 @@ from fairsteer._linalg import Array
 
 _BLOCK_NUMBERS = 2**19
 """Numbers in a block of rows: 4 MiB, so that every pass over a block but the first hits a cache."""
+_MOST_NUMBERS = 2**23
+"""Numbers in a larger block, of as many rows as the sums of its subgroups take passes: 64 MiB."""
 
 
-def row_blocks(n_rows: int, n_features: int) -> Iterator[slice]:
+def row_blocks(n_rows: int, n_features: int, n_subgroups: int = 1) -> Iterator[slice]:
     """Cut rows into blocks of a size that does not depend on how many there are."""
-    step = max(_BLOCK_NUMBERS // max(n_features, 1), 1)
+    d = max(n_features, 1)
+    step = max(_BLOCK_NUMBERS // d, min(d * n_subgroups, _MOST_NUMBERS // d), 1)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 
@@ -70,7 +74,7 @@ class RunningMoments:
         features costs no digits. A constant feature keeps a scatter of exactly 0.
         """
         n_groups = self.counts.shape[1]
-        for block in row_blocks(*X.shape):
+        for block in row_blocks(len(X), X.shape[1], self.counts.size):
             cells = label_codes[block] * n_groups + group_codes[block]
             order = np.argsort(cells, kind="stable")
             sizes = np.bincount(cells, minlength=self.counts.size)
@@ -157,6 +161,17 @@ class SubgroupMoments:
     means: Array
     scatters: Array
 
+    def __post_init__(self) -> None:
+        for name in ("labels", "groups", "counts", "means", "scatters"):
+            view = np.asarray(getattr(self, name)).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies and files lose write protection.
+        self.__dict__.update(state)
+        self.__post_init__()
+
     @property
     def parts(self) -> tuple[Array, Array, Array]:
         """Counts, means and scatter matrices."""
@@ -216,7 +231,8 @@ class SubgroupMoments:
         Raises
         ------
         ValueError
-            If the numbers of features differ.
+            If the numbers of features differ, or labels or groups are of other kinds: text here
+            and numbers there.
         """
         n_features = self.means.shape[2]
         if other.means.shape[2] != n_features:
@@ -224,8 +240,8 @@ class SubgroupMoments:
                 f"moments over {n_features} and over {other.means.shape[2]} features do not add "
                 "up: take both over the same columns."
             )
-        labels = merged_values(self.labels, other.labels)
-        groups = merged_values(self.groups, other.groups)
+        labels = merged_values(self.labels, other.labels, "labels")
+        groups = merged_values(self.groups, other.groups, "groups")
         running = RunningMoments((len(labels), len(groups)), n_features)
         for part in (self, other):
             rows, columns = positions(part.labels, labels), positions(part.groups, groups)
@@ -237,18 +253,42 @@ class SubgroupMoments:
         return float(self.counts[i, a]), self.means[i, a], self.scatters[i, a]
 
 
-def merged_values(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
-    """Return the distinct values of two arrays, sorted; mixed types by type name first."""
-    distinct = list(dict.fromkeys([*first.tolist(), *second.tolist()]))
-    try:
-        distinct.sort()
-    except TypeError:
-        distinct.sort(key=lambda value: (type(value).__name__, str(value)))
+def merged_values(first: NDArray[Any], second: NDArray[Any], what: str) -> NDArray[Any]:
+    """Return the distinct values of two arrays, sorted.
+
+    Raises
+    ------
+    ValueError
+        If the two have no kind in common (numbers, text, tuples of a length).
+    """
+    if len(first) and len(second) and not _kinds(first) & _kinds(second):
+        raise ValueError(
+            f"the {what} are {first.tolist()} in some rows and {second.tolist()} in others, which "
+            "are values of other kinds: convert them to one type first."
+        )
+    distinct = sorted_values(list(dict.fromkeys([*first.tolist(), *second.tolist()])))
     if first.dtype != object and second.dtype != object:
         return np.array(distinct, dtype=np.result_type(first, second))
     merged = np.empty(len(distinct), dtype=object)
     merged[:] = distinct
     return merged
+
+
+def _kinds(values: NDArray[Any]) -> set[object]:
+    def kind(value: object) -> object:
+        if isinstance(value, tuple):
+            return len(value)
+        return "number" if isinstance(value, Number) else type(value)
+
+    return {kind(value) for value in values.tolist()}
+
+
+def sorted_values(values: list[Any]) -> list[Any]:
+    """Sort distinct values; mixed types are sorted by type name first."""
+    try:
+        return sorted(values)
+    except TypeError:
+        return sorted(values, key=lambda value: (type(value).__name__, str(value)))
 
 
 def positions(values: NDArray[Any], among: NDArray[Any]) -> list[int]:

@@ -41,9 +41,21 @@ class StreamedRows:
     lowest: Array
     highest: Array
 
+    def __post_init__(self) -> None:
+        bad = (self.lowest <= 0.0) & (self.lowest < self.highest)
+        if bad.any():
+            columns = [name for name, b in zip(self.names, bad, strict=True) if b]
+            raise ValueError(not_positive(columns, self.lowest[bad].min()))
+
     @classmethod
     def of(cls, rows: TrainingRows, family: str) -> StreamedRows:
-        """Sum rows up, block by block."""
+        """Sum rows up, block by block.
+
+        Raises
+        ------
+        ValueError
+            If a feature that varies has a logarithm to take and is not positive.
+        """
         X, d = rows.features, rows.features.shape[1]
         weights = None if np.all(rows.weights == 1.0) else rows.weights
         running = RunningMoments((len(rows.classes), len(rows.groups)), d)
@@ -91,12 +103,8 @@ class StreamedRows:
         Raises
         ------
         ValueError
-            If no feature varies, or one that does has a logarithm to take and is not positive.
+            If no feature varies.
         """
-        bad = (self.lowest <= 0.0) & (self.lowest < self.highest)
-        if bad.any():
-            columns = [name for name, b in zip(self.names, bad, strict=True) if b]
-            raise ValueError(not_positive(columns, self.lowest[bad].min()))
         if not self.vary:
             raise ValueError(EVERY_FEATURE_CONSTANT)
         return np.flatnonzero(self.moments.varying)
@@ -111,13 +119,9 @@ class StreamedRows:
         Raises
         ------
         ValueError
-            If they are sums of different things.
+            If they are sums of different things, or ``of`` would refuse the rows together.
         """
-        if (other.family, other.positions) != (self.family, self.positions):
-            raise ValueError(
-                "family or sensitive_feature_ids changed between batches, so that their sums do "
-                "not add up: set them before the first call of partial_fit."
-            )
+        self.check_same(other.family, other.positions)
         return replace(
             self,
             moments=self.moments.merge(other.moments),
@@ -125,3 +129,17 @@ class StreamedRows:
             lowest=np.minimum(self.lowest, other.lowest),
             highest=np.maximum(self.highest, other.highest),
         )
+
+    def check_same(self, family: str, positions: list[int]) -> None:
+        """Refuse another family or other sensitive columns.
+
+        Raises
+        ------
+        ValueError
+            If one of them differs.
+        """
+        if (family, positions) != (self.family, self.positions):
+            raise ValueError(
+                "family or sensitive_feature_ids differs from that of the rows before, so that "
+                "their sums do not add up: set them before the first rows, and alike everywhere."
+            )

@@ -6,15 +6,16 @@ from numbers import Real
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _get_feature_names, check_is_fitted, validate_data
 
 from fairsteer._certified import certificates_of, law_of_cells
-from fairsteer._validation import check_table, check_variety
+from fairsteer._validation import check_table, check_variety, sensitive_positions
 from fairsteer._watch import warn_of_drift, warn_of_fit
 from fairsteer.affine import transport_map
 from fairsteer.bounds import CONSTRAINTS
@@ -50,6 +51,10 @@ GROUP_STRATEGIES = ("given", "posterior")
 OUTPUTS = ("original", "scores")
 UNSEEN_GROUPS = ("error", "pooled")
 SMALL_CELLS = ("error", "pooled", "shrunk")
+NO_SUMS = (
+    "family='copula' ranks all rows together, and its fit has kept no sums of them that rows could "
+    "be added to: use family='normal' or 'lognormal' from the first rows on."
+)
 _ANY_LABEL = "any"
 
 
@@ -324,18 +329,16 @@ default="equalized_odds"
         self._validate_params()
         self._check_combination()
         rows = self._training_rows(X, y, sensitive_features, sample_weight)
-        streamed = None
-        if self.family in SUMMED_FAMILIES:
-            streamed = StreamedRows.of(rows, self.family)
-        self._solve(X, y, streamed or rows, rows)
-        self._streamed = streamed
+        summed = self.family in SUMMED_FAMILIES
+        self._solve(X, y, StreamedRows.of(rows, self.family) if summed else rows, rows)
         return self
 
     def partial_fit(self, X, y, *, sensitive_features=None, sample_weight=None, finish=True):
         """Add rows to those of the calls before, of ``fit`` too, and solve for all of them.
 
         Only sums are kept, so that batches, in any order, give what one ``fit`` of all rows does.
-        ``random_state`` is drawn anew in each call that solves.
+        ``random_state`` is drawn anew in each call that solves, and warnings that look at rows,
+        such as that of discrete features, look at those of this batch.
 
         Parameters
         ----------
@@ -348,8 +351,8 @@ default="equalized_odds"
         sample_weight : array-like of shape (n,), default=None
             Frequencies: weight 2 is the row twice, weight 0 is no row.
         finish : bool, default=True
-            Whether to solve now. With False the rows are added only, and the maps stay those of
-            the last call that solved: say so for all batches but the last, the sooner they pass.
+            Whether to solve now. With False the rows are added only, which is faster, and the
+            maps stay those of the last call that solved.
 
         Returns
         -------
@@ -373,26 +376,24 @@ default="equalized_odds"
             )
         before = getattr(self, "_streamed", None)
         if before is None and hasattr(self, "_mover"):
-            raise ValueError(
-                "fit has kept no sums of its rows (its family ranks them), so nothing can be added "
-                "to them: begin with partial_fit on a new transformer."
-            )
+            raise ValueError(NO_SUMS)
         if before is not None:
+            self._check_same_names(_get_feature_names(X))
             validate_data(self, check_table(X), reset=False, skip_check_array=True)
         batch = self._training_rows(X, y, sensitive_features, sample_weight, whole=False)
+        if before is not None:
+            before.check_same(self.family, batch.positions)
         streamed = StreamedRows.of(batch, self.family)
         if before is not None:
-            streamed = before.merge(streamed)
-        if finish:
-            check_variety(streamed.classes, streamed.groups)
-            self._solve(X, y, streamed, batch)
-        elif before is None:
-            validate_data(self, X, y, reset=True, skip_check_array=True)
-        self._streamed = streamed
+            self._keep(before.merge(streamed), finish, at_hand=batch)
+        else:
+            self._keep(streamed, finish, X, y, batch)
         return self
 
     def merge(self, other, *, finish=True):
         """Add the rows that another transformer was fitted on, and solve for all of them.
+
+        Warnings that look at rows are not given.
 
         Parameters
         ----------
@@ -410,36 +411,57 @@ default="equalized_odds"
         ------
         NotFittedError
             If one of the two has no rows yet.
+        TypeError
+            If `other` is no such transformer.
         ValueError
             If their columns, families or sensitive features differ, a copula is among them, or
             the rows are too few to solve; nothing is added then.
         """
         self._validate_params()
         self._check_combination()
+        if not isinstance(other, OptimalSteeringTransformer):
+            raise TypeError(
+                f"Only the rows of another OptimalSteeringTransformer can be added, not of "
+                f"{type(other).__name__}."
+            )
         for side in (self, other):
             check_is_fitted(side, "n_features_in_")
             if side._streamed is None:
-                raise ValueError(
-                    "family='copula' ranks all rows together and keeps no sums of them, so they "
-                    "cannot be added up: use family='normal' or 'lognormal'."
-                )
-        names = [
-            getattr(side, "feature_names_in_", np.array([])).tolist() for side in (self, other)
-        ]
-        if names[0] != names[1]:
-            raise ValueError(
-                f"The columns differ: {names[0]} here and {names[1]} there. Fit both on tables "
-                "with the same columns in the same order."
-            )
-        streamed = self._streamed.merge(other._streamed)
-        if finish:
-            check_variety(streamed.classes, streamed.groups)
-            self._solve(None, None, streamed)
-        self._streamed = streamed
+                raise ValueError(NO_SUMS)
+        table = pd.DataFrame(columns=getattr(self, "feature_names_in_", range(self.n_features_in_)))
+        ids, own = self.sensitive_feature_ids, self._streamed
+        own.check_same(self.family, [] if ids is None else sensitive_positions(table, ids))
+        self._check_same_names(getattr(other, "feature_names_in_", None))
+        self._keep(own.merge(other._streamed), finish)
         return self
+
+    def _check_same_names(self, names):
+        """Refuse rows whose columns have other names, or none while those before have."""
+        before = getattr(self, "feature_names_in_", None)
+        if (before is None) != (names is None):
+            named, not_named = ("before", "now") if names is None else ("now", "before")
+            raise ValueError(
+                f"The columns had names {named} and none {not_named}, so that they cannot be told "
+                "apart: pass frames always, or arrays always."
+            )
+        if names is not None and before.tolist() != names.tolist():
+            raise ValueError(
+                "The feature names should match those that were passed before, which are "
+                f"{before.tolist()}, but now they are {names.tolist()}."
+            )
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_mover")
+
+    def _keep(self, streamed, finish, X=None, y=None, at_hand=None):
+        """Keep sums, once they are solved for where that is wanted now."""
+        if finish:
+            check_variety(streamed.classes, streamed.groups)
+            self._solve(X, y, streamed, at_hand)
+            return
+        if X is not None:
+            validate_data(self, X, y, reset=True, skip_check_array=True)
+        self._streamed = streamed
 
     def _solve(self, X, y, every_row, at_hand=None):
         """Fit to rows, or to sums over them; `at_hand` are some to judge the fit on."""
@@ -495,6 +517,7 @@ default="equalized_odds"
         self.steered_features_ = varying
         self.distribution_, self.ideal_, self.result_ = distribution, result.ideal, result
         self.group_maps_, self.maps_ = _reference_maps(distribution, result)
+        self._streamed = every_row if isinstance(every_row, StreamedRows) else None
         self._moments, self._estimation = moments, estimation
         self._seed, self._dithered = seed, dithered
         self._constraint, self._output = self.constraint, self.output

@@ -1,5 +1,6 @@
 """Moments are sums: any order, any blocks, one result."""
 
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -56,8 +57,8 @@ def test_blocks_do_not_matter(seed, numbers):
 
 
 def test_blocks_cover_every_row_once():
-    for n, d in ((0, 3), (1, 0), (10, 2**30), (2**20, 50)):
-        positions = [range(n)[block] for block in row_blocks(n, d)]
+    for n, d, cells in ((0, 3, 4), (1, 0, 4), (10, 2**30, 4), (2**20, 50, 4), (50_000, 768, 56)):
+        positions = [range(n)[block] for block in row_blocks(n, d, cells)]
         assert sum(len(part) for part in positions) == n
         assert all(a[-1] + 1 == b[0] for a, b in zip(positions, positions[1:], strict=False))
 
@@ -172,7 +173,7 @@ def test_merging_needs_the_same_columns():
     ],
 )
 def test_labels_and_groups_are_joined(first, second, expected):
-    assert merged_values(first, second).tolist() == expected
+    assert merged_values(first, second, "labels").tolist() == expected
 
 
 def test_intersections_are_joined():
@@ -180,7 +181,7 @@ def test_intersections_are_joined():
     pairs[:] = [("F", 1), ("M", 0)]
     other = np.empty(1, dtype=object)
     other[:] = [("F", 0)]
-    assert merged_values(pairs, other).tolist() == [("F", 0), ("F", 1), ("M", 0)]
+    assert merged_values(pairs, other, "groups").tolist() == [("F", 0), ("F", 1), ("M", 0)]
 
 
 def test_labels_pool_to_the_moments_of_their_group():
@@ -188,3 +189,22 @@ def test_labels_pool_to_the_moments_of_their_group():
     pooled = pool_labels(*subgroup_moments(X, y, groups, (3, 3)))
     expected = subgroup_moments(X, np.zeros_like(y), groups, (1, 3))
     assert_same(pooled, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [([0, 1], ["0", "1"]), (["a"], [("a", 0)]), ([("a", 0)], [("a", 0, 1)]), ([True], ["True"])],
+)
+def test_values_of_other_kinds_are_not_joined(first, second):
+    arrays = []
+    for values in (first, second):
+        arrays.append(np.empty(len(values), dtype=object))
+        arrays[-1][:] = values
+    with pytest.raises(ValueError, match="the groups are .* in some rows .* convert them to one"):
+        merged_values(*arrays, "groups")
+
+
+def test_moments_are_read_only():
+    for moments_of in (labelled(*rows(6)), pickle.loads(pickle.dumps(labelled(*rows(6))))):
+        with pytest.raises(ValueError, match="read-only"):
+            moments_of.scatters[0, 0] = 0.0

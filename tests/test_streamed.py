@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fairsteer import OptimalSteeringTransformer
+from fairsteer import OptimalSteeringTransformer, SteeringWarning, WithinLabelEraser
 from fairsteer.datasets import make_gaussian_subgroups
-
-pytestmark = pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +115,7 @@ def test_a_feature_may_vary_late(table):
     assert whole.steered_features_.tolist() == [0, 1, 2, 3, 5]
 
 
+@pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 def test_small_groups_are_merged_over_all_batches(table):
     X, y = table
     X = X.copy()
@@ -194,7 +193,7 @@ def test_ranks_cannot_be_taken_in_parts(table):
     with pytest.raises(ValueError, match="'copula' ranks all rows together.*use fit, or family="):
         steering(family="copula").partial_fit(X, y)
     ranked = steering(family="copula").fit(X, y).set_params(family="normal")
-    with pytest.raises(ValueError, match="fit has kept no sums.*on a new transformer"):
+    with pytest.raises(ValueError, match="fit has kept no sums.*from the first rows on"):
         ranked.partial_fit(X, y)
 
 
@@ -204,8 +203,10 @@ def test_ranks_cannot_be_taken_in_parts(table):
 def test_sums_of_other_things_do_not_add_up(table, parameters):
     X, y = table
     found = steering().partial_fit(X[:500], y[:500]).set_params(**parameters)
-    with pytest.raises(ValueError, match="changed between batches.*before the first call"):
+    with pytest.raises(ValueError, match="differs from that of the rows before.*first rows"):
         found.partial_fit(X[500:], y[500:])
+    with pytest.raises(ValueError, match="differs from that of the rows before.*first rows"):
+        found.merge(steering().fit(X[500:], y[500:]))
 
 
 def test_log_normal_features_are_positive_in_every_batch(table):
@@ -214,8 +215,10 @@ def test_log_normal_features_are_positive_in_every_batch(table):
     found = steering(family="lognormal").partial_fit(X[:500], y[:500])
     bad = X[500:].copy()
     bad.iloc[7, bad.columns.get_loc("x2")] = -2.0
-    with pytest.raises(ValueError, match=r"column\(s\) \['x2'\] hold values down to -2"):
-        found.partial_fit(bad, y[500:])
+    for finish in (True, False):
+        with pytest.raises(ValueError, match=r"column\(s\) \['x2'\] hold values down to -2"):
+            found.partial_fit(bad, y[500:], finish=finish)
+    assert_same_fit(found.partial_fit(X[500:], y[500:]), steering(family="lognormal").fit(X, y))
     shifted = X.assign(constant=-1.0)
     fitted = in_batches(steering(family="lognormal"), shifted, y, [400])
     assert_same_fit(fitted, steering(family="lognormal").fit(X, y))
@@ -252,12 +255,14 @@ def test_what_cannot_be_merged(table):
     found = steering().fit(X[:500], y[:500])
     before = found.transform(X)
     other = X[500:].rename(columns={"x1": "z"})
-    with pytest.raises(ValueError, match="The columns differ: .*'x1'.* and .*'z'.*same columns"):
+    with pytest.raises(ValueError, match="feature names should match.*'x1'.*but now they are.*'z'"):
         found.merge(steering().fit(other, y[500:]))
-    with pytest.raises(ValueError, match="keeps no sums.*use family="):
+    with pytest.raises(ValueError, match="kept no sums.*use family="):
         found.merge(steering(family="copula").fit(X, y))
     with pytest.raises(NotFittedError):
         found.merge(steering())
+    with pytest.raises(TypeError, match="not of WithinLabelEraser"):
+        found.merge(WithinLabelEraser("group"))
     with pytest.raises(ValueError, match="over 4 and over 3 features do not add up"):
         arrays = [OptimalSteeringTransformer() for _ in range(2)]
         numbers = X[["x0", "x1", "x2", "x3"]].to_numpy()
@@ -265,3 +270,57 @@ def test_what_cannot_be_merged(table):
         arrays[1].fit(numbers[:, :3], y, sensitive_features=X["group"])
         arrays[0].merge(arrays[1])
     np.testing.assert_array_equal(found.transform(X), before)
+
+
+def test_names_stay_with_the_columns(table):
+    X, y = table
+    numbers, groups = X[["x0", "x1", "x2"]], X["group"]
+    named = OptimalSteeringTransformer().partial_fit(numbers, y, sensitive_features=groups)
+    with pytest.raises(ValueError, match="had names before and none now.*frames always, or arrays"):
+        named.partial_fit(numbers.to_numpy(), y, sensitive_features=groups)
+    with pytest.raises(ValueError, match="feature names should match"):
+        named.partial_fit(numbers[["x2", "x1", "x0"]], y, sensitive_features=groups)
+    bare = OptimalSteeringTransformer()
+    bare.partial_fit(numbers.to_numpy(), y, sensitive_features=groups)
+    with pytest.raises(ValueError, match="had names now and none before"):
+        bare.merge(named)
+    assert named.feature_names_in_.tolist() == ["x0", "x1", "x2"]
+
+
+@pytest.mark.parametrize("finish", [True, False])
+def test_labels_and_groups_keep_their_kind(table, finish):
+    X, y = table
+    found = steering().partial_fit(X, y)
+    with pytest.raises(ValueError, match="the labels are .* values of other kinds: convert them"):
+        found.partial_fit(X, y.astype(str), finish=finish)
+    with pytest.raises(ValueError, match="the groups are .* values of other kinds: convert them"):
+        found.partial_fit(X.assign(group=pd.factorize(X["group"])[0]), y, finish=finish)
+    assert found.groups_.tolist() == ["a", "b", "c"]
+
+
+def test_a_batch_of_some_groups_says_nothing_of_moves(table):
+    X, y = table
+    reference = steering().fit(X, y).reference_group_
+    own = (X["group"] == reference).to_numpy()
+    # Warnings are errors here, and the rows of the reference group do not move.
+    steering().partial_fit(X[~own], y[~own], finish=False).partial_fit(X[own], y[own])
+
+
+def test_a_warning_that_is_an_error_leaves_a_whole_fit(rng):
+    X = pd.DataFrame(rng.integers(0, 3, size=(400, 3)), columns=list("uvw")).astype(float)
+    groups, y = rng.integers(2, size=400), rng.integers(2, size=400)
+    X["u"] += groups
+    found = OptimalSteeringTransformer(random_state=0)
+    with pytest.raises(SteeringWarning, match="discrete"):
+        found.fit(X, y, sensitive_features=groups)
+    with pytest.raises(SteeringWarning, match="discrete"):
+        found.partial_fit(X, y, sensitive_features=groups)
+    assert found.distribution_.counts.sum() == 800.0
+
+
+def test_the_attribute_is_routed_to_batches(table):
+    X, y = table
+    request = OptimalSteeringTransformer().get_metadata_routing().partial_fit.requests
+    assert request["sensitive_features"] is True
+    assert "finish" not in request
+    assert steering().get_metadata_routing().partial_fit.requests["sensitive_features"] is False
