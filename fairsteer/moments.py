@@ -74,6 +74,8 @@ class RunningMoments:
         features costs no digits. A constant feature keeps a scatter of exactly 0.
         """
         n_groups = self.counts.shape[1]
+        if sample_weight is not None and np.all(sample_weight == 1.0):
+            sample_weight = None
         for block in row_blocks(len(X), X.shape[1], self.counts.size):
             cells = label_codes[block] * n_groups + group_codes[block]
             order = np.argsort(cells, kind="stable")

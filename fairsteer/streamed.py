@@ -57,11 +57,10 @@ class StreamedRows:
             If a feature that varies has a logarithm to take and is not positive.
         """
         X, d = rows.features, rows.features.shape[1]
-        weights = None if np.all(rows.weights == 1.0) else rows.weights
         running = RunningMoments((len(rows.classes), len(rows.groups)), d)
         lowest, highest = np.full(d, np.inf), np.full(d, -np.inf)
         if family == "normal":
-            running.update(X, rows.label_codes, rows.group_codes, weights)
+            running.update(X, rows.label_codes, rows.group_codes, rows.weights)
         else:
             for block in row_blocks(*X.shape):
                 values = X[block].astype(np.float64)
@@ -72,7 +71,7 @@ class StreamedRows:
                     np.log(np.where(values > 0.0, values, 1.0)),
                     rows.label_codes[block],
                     rows.group_codes[block],
-                    None if weights is None else weights[block],
+                    rows.weights[block],
                 )
         moments = SubgroupMoments(rows.classes, rows.groups, *running.parts)
         return cls(moments, len(X), rows.names, rows.positions, family, lowest, highest)

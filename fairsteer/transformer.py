@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _get_feature_names, check_is_fitted, validate_data
 
 from fairsteer._certified import certificates_of, law_of_cells
@@ -56,6 +57,16 @@ NO_SUMS = (
     "be added to: use family='normal' or 'lognormal' from the first rows on."
 )
 _ANY_LABEL = "any"
+
+
+def _sums_are_enough(steering):
+    """Refuse the copula, in the manner of scikit-learn: without it there is no such method."""
+    if steering.family not in SUMMED_FAMILIES:
+        raise AttributeError(
+            f"family={steering.family!r} ranks all rows together, so it cannot be fitted in parts: "
+            "use fit, or family='normal' or 'lognormal'."
+        )
+    return True
 
 
 class OptimalSteeringTransformer(SensitiveFeatureMixin, TransformerMixin, BaseEstimator):
@@ -333,10 +344,12 @@ default="equalized_odds"
         self._solve(X, y, StreamedRows.of(rows, self.family) if summed else rows, rows)
         return self
 
+    @available_if(_sums_are_enough)
     def partial_fit(self, X, y, *, sensitive_features=None, sample_weight=None, finish=True):
         """Add rows to those of the calls before, of ``fit`` too, and solve for all of them.
 
-        Only sums are kept, so that batches, in any order, give what one ``fit`` of all rows does.
+        There is no such method for the copula, which ranks all rows together. Only sums are kept,
+        so that batches, in any order, give what one ``fit`` of all rows does.
         ``random_state`` is drawn anew in each call that solves, and warnings that look at rows,
         such as that of discrete features, look at those of this batch.
 
@@ -369,16 +382,11 @@ default="equalized_odds"
         """
         self._validate_params()
         self._check_combination()
-        if self.family not in SUMMED_FAMILIES:
-            raise ValueError(
-                f"family={self.family!r} ranks all rows together, so it cannot be fitted in parts: "
-                "use fit, or family='normal' or 'lognormal'."
-            )
         before = getattr(self, "_streamed", None)
         if before is None and hasattr(self, "_mover"):
             raise ValueError(NO_SUMS)
         if before is not None:
-            self._check_same_names(_get_feature_names(X))
+            self._check_named_alike(_get_feature_names(X))
             validate_data(self, check_table(X), reset=False, skip_check_array=True)
         batch = self._training_rows(X, y, sensitive_features, sample_weight, whole=False)
         if before is not None:
@@ -431,23 +439,24 @@ default="equalized_odds"
         table = pd.DataFrame(columns=getattr(self, "feature_names_in_", range(self.n_features_in_)))
         ids, own = self.sensitive_feature_ids, self._streamed
         own.check_same(self.family, [] if ids is None else sensitive_positions(table, ids))
-        self._check_same_names(getattr(other, "feature_names_in_", None))
+        names = getattr(other, "feature_names_in_", None)
+        self._check_named_alike(names)
+        if names is not None and names.tolist() != self.feature_names_in_.tolist():
+            raise ValueError(
+                f"The feature names should match: they are {self.feature_names_in_.tolist()} here "
+                f"and {names.tolist()} there."
+            )
         self._keep(own.merge(other._streamed), finish)
         return self
 
-    def _check_same_names(self, names):
-        """Refuse rows whose columns have other names, or none while those before have."""
+    def _check_named_alike(self, names):
+        """Refuse named columns where those before have no names, and the other way round."""
         before = getattr(self, "feature_names_in_", None)
         if (before is None) != (names is None):
             named, not_named = ("before", "now") if names is None else ("now", "before")
             raise ValueError(
                 f"The columns had names {named} and none {not_named}, so that they cannot be told "
                 "apart: pass frames always, or arrays always."
-            )
-        if names is not None and before.tolist() != names.tolist():
-            raise ValueError(
-                "The feature names should match those that were passed before, which are "
-                f"{before.tolist()}, but now they are {names.tolist()}."
             )
 
     def __sklearn_is_fitted__(self):

@@ -183,7 +183,7 @@ def test_folds_have_every_label_and_group():
     for _, held_out in folds:
         shares = cells[held_out].value_counts() / len(held_out)
         np.testing.assert_allclose(
-            shares, cells.value_counts(normalize=True)[shares.index], atol=1e-3
+            shares, cells.value_counts(normalize=True)[shares.index], atol=1.0 / len(held_out)
         )
 
 

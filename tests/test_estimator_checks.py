@@ -54,8 +54,8 @@ FURTHER_CHECKS = [
 class ParitySteering(OptimalSteeringTransformer):
     """Turns column 0 into two groups, so that the random numbers of the checks are steered."""
 
-    def _training_rows(self, X, *rest):
-        return super()._training_rows(two_groups(X), *rest)
+    def _training_rows(self, X, *rest, **options):
+        return super()._training_rows(two_groups(X), *rest, **options)
 
     def _check_rows(self, X, *rest, **allowed):
         return super()._check_rows(two_groups(X), *rest, **allowed)
