@@ -57,7 +57,8 @@ def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split
     TypeError
         If an argument is not a Dask collection, or the transformer keeps no sums.
     ValueError
-        If partitions do not fit together, there are no rows, or ``fit`` would refuse the rows.
+        If partitions do not fit together, there are no rows, X has no column `y`, or ``fit`` would
+        refuse the rows.
     """
     if not hasattr(transformer, "merge"):
         raise TypeError(
@@ -69,7 +70,13 @@ def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split
             f"family={transformer.family!r} ranks all rows together, so it cannot be fitted to "
             "partitions: use family='normal' or 'lognormal'."
         )
+    _check_collection("X", X)
     column = y if isinstance(y, str) else None
+    if column is not None and column not in getattr(X, "columns", ()):
+        raise ValueError(
+            f"y={column!r} is not a column of X: name the column that holds the labels, or pass "
+            "the labels themselves as a Dask collection."
+        )
     given = {
         "y": None if column else y,
         "sensitive_features": sensitive_features,

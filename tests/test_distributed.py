@@ -133,6 +133,8 @@ def test_one_map_for_everybody_is_applied_too(table):
             ValueError,
             "X has 4 partitions and y has 2",
         ),
+        (lambda t, X: (steering(), X, "lable"), ValueError, "y='lable' is not a column of X"),
+        (lambda t, X: (steering(), X[["x0", "x1"]].values, "x1"), ValueError, "not a column of X"),
         (lambda t, X: (steering(), X[X["x0"] > 1e9], "label"), ValueError, "no partition of X"),
         (lambda t, X: (steering(), X[X["label"] > 1], "label"), ValueError, "one class only"),
         (lambda t, X: (steering(), X.assign(x1=np.nan), "label"), ValueError, "NaN in column"),
