@@ -60,3 +60,8 @@ def is_spd(matrix: Array) -> bool:
         return False
     tolerance = 10 * len(scale) * np.finfo(np.float64).eps
     return bool(np.min(np.diag(factor) ** 2) > tolerance)
+
+
+def distinct(matrices: Array) -> Array:
+    """Drop the first axis to length 1 where all matrices along it are one in memory."""
+    return matrices[:1] if matrices.strides[0] == 0 else matrices

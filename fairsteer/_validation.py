@@ -168,9 +168,15 @@ def take_columns(X: Any, positions: Any) -> Any:
 def attribute_from_columns(X: Any, positions: list[int]) -> Attribute:
     """Return the attribute that stands in columns of X."""
     if isinstance(X, pd.DataFrame):
-        columns = [np.asarray(X.iloc[:, j], dtype=object) for j in positions]
+        columns = [_column_values(X.iloc[:, j]) for j in positions]
         return Attribute(columns, [X.columns[j] for j in positions])
     return Attribute([X[:, j] for j in positions], list(positions))
+
+
+def _column_values(column: Any) -> np.ndarray:
+    """Return numbers as they are, all else as objects: the NaN in ["a", nan] is not a text."""
+    plain = isinstance(getattr(column, "dtype", None), np.dtype) and column.dtype.kind in "biuf"
+    return np.asarray(column, dtype=None if plain else object)
 
 
 def attribute_from_argument(sensitive_features: Any, n_rows: int) -> Attribute:
@@ -191,13 +197,10 @@ def attribute_from_argument(sensitive_features: Any, n_rows: int) -> Attribute:
     sensitive_features = as_pandas(sensitive_features)
     if isinstance(sensitive_features, pd.DataFrame):
         names = list(sensitive_features.columns)
-        columns = [
-            np.asarray(sensitive_features.iloc[:, j], dtype=object) for j in range(len(names))
-        ]
+        columns = [_column_values(sensitive_features.iloc[:, j]) for j in range(len(names))]
     else:
         name = getattr(sensitive_features, "name", None) or "sensitive_features"
-        # As objects: numpy would turn the NaN in ["a", nan] into the text "nan".
-        values = np.asarray(sensitive_features, dtype=object)
+        values = _column_values(sensitive_features)
         if values.ndim == 2:
             columns = [values[:, j] for j in range(values.shape[1])]
             names = [f"{name}[:, {j}]" for j in range(values.shape[1])]
@@ -215,7 +218,7 @@ def attribute_from_argument(sensitive_features: Any, n_rows: int) -> Attribute:
 
 
 def group_values(attribute: Attribute) -> np.ndarray:
-    """Return one value a row, tuples for several columns, as an object array.
+    """Return one value a row: numbers, objects, or tuples for several columns.
 
     Raises
     ------
@@ -226,7 +229,7 @@ def group_values(attribute: Attribute) -> np.ndarray:
     """
     for column, name in zip(attribute.columns, attribute.names, strict=True):
         try:
-            distinct = pd.unique(np.asarray(column, dtype=object))
+            distinct = pd.unique(column)
         except TypeError as error:
             raise TypeError(
                 f"The sensitive column {name!r} holds lists or other containers ({error}): the "
@@ -245,7 +248,7 @@ def group_values(attribute: Attribute) -> np.ndarray:
                 "group of its own, for instance with .fillna('unknown')."
             )
     if len(attribute.columns) == 1:
-        return np.asarray(attribute.columns[0], dtype=object)
+        return attribute.columns[0]
     values = np.empty(len(attribute.columns[0]), dtype=object)
     values[:] = list(zip(*(column.tolist() for column in attribute.columns), strict=True))
     return values
@@ -253,7 +256,7 @@ def group_values(attribute: Attribute) -> np.ndarray:
 
 def sorted_groups(values: np.ndarray) -> np.ndarray:
     """Return the distinct groups, sorted; mixed types are sorted by type name first."""
-    distinct = sorted_values(list(pd.unique(values)))
+    distinct = sorted_values(pd.unique(values).tolist())
     groups = np.empty(len(distinct), dtype=object)
     groups[:] = distinct
     if distinct and not isinstance(distinct[0], tuple):
@@ -261,6 +264,13 @@ def sorted_groups(values: np.ndarray) -> np.ndarray:
         if narrow.dtype.kind in "biuf":
             return narrow
     return groups
+
+
+def coded_groups(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the position of each row's group among the distinct groups, and these, sorted."""
+    codes, distinct = pd.factorize(values)
+    groups = sorted_groups(distinct)
+    return group_codes(distinct, groups)[codes], groups
 
 
 def group_codes(
@@ -275,7 +285,7 @@ def group_codes(
     """
     codes, distinct = pd.factorize(values)
     known = {group: code for code, group in enumerate(groups.tolist())}
-    unknown = [value for value in distinct if value not in known]
+    unknown = [value for value in distinct.tolist() if value not in known]
     if unknown and not allow_unseen:
         raise ValueError(
             f"The group(s) {unknown} were not seen in fit, so there is no map for them: the groups "
@@ -305,7 +315,7 @@ def known_group_codes(
     if len(attribute.columns) > 1 and not allow_unseen:
         for k, (column, name) in enumerate(zip(attribute.columns, attribute.names, strict=True)):
             seen = {group[k] for group in groups}
-            strange = [v for v in pd.unique(column[~missing[k]]) if v not in seen]
+            strange = [v for v in pd.unique(column[~missing[k]]).tolist() if v not in seen]
             if strange:
                 raise ValueError(
                     f"The value(s) {strange} of the sensitive column {name!r} were not seen in "
@@ -328,23 +338,25 @@ def check_numbers(features: Any) -> np.ndarray:
         if isinstance(features, pd.DataFrame)
         else list(range(features.shape[1]))
     )
-    if isinstance(features, pd.DataFrame):
-        all_float32 = all(dtype == np.float32 for dtype in features.dtypes)
-        columns = [_as_float(features.iloc[:, j]) for j in range(len(names))]
+    columns, numbers = [], _as_they_are(features)
+    if numbers is None:
+        columns = [_as_float(column) for column in _columns(features)]
         numbers = None if any(c is None for c in columns) else np.column_stack(columns)
-    else:
-        all_float32 = features.dtype == np.float32
-        if features.dtype.kind in "biuf":
-            columns, numbers = [], features.astype(np.float64)
-        else:
-            columns = [_as_float(pd.Series(features[:, j])) for j in range(len(names))]
-            numbers = None if any(c is None for c in columns) else np.column_stack(columns)
     if numbers is None:
         text = [name for name, column in zip(names, columns, strict=True) if column is None]
         raise ValueError(
             f"Column(s) {text} hold text or objects, but steering needs numbers: encode them "
             "first, for instance with OneHotEncoder(sparse_output=False) in a ColumnTransformer."
         )
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(numbers.sum())
+    if not finite:
+        _refuse_infinite(numbers, names)
+    return numbers
+
+
+def _refuse_infinite(numbers: np.ndarray, names: list[Any]) -> None:
+    """Raise if there is NaN or infinity; finite numbers whose sum is too large pass."""
     bad = ~np.isfinite(numbers)
     if bad.any():
         columns = [name for name, b in zip(names, bad.any(axis=0), strict=True) if b]
@@ -355,7 +367,25 @@ def check_numbers(features: Any) -> np.ndarray:
             f"Input X contains {kind} in column(s) {columns} ({int(bad.any(axis=1).sum())} rows): "
             f"{first}put an imputer such as SimpleImputer() before steering, or drop these rows."
         )
-    return numbers.astype(np.float32) if all_float32 else numbers
+
+
+def _as_they_are(features: Any) -> np.ndarray | None:
+    """Return a table that holds nothing but plain numbers as one array, not copied if it can be."""
+    if isinstance(features, pd.DataFrame):
+        dtypes = set(features.dtypes)
+        if not all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes):
+            return None
+        dtype = np.float32 if dtypes == {np.dtype(np.float32)} else np.float64
+        return np.ascontiguousarray(features.to_numpy(dtype=dtype))
+    if features.dtype.kind not in "biuf":
+        return None
+    return features.astype(np.float32 if features.dtype == np.float32 else np.float64, copy=False)
+
+
+def _columns(features: Any) -> list[pd.Series]:
+    if isinstance(features, pd.DataFrame):
+        return [features.iloc[:, j] for j in range(features.shape[1])]
+    return [pd.Series(column) for column in features.T]
 
 
 def _as_float(column: pd.Series) -> np.ndarray | None:
@@ -397,7 +427,10 @@ def check_labels(y: Any, n_rows: int) -> np.ndarray:
     if labels.dtype == object:
         plain = pd.Series(labels).infer_objects().to_numpy()
         labels = plain if plain.dtype.kind in "biuf" else labels
-    kind = type_of_target(labels, input_name="y")
+    distinct = pd.unique(labels)
+    # Where labels repeat, their kind is that of the distinct ones; few rows a label make it warn.
+    few = 3 * len(distinct) <= len(labels)
+    kind = type_of_target(np.repeat(distinct, 3) if few else labels, input_name="y")
     if kind == "continuous":
         raise ValueError(
             "Unknown label type: y is continuous, but steering needs class labels: bin it first, "
@@ -411,6 +444,13 @@ def check_labels(y: Any, n_rows: int) -> np.ndarray:
             "y.astype(str)."
         )
     return labels
+
+
+def coded_labels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the position of each row's label among the distinct labels, and these, sorted."""
+    codes, distinct = pd.factorize(labels)
+    classes = np.unique(distinct)
+    return label_codes(distinct, classes)[codes], classes
 
 
 def label_codes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ def warn_of_fit(steering, rows, draws, grouping):
         Just fitted.
     rows : TrainingRows or None
         Some that laws were estimated of, their groups those of the laws.
-    draws : ndarray of shape (n, d + 1) or None
+    draws : RowDraws, NoDraws or None
         Their draws.
     grouping : Grouping
         Which groups share laws.
@@ -58,7 +58,8 @@ def _of_rows(steering, rows, draws):
         steps = []
         for group in groups:
             X, own_draws = features(np.flatnonzero(rows.group_codes == group))
-            steps.append(steering._mover.of_group(X, own_draws, group) / strength)
+            step = steering._mover.motion(group)(X, own_draws)
+            steps.append(np.zeros_like(X) if step is None else step / strength)
         cautions.append(nothing_moved(steps, law.feature_scale))
     return cautions
 
@@ -80,4 +81,4 @@ def _some(positions, rng):
     """Return at most `JUDGED_ROWS` of the positions."""
     if len(positions) <= JUDGED_ROWS:
         return positions
-    return rng.choice(positions, JUDGED_ROWS, replace=False)
+    return positions[rng.choice(len(positions), JUDGED_ROWS, replace=False)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fairsteer._linalg import Array, invsqrtm, sqrtm, symmetrize
+from fairsteer._linalg import Array, distinct, invsqrtm, sqrtm, symmetrize
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +69,36 @@ class AffineMap:
         """Return how far a single map moves each row of ``X``, shape (n, d)."""
         moved: Array = X @ (self.matrix - np.eye(self.matrix.shape[-1])).T + self.offset
         return moved
+
+    def mean_displacement(self, X: Array, weights: Array) -> Array:
+        """Return how far an average of maps, one for each of K labels, moves each row.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+            Rows.
+        weights : ndarray of shape (n, K)
+            Shares of the maps, which sum to one in each row.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            ``sum_i w_i (T_i(x) - x)``; labels that share a matrix cost one product together.
+        """
+        step: Array = weights @ self.offset
+        shared = distinct(self.matrix)
+        for i, matrix in enumerate(shared):
+            linear = X @ (matrix - np.eye(matrix.shape[-1])).T
+            if len(shared) == len(self.matrix):
+                linear *= weights[:, [i]]
+            step += linear
+        return step
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether every map of the array leaves every row exactly where it is."""
+        eye = np.eye(self.matrix.shape[-1])
+        return not self.offset.any() and bool(np.all(distinct(self.matrix) == eye))
 
     def inverse(self) -> AffineMap:
         """Return the inverse maps."""

@@ -105,6 +105,9 @@ class Copula:
             ]
         self._reference = reference
 
+    def check(self, X: Array) -> None:
+        """Refuse nothing: any value has a rank."""
+
     def scores(self, X: Array, group: int, draws: Array) -> Array:
         """Return the normal scores of rows (n, d) of one group; ties are spread by draws."""
         return _scores(self._by_group[group], X, draws)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,13 +13,13 @@ _Words = NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def row_uniforms(X: Array, codes: NDArray[np.intp], seed: int, n_draws: int) -> Array:
-    """Draw numbers in (0, 1) from a hash of the seed, each row's values and its occurrence.
+class RowDraws:
+    """Numbers in (0, 1) from a hash of the seed, each row's values and its occurrence.
 
     The hash is the finaliser of SplitMix64 (Steele, Lea and Flood 2014) chained over the columns.
     The k-th of several identical rows of a call gets the k-th draw, so that identical rows are
     spread; the draws of distinct rows do not depend on each other, on their order, or on the
-    process.
+    process. One word a row is kept; ``draws[rows]`` makes the numbers of some rows.
 
     Parameters
     ----------
@@ -29,23 +31,49 @@ def row_uniforms(X: Array, codes: NDArray[np.intp], seed: int, n_draws: int) -> 
         Other seeds give independent draws.
     n_draws : int
         Draws for each row.
-
-    Returns
-    -------
-    ndarray of shape (n, n_draws)
     """
-    with np.errstate(over="ignore"):
-        words = _mix(np.full(len(X), seed, dtype=np.uint64) + _GOLDEN)
-        for column in X.T:
-            values = np.ascontiguousarray(column, dtype=np.float64) + 0.0
-            words = _mix(words ^ values.view(np.uint64)) + _GOLDEN
-        words = _mix(words ^ codes.astype(np.int64).view(np.uint64))
-        words = _mix(words + _occurrence(words) * _GOLDEN)
-        draws = np.empty((len(X), n_draws))
-        for j in range(n_draws):
-            bits = _mix(words + np.uint64(j + 1) * _GOLDEN) >> np.uint64(11)
-            draws[:, j] = (bits.astype(np.float64) + 0.5) * 2.0**-53
-    return draws
+
+    def __init__(self, X: Array, codes: NDArray[np.intp], seed: int, n_draws: int) -> None:
+        self._n_draws = n_draws
+        with np.errstate(over="ignore"):
+            words = _mix(np.full(len(X), seed, dtype=np.uint64) + _GOLDEN)
+            for column in X.T:
+                values = np.ascontiguousarray(column, dtype=np.float64) + 0.0
+                words = _mix(words ^ values.view(np.uint64)) + _GOLDEN
+            words = _mix(words ^ codes.astype(np.int64).view(np.uint64))
+            self._words = _mix(words + _occurrence(words) * _GOLDEN)
+
+    def __getitem__(self, rows: Any) -> Array:
+        """Return the draws of rows, shape (m, n_draws)."""
+        words = self._words[rows]
+        draws = np.empty((len(words), self._n_draws))
+        with np.errstate(over="ignore"):
+            for j in range(self._n_draws):
+                bits = _mix(words + np.uint64(j + 1) * _GOLDEN) >> np.uint64(11)
+                draws[:, j] = (bits.astype(np.float64) + 0.5) * 2.0**-53
+        return draws
+
+
+class NoDraws:
+    """The middle of (0, 1) for every row, where nothing is drawn.
+
+    Parameters
+    ----------
+    n_draws : int
+        Numbers for each row.
+    """
+
+    def __init__(self, n_draws: int) -> None:
+        self._n_draws = n_draws
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> Array:
+        """Return 0.5 for positions of rows, shape (m, n_draws)."""
+        return np.broadcast_to(0.5, (len(rows), self._n_draws))
+
+
+def row_uniforms(X: Array, codes: NDArray[np.intp], seed: int, n_draws: int) -> Array:
+    """Return the draws of all rows, shape (n, n_draws); see :class:`RowDraws`."""
+    return RowDraws(X, codes, seed, n_draws)[:]
 
 
 def _mix(words: _Words) -> _Words:

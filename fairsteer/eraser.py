@@ -205,7 +205,7 @@ default="equalized_odds"
             If the input cannot be used.
         """
         check_is_fitted(self)
-        moved = self._check_features(X)
+        moved = self._check_features(X).copy()
         original = moved[:, self.steered_features_].astype(np.float64)
         moved[:, self.steered_features_] = self.map_.apply(original)
         return moved

@@ -16,6 +16,9 @@ class Family(Protocol):
     ``draws`` (n, d) in (0, 1) spread tied values where the family needs it.
     """
 
+    def check(self, X: Array) -> None:
+        """Refuse rows that have no scores."""
+
     def scores(self, X: Array, group: int, draws: Array) -> Array:
         """Map rows (n, d) of one group to where they are Gaussian given the label."""
 
@@ -31,6 +34,9 @@ class Family(Protocol):
 
 class Normal:
     """Features are Gaussian as they are."""
+
+    def check(self, X: Array) -> None:
+        """Refuse nothing."""
 
     def scores(self, X: Array, group: int, draws: Array) -> Array:
         """Return X."""
@@ -61,8 +67,8 @@ class LogNormal:
     def __init__(self, names: Sequence[object]) -> None:
         self.names = names
 
-    def scores(self, X: Array, group: int, draws: Array) -> Array:
-        """Return the logarithms.
+    def check(self, X: Array) -> None:
+        """Refuse rows that have no logarithm.
 
         Raises
         ------
@@ -73,6 +79,10 @@ class LogNormal:
         if bad.any():
             columns = [name for name, b in zip(self.names, bad, strict=True) if b]
             raise ValueError(not_positive(columns, X[:, bad].min()))
+
+    def scores(self, X: Array, group: int, draws: Array) -> Array:
+        """Return the logarithms, of rows that pass ``check``."""
+        self.check(X)
         return np.log(X)
 
     def common(self, X: Array, draws: Array) -> Array:

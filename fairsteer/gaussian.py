@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fairsteer._linalg import Array, is_spd, symmetrize
+from fairsteer._linalg import Array, distinct, is_spd, symmetrize
 from fairsteer.affine import AffineMap
 from fairsteer.moments import pooled_scale, subgroup_moments
 from fairsteer.shrinkage import shrink_covariance, toward_effects
@@ -182,11 +182,6 @@ class SubgroupGaussians:
                 "dimensions than it has features; raise shrinkage, or drop constant and duplicate "
                 "features."
             )
-
-
-def distinct(covariances: Array) -> Array:
-    """Drop the label axis to length 1 where all labels share one matrix in memory."""
-    return covariances[:1] if covariances.strides[0] == 0 else covariances
 
 
 def _position(values: NDArray[Any], value: object, kind: str) -> int:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from fairsteer._linalg import Array
 
-_BLOCK_NUMBERS = 2**19
-"""Numbers in a block of rows: 4 MiB, so that every pass over a block but the first hits a cache."""
+_BLOCK_NUMBERS = 2**18
+"""Numbers in a block of rows: 2 MiB, so that every pass over a block but the first hits a cache."""
 _MOST_NUMBERS = 2**23
 """Numbers in a larger block, of as many rows as the sums of its subgroups take passes: 64 MiB."""
 
@@ -70,25 +70,52 @@ class RunningMoments:
     ) -> None:
         """Add rows (n, d) with the positions of their labels and groups, and their frequencies.
 
-        Deviations are taken from the means of each block's subgroups, so that an offset of the
-        features costs no digits. A constant feature keeps a scatter of exactly 0.
+        Deviations are taken from the mean of the subgroup's rows before (of its first block, from
+        that block's mean), so that an offset of the features costs no digits. A constant feature
+        keeps a scatter of exactly 0.
         """
         n_groups = self.counts.shape[1]
         if sample_weight is not None and np.all(sample_weight == 1.0):
             sample_weight = None
         for block in row_blocks(len(X), X.shape[1], self.counts.size):
             cells = label_codes[block] * n_groups + group_codes[block]
+            if self.counts.size <= 256:
+                cells = cells.astype(np.uint8)  # which numpy sorts by counting
             order = np.argsort(cells, kind="stable")
             sizes = np.bincount(cells, minlength=self.counts.size)
             ends = np.cumsum(sizes)
-            rows = X[block][order].astype(np.float64, copy=False)
+            rows = X[block].take(order, axis=0).astype(np.float64, copy=False)
             weights = None if sample_weight is None else sample_weight[block][order]
             for cell in np.flatnonzero(sizes):
                 own = slice(ends[cell] - sizes[cell], ends[cell])
-                self.add(
+                self._extend(
                     divmod(int(cell), n_groups),
-                    *_moments(rows[own], None if weights is None else weights[own]),
+                    rows[own],
+                    None if weights is None else weights[own],
                 )
+
+    def _extend(self, cell: tuple[int, int], rows: Array, weights: Array | None) -> None:
+        """Add rows (n, d) of one subgroup, which are overwritten."""
+        count = float(len(rows)) if weights is None else float(weights.sum())
+        if count == 0.0:
+            return
+        share = np.ones(len(rows)) if weights is None else weights
+        if self.counts[cell] == 0.0:
+            origin = rows[0].copy()
+            rows -= origin
+            shift = share @ rows / count
+            rows -= shift
+            self.means[cell] = origin + shift
+        else:
+            rows -= self.means[cell]
+        self.counts[cell] += count
+        total = share @ rows
+        if weights is not None:
+            rows *= np.sqrt(weights)[:, None]
+        self.scatters[cell] += rows.T @ rows
+        # About the new mean: sum (x - m)(x - m)' - N (m' - m)(m' - m)', with N (m' - m) = total.
+        self.scatters[cell] -= np.outer(total, total / self.counts[cell])
+        self.means[cell] += total / self.counts[cell]
 
     def add(self, cell: tuple[int, int], count: float, mean: Array, scatter: Array) -> None:
         """Add the moments of further rows of a subgroup."""
@@ -102,24 +129,6 @@ class RunningMoments:
         self.scatters[cell] += scatter
         if before:
             self.scatters[cell] += np.outer(shift, shift) * (before * count / total)
-
-
-def _moments(rows: Array, weights: Array | None) -> tuple[float, Array, Array]:
-    """Return count, mean (d,) and scatter (d, d) of rows (n, d), which are overwritten."""
-    origin = rows[0].copy()
-    rows -= origin
-    if weights is None:
-        count = float(len(rows))
-        shift = rows.sum(axis=0) / count
-        rows -= shift
-        return count, origin + shift, rows.T @ rows
-    count = float(weights.sum())
-    if count == 0.0:
-        return 0.0, origin, np.zeros((len(origin), len(origin)))
-    shift = weights @ rows / count
-    rows -= shift
-    rows *= np.sqrt(weights)[:, None]
-    return count, origin + shift, rows.T @ rows
 
 
 def subgroup_moments(

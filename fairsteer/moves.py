@@ -13,10 +13,12 @@ from fairsteer.affine import AffineMap
 from fairsteer.families import Family
 from fairsteer.gaussian import SubgroupGaussians
 from fairsteer.grouping import UNKNOWN
-from fairsteer.posterior import group_posterior, label_weights, posterior_displacement
+from fairsteer.posterior import LabelLaws, group_posterior
 
 LABEL_STRATEGIES = ("posterior", "map", "sample", "none")
 """What stands for an unknown label; ``"none"`` is one map per group."""
+
+Motion = Callable[..., Array | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,56 +53,77 @@ class Mover:
     strength: float
     population: SubgroupGaussians | None
 
-    def of_group(self, X: Array, draws: Array, group: int) -> Array:
-        """Return how far rows (n, d) of one group, -1 if unknown, and unknown label move."""
-        if group == UNKNOWN:
-            return self._averaged(X, draws, lambda a: self.of_group(X, draws, a))
-        scores = self.family.scores(X, group, draws[:, :-1])
-        if self.label_strategy == "none" or self.law.n_labels == 1:
-            step = self.group_maps[group].displacement(scores)
-        else:
-            weights = label_weights(self.law, scores, group, self.label_strategy, draws[:, -1])
-            step = posterior_displacement(self.law, self.maps, scores, group, weights)
-        return self._carried(X, draws, group, step)
+    def motion(self, group: int, labelled: bool = False) -> Motion:
+        """Return what moves rows of one group, prepared once for any number of rows.
 
-    def of_labels(self, X: Array, draws: Array, group: int, labels: NDArray[np.intp]) -> Array:
-        """Return how far rows (n, d) of one group, -1 if unknown, and known labels (n,) move."""
-        if group == UNKNOWN:
-            return self._averaged(X, draws, lambda a: self.of_labels(X, draws, a, labels), labels)
-        scores = self.family.scores(X, group, draws[:, :-1])
-        if self.law.n_labels == 1:
-            labels = np.zeros_like(labels)
-        weights = np.eye(self.law.n_labels)[labels]
-        step = posterior_displacement(self.law, self.maps, scores, group, weights)
-        return self._carried(X, draws, group, step)
+        Parameters
+        ----------
+        group : int
+            Its position, -1 if unknown.
+        labelled : bool, default=False
+            Whether the labels of the rows will be told.
 
-    def arrive(self, X: Array, draws: Array, step: Array, output: str) -> Array:
+        Returns
+        -------
+        callable
+            From rows (n, d), their draws (n, d + 1) and positions of labels (n,) to how far they
+            move (n, d), None where this group stays where it is.
+        """
+        if group == UNKNOWN:
+            return self._mean_motion(labelled)
+        by_label = labelled or (self.label_strategy != "none" and self.law.n_labels > 1)
+        maps = self.maps[:, group] if by_label else self.group_maps[[group]]
+        laws = LabelLaws(self.law, group) if by_label and not labelled else None
+
+        def move(X: Array, draws: Array, labels: NDArray[np.intp] | None = None) -> Array:
+            scores = self.family.scores(X, group, draws[:, :-1])
+            if laws is not None:
+                weights = laws.weights(scores, self.label_strategy, draws[:, -1])
+            elif labels is not None and self.law.n_labels > 1:
+                weights = np.eye(self.law.n_labels)[labels]
+            else:
+                weights = np.ones((len(X), 1))
+            step = maps.mean_displacement(scores, weights)
+            step = self.family.carry(X, group, draws[:, :-1], step)
+            if self.strength != 1.0:
+                step *= self.strength
+            return step
+
+        def stay(X: Array, draws: Array, labels: NDArray[np.intp] | None = None) -> None:
+            self.family.check(X)
+
+        return stay if maps.is_identity else move
+
+    def arrive(self, X: Array, draws: Array, step: Array | None, output: str) -> Array:
         """Return where rows end: features, unchanged ones exactly, or the common scale."""
-        moved = self.family.common(X, draws[:, :-1]) + step
+        if step is None and output != "scores":
+            return X
+        common = self.family.common(X, draws[:, :-1])
+        moved = common if step is None else common + step
         if output == "scores":
             return moved
-        return np.where(step == 0.0, X, self.family.inverse(moved))
+        features = self.family.inverse(moved)
+        # Rounding on the way back may miss a feature that does not move.
+        return features if features is moved else np.where(step == 0.0, X, features)
 
-    def _averaged(
-        self,
-        X: Array,
-        draws: Array,
-        move: Callable[[int], Array],
-        labels: NDArray[np.intp] | None = None,
-    ) -> Array:
-        """Return the mean of the moves of rows (n, d) in every group, weighted by p(group | x).
+    def _mean_motion(self, labelled: bool) -> Motion:
+        """Return the mean of the motions of every group, weighted by p(group | x).
 
-        Where labels (n,) are known, and the population has laws given them, by
-        p(group | x, label).
+        Where labels are told, and the population has laws given them, by p(group | x, label).
         """
-        assert self.population is not None
-        common = self.family.common(X, draws[:, :-1])
-        known = labels if self.population.n_labels > 1 else None
-        weights = group_posterior(self.population, common, known)
-        moved = np.zeros_like(X)
-        for group in range(self.population.n_groups):
-            moved += weights[:, [group]] * move(group)
-        return moved
+        population = self.population
+        assert population is not None
+        motions = [self.motion(group, labelled) for group in range(population.n_groups)]
 
-    def _carried(self, X: Array, draws: Array, group: int, step: Array) -> Array:
-        return self.strength * self.family.carry(X, group, draws[:, :-1], step)
+        def move(X: Array, draws: Array, labels: NDArray[np.intp] | None = None) -> Array:
+            common = self.family.common(X, draws[:, :-1])
+            known = labels if population.n_labels > 1 else None
+            weights = group_posterior(population, common, known)
+            moved = np.zeros_like(X)
+            for group, motion in enumerate(motions):
+                step = motion(X, draws, labels)
+                if step is not None:
+                    moved += weights[:, [group]] * step
+            return moved
+
+        return move

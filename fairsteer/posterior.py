@@ -5,27 +5,85 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 
-from fairsteer._linalg import Array, inv_spd
+from fairsteer._linalg import Array, distinct, inv_spd
 from fairsteer.affine import AffineMap
 from fairsteer.gaussian import SubgroupGaussians
 
 
-def log_density(X: Array, mean: Array, covariance: Array) -> Array:
-    """Return the log density of N(mean, covariance) at the rows of X, shape (n,)."""
-    factor = np.linalg.cholesky(covariance)
-    standardised = solve_triangular(factor, (X - mean).T, lower=True)
-    constant = np.log(np.diag(factor)).sum() + 0.5 * len(mean) * np.log(2.0 * np.pi)
-    with np.errstate(over="ignore"):
-        density: Array = -0.5 * np.sum(standardised**2, axis=0) - constant
-    return density
+class LabelLaws:
+    """The laws of one group's features given each label, factorised once for any number of rows.
+
+    Parameters
+    ----------
+    gaussians : SubgroupGaussians
+        The fitted law.
+    group : int
+        Position of the group.
+    """
+
+    def __init__(self, gaussians: SubgroupGaussians, group: int) -> None:
+        means = gaussians.means[:, group]
+        self._log_priors = np.log(gaussians.priors[:, group])
+        self._origin = means.mean(axis=0)
+        factors = np.linalg.cholesky(distinct(gaussians.covariances[:, group]))
+        eye = np.eye(means.shape[1])
+        self._whiteners = [solve_triangular(factor, eye, lower=True) for factor in factors]
+        volumes = np.log(np.einsum("ijj->ij", factors)).sum(axis=1)
+        self._constants = volumes + 0.5 * means.shape[1] * np.log(2.0 * np.pi)
+        self._means = means
+
+    def log_densities(self, X: Array) -> Array:
+        """Return the log density of every label's law at the rows of X (n, d), shape (n, K)."""
+        densities = np.empty((len(self._means), len(X)))
+        centred = X - self._origin
+        with np.errstate(over="ignore", invalid="ignore"):
+            if len(self._whiteners) < len(self._means):
+                self._of_shared_covariance(centred, densities)
+            else:
+                for i, whitener in enumerate(self._whiteners):
+                    white = centred @ whitener.T
+                    white -= whitener @ (self._means[i] - self._origin)
+                    densities[i] = -0.5 * np.einsum("nj,nj->n", white, white)
+        densities -= self._constants[:, None]
+        return densities.T
+
+    def _of_shared_covariance(self, centred: Array, densities: Array) -> None:
+        """Whiten rows once for all labels: |z - c|^2 = |z|^2 - 2 z'c + |c|^2."""
+        white = centred @ self._whiteners[0].T
+        centres = (self._means - self._origin) @ self._whiteners[0].T
+        np.matmul(centres, white.T, out=densities)
+        densities -= 0.5 * np.einsum("ij,ij->i", centres, centres)[:, None]
+        densities -= 0.5 * np.einsum("nj,nj->n", white, white)
+
+    def posterior(self, X: Array) -> Array:
+        """Return ``p(label | x, group)`` for rows (n, d) of the group, shape (n, K).
+
+        Raises
+        ------
+        ValueError
+            If a row lies so far away that every density vanishes in floating point.
+        """
+        return _normalised(self.log_densities(X) + self._log_priors)
+
+    def weights(self, X: Array, strategy: str, draws: Array) -> Array:
+        """Return what stands for the unknown label; see :func:`label_weights`."""
+        posterior = self.posterior(X)
+        if strategy == "posterior":
+            return posterior
+        if strategy == "map":
+            chosen = posterior.argmax(axis=1)
+        else:
+            passed = draws[:, None] > np.cumsum(posterior, axis=1)
+            chosen = np.minimum(passed.sum(axis=1), posterior.shape[1] - 1)
+        weights: Array = np.eye(posterior.shape[1])[chosen]
+        return weights
 
 
 def subgroup_log_densities(gaussians: SubgroupGaussians, X: Array, group: int) -> Array:
     """Return the log density of every label's law in one group at the rows of X, shape (n, K)."""
-    laws = zip(gaussians.means[:, group], gaussians.covariances[:, group], strict=True)
-    return np.stack([log_density(X, mean, covariance) for mean, covariance in laws], axis=1)
+    return LabelLaws(gaussians, group).log_densities(X)
 
 
 def label_posterior(gaussians: SubgroupGaussians, X: Array, group: int) -> Array:
@@ -50,10 +108,7 @@ def label_posterior(gaussians: SubgroupGaussians, X: Array, group: int) -> Array
     ValueError
         If a row lies so far away that every density vanishes in floating point.
     """
-    scores = subgroup_log_densities(gaussians, X, group) + np.log(gaussians.priors[:, group])
-    _refuse_lost(scores)
-    posterior: Array = softmax(scores, axis=1)
-    return posterior
+    return LabelLaws(gaussians, group).posterior(X)
 
 
 def label_weights(
@@ -75,16 +130,7 @@ def label_weights(
     ndarray of shape (n, K)
         Rows sum to one.
     """
-    posterior = label_posterior(gaussians, X, group)
-    if strategy == "posterior":
-        return posterior
-    if strategy == "map":
-        chosen = posterior.argmax(axis=1)
-    else:
-        passed = draws[:, None] > np.cumsum(posterior, axis=1)
-        chosen = np.minimum(passed.sum(axis=1), gaussians.n_labels - 1)
-    weights: Array = np.eye(gaussians.n_labels)[chosen]
-    return weights
+    return LabelLaws(gaussians, group).weights(X, strategy, draws)
 
 
 def group_posterior(
@@ -115,9 +161,7 @@ def group_posterior(
     )
     rows = np.arange(len(X))
     scores = logsumexp(joint, axis=2) if labels is None else joint[rows, :, labels]
-    _refuse_lost(scores)
-    posterior: Array = softmax(scores, axis=1)
-    return posterior
+    return _normalised(scores)
 
 
 def posterior_displacement(
@@ -148,10 +192,7 @@ def posterior_displacement(
     """
     if weights is None:
         weights = label_posterior(gaussians, X, group)
-    moved = np.zeros_like(X)
-    for i in range(gaussians.n_labels):
-        moved += weights[:, [i]] * maps[i, group].displacement(X)
-    return moved
+    return maps[:, group].mean_displacement(X, weights)
 
 
 def posterior_derivative(
@@ -184,10 +225,15 @@ def posterior_derivative(
     return derivative
 
 
-def _refuse_lost(scores: Array) -> None:
+def _normalised(scores: Array) -> Array:
+    """Return the laws (n, m) that are proportional to exponentials, refusing rows without one."""
     lost = ~np.isfinite(scores).all(axis=1)
     if lost.any():
         raise ValueError(
             f"{int(lost.sum())} row(s) lie so far from the fitted laws that no label can be "
             "weighed: check the features' units, or clip them to the range seen in training."
         )
+    # Sums over the short axis are fast where it comes first.
+    powers: Array = np.exp(scores.T - scores.T.max(axis=0))
+    powers /= powers.sum(axis=0)
+    return powers.T

@@ -56,9 +56,9 @@ class TrainingRows(NamedTuple):
     @property
     def counts(self) -> np.ndarray:
         """Rows of every (label, group) cell, shape (K, G)."""
-        counts = np.zeros((len(self.classes), len(self.groups)))
-        np.add.at(counts, (self.label_codes, self.group_codes), self.weights)
-        return counts
+        shape = len(self.classes), len(self.groups)
+        cells = self.label_codes * shape[1] + self.group_codes
+        return np.bincount(cells, self.weights, shape[0] * shape[1]).reshape(shape)
 
     def repeated(self) -> TrainingRows:
         """Return each row as often as its frequency says, at most `MOST_REPEATS` times.
@@ -161,14 +161,15 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         if not present.all():
             features, groups = features[present], groups[present]
             labels, weights = labels[present], weights[present]
-        classes, group_values = np.unique(labels), check.sorted_groups(groups)
+        label_codes, classes = check.coded_labels(labels)
+        group_codes, group_values = check.coded_groups(groups)
         if whole:
             check.check_variety(classes, group_values)
         return TrainingRows(
             features=features,
             names=names,
-            label_codes=check.label_codes(labels, classes),
-            group_codes=check.group_codes(groups, group_values),
+            label_codes=label_codes,
+            group_codes=group_codes,
             weights=weights,
             classes=classes,
             groups=group_values,
@@ -251,6 +252,6 @@ def _attribute(table, sensitive_features, positions):
 
 def _features(table, positions):
     """Return the columns that are not sensitive as numbers, and their names."""
-    kept = np.setdiff1d(np.arange(table.shape[1]), positions)
+    kept = np.delete(np.arange(table.shape[1]), positions)
     names = table.columns[kept].tolist() if isinstance(table, pd.DataFrame) else kept.tolist()
-    return check.check_numbers(check.take_columns(table, kept)), names
+    return check.check_numbers(check.take_columns(table, kept) if positions else table), names

@@ -21,7 +21,7 @@ from fairsteer._watch import warn_of_drift, warn_of_fit
 from fairsteer.affine import transport_map
 from fairsteer.bounds import CONSTRAINTS
 from fairsteer.copula import Copula
-from fairsteer.dither import row_uniforms
+from fairsteer.dither import NoDraws, RowDraws
 from fairsteer.families import FAMILIES, QUANTILES, SUMMED_FAMILIES, summed_family
 from fairsteer.gaussian import (
     COVARIANCE_TYPES,
@@ -35,7 +35,7 @@ from fairsteer.grouping import (
     merge_small_groups,
     separate_groups,
 )
-from fairsteer.moments import pool_labels, positions, subgroup_moments
+from fairsteer.moments import pool_labels, positions, row_blocks, subgroup_moments
 from fairsteer.moves import LABEL_STRATEGIES, Mover
 from fairsteer.priors import PRIORS, ideal_priors, prior_weights
 from fairsteer.sensitive import SensitiveFeatureMixin
@@ -559,13 +559,14 @@ default="equalized_odds"
                 scores, rows.label_codes, rows.group_codes, rows.counts.shape, rows.weights
             )
 
-        common = moments(family.common(X, draws[:, :-1]))
+        spread = draws[:][:, :-1]
+        common = moments(family.common(X, spread))
         if self.quantiles == "pooled":
             return family, common, common
         scores = np.empty_like(X)
         for group in range(len(rows.groups)):
             own = rows.group_codes == group
-            scores[own] = family.scores(X[own], group, draws[own, :-1])
+            scores[own] = family.scores(X[own], group, spread[own])
         return family, moments(scores), common
 
     def transform(self, X, *, sensitive_features=None):
@@ -592,11 +593,7 @@ default="equalized_odds"
         """
         check_is_fitted(self)
         features, codes = self._rows_and_laws(X, sensitive_features, **self._allowed)
-
-        def displacement(rows, draws, group, where):
-            return self._mover.of_group(rows, draws, group)
-
-        return self._moved(features, codes, displacement, self.max_drift)
+        return self._moved(features, codes, max_drift=self.max_drift)
 
     def fit_transform(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Fit, then transform the same rows; the label never moves a row.
@@ -651,12 +648,7 @@ default="equalized_odds"
         features, codes = self._rows_and_laws(
             X, sensitive_features, allow_unseen=self._allowed["allow_unseen"]
         )
-        labels = self._check_labels(y, features)
-
-        def displacement(rows, draws, group, where):
-            return self._mover.of_labels(rows, draws, group, labels[where])
-
-        moved = self._moved(features, codes, displacement)
+        moved = self._moved(features, codes, self._check_labels(y, features))
         return _wrap_data_with_container("transform", moved, X, self)
 
     def ideal_sample_weight(self, X, y, *, sensitive_features=None):
@@ -822,18 +814,35 @@ default="equalized_odds"
         features, codes = self._check_rows(X, sensitive_features, **allowed)
         return features, self._law_of_group[codes]
 
-    def _moved(self, features, codes, displacement, max_drift=None):
-        """Move the features that vary by ``displacement(X, draws, group, where)``."""
-        moved = features.copy()
-        draws = _draws(features, codes, len(self.steered_features_), self._seed, self._dithered)
-        for group in np.unique(codes):
-            where = np.flatnonzero(codes == group)
-            block = np.ix_(where, self.steered_features_)
-            X = features[block].astype(np.float64)
-            if max_drift is not None and group != UNKNOWN:
+    def _moved(self, features, codes, labels=None, max_drift=None):
+        """Move the features that vary, block by block; labels are None where they are not known."""
+        moved, varying = features.copy(), self.steered_features_
+        draws = _draws(features, codes, len(varying), self._seed, self._dithered)
+        groups = np.flatnonzero(np.bincount(codes + 1)) - 1
+        motions = {group: self._mover.motion(group, labels is not None) for group in groups}
+        if max_drift is not None:
+            for group in groups[groups != UNKNOWN]:
+                where = np.flatnonzero(codes == group)
+                X = features[np.ix_(where, varying)].astype(np.float64)
                 warn_of_drift(self, X, draws[where], group, max_drift)
-            step = displacement(X, draws[where], group, where)
-            moved[block] = self._mover.arrive(X, draws[where], step, self._output)
+        for block in row_blocks(*features.shape):
+            for group, motion in motions.items():
+                where = block.start + np.flatnonzero(codes[block] == group)
+                if len(where) == 0:
+                    continue
+                X = features.take(where, axis=0)
+                if len(varying) < features.shape[1]:
+                    X = X[:, varying]
+                X = X.astype(np.float64, copy=False)
+                own = draws[where]
+                step = motion(X, own, None if labels is None else labels[where])
+                if step is None and self._output == "original":
+                    continue
+                arrived = self._mover.arrive(X, own, step, self._output)
+                if len(varying) < features.shape[1]:
+                    moved[np.ix_(where, varying)] = arrived
+                else:
+                    moved[where] = arrived
         return moved
 
 
@@ -856,5 +865,5 @@ def _reference_maps(distribution, result):
 def _draws(features, codes, n_steered, seed, dithered):
     """Return draws (n, n_steered + 1): of each row for every steered feature and for its label."""
     if dithered:
-        return row_uniforms(features, codes, seed, n_steered + 1)
-    return np.broadcast_to(0.5, (len(features), n_steered + 1))
+        return RowDraws(features, codes, seed, n_steered + 1)
+    return NoDraws(n_steered + 1)

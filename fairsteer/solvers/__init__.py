@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fairsteer._linalg import Array
+from fairsteer._linalg import Array, distinct
 from fairsteer.affine import AffineMap
 from fairsteer.divergence import gaussian_kl, mixture_kl
-from fairsteer.gaussian import SubgroupGaussians, distinct
+from fairsteer.gaussian import SubgroupGaussians
 from fairsteer.priors import PRIORS, ideal_priors
 from fairsteer.solvers import affirmative
 from fairsteer.solvers._result import CONVERGED, Settings, Solution, SteeringResult, Template

@@ -7,8 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fairsteer._linalg import Array, inv_spd, invsqrtm, logdet, sqrtm, symmetrize
-from fairsteer.gaussian import distinct
+from fairsteer._linalg import Array, distinct, inv_spd, invsqrtm, logdet, sqrtm, symmetrize
 
 
 @dataclass(frozen=True, eq=False)
