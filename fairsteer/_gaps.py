@@ -48,14 +48,19 @@ def gaps(y_true, y_pred, groups) -> dict[str, float]:
     >>> gaps([1, 1, 0, 0], [1, 0, 0, 0], ["a", "b", "a", "b"])
     {'demographic_parity': 0.5, 'equal_opportunity': 1.0, 'equalized_odds': 1.0}
     """
-    y_true, y_pred, codes = _binary_problem(y_true, y_pred, groups)
-    defined = _defined(y_true, codes)
-    return {
-        name: float(difference(y_true, y_pred, sensitive_features=codes))
-        if defined[name]
-        else np.nan
-        for name, difference in _DIFFERENCES.items()
-    }
+    problem = _binary_problem(y_true, y_pred, groups)
+    return {name: _gap(name, *problem) for name in _DIFFERENCES}
+
+
+def gap_of(constraint: str, y_true, y_pred, groups) -> float:
+    """Measure one of the three, as `gaps` does."""
+    return _gap(constraint, *_binary_problem(y_true, y_pred, groups))
+
+
+def _gap(constraint, y_true, y_pred, codes) -> float:
+    if not _defined(y_true, codes)[constraint]:
+        return np.nan
+    return float(_DIFFERENCES[constraint](y_true, y_pred, sensitive_features=codes))
 
 
 def noise_floor(

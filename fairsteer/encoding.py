@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
@@ -150,4 +151,10 @@ def _column_name(feature: str, category: str) -> str:
 
 
 def _as_text(column: pd.Series) -> pd.Series:
-    return column.astype(object).map(str).where(column.notna(), MISSING).astype(object)
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) != "string":
+        # 1 and True are equal and their texts are not.
+        return column.map(str).where(column.notna(), MISSING)
+    codes, values = pd.factorize(column)
+    # The last one is that of missing values, whose position is -1.
+    texts = np.array([*map(str, values.astype(object)), MISSING], dtype=object)
+    return pd.Series(texts[codes], index=column.index, name=column.name, dtype=object)

@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold
 
-from fairsteer._gaps import gaps, noise_floor
+from fairsteer._gaps import gap_of, noise_floor
 from fairsteer.encoding import standard_encoder
 from fairsteer.ordering import TargetOrder
 from fairsteer.transformer import OptimalSteeringTransformer
@@ -213,7 +213,7 @@ class TunedSteering:
                 predicted[k, test] = model.predict(X_test)
         rows = []
         for setting, decisions in zip(candidates, predicted, strict=True):
-            gap = gaps(y, decisions, groups)[self.constraint]
+            gap = gap_of(self.constraint, y, decisions, groups)
             floor = noise_floor(y, decisions, groups, random_state=self.seed)[self.constraint]
             rows.append((setting, float(np.mean(decisions != y)), gap, floor))
         return pd.DataFrame(rows, columns=["setting", "error", "gap", "floor"])
