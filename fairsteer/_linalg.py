@@ -15,11 +15,15 @@ def symmetrize(matrix: Array) -> Array:
     return 0.5 * (matrix + np.swapaxes(matrix, -1, -2))
 
 
-def _spectral(matrix: Array, power: float) -> Array:
+def _spectrum(matrix: Array) -> tuple[Array, Array]:
     values, vectors = np.linalg.eigh(matrix)
     # Rounding may push the smallest eigenvalues of a positive definite matrix below zero.
     floor = np.finfo(np.float64).eps * values[..., -1:]
-    values = np.maximum(values, floor)
+    return np.maximum(values, floor), vectors
+
+
+def _spectral(matrix: Array, power: float) -> Array:
+    values, vectors = _spectrum(matrix)
     powered: Array = (vectors * values[..., None, :] ** power) @ np.swapaxes(vectors, -1, -2)
     return powered
 
@@ -32,6 +36,14 @@ def sqrtm(matrix: Array) -> Array:
 def invsqrtm(matrix: Array) -> Array:
     """Return the inverse of the symmetric square root, shape (..., d, d)."""
     return _spectral(matrix, -0.5)
+
+
+def roots(matrix: Array) -> tuple[Array, Array]:
+    """Return the symmetric square root and its inverse, shape (..., d, d) each."""
+    values, vectors = _spectrum(matrix)
+    turned = np.swapaxes(vectors, -1, -2)
+    root = np.sqrt(values)[..., None, :]
+    return (vectors * root) @ turned, (vectors / root) @ turned
 
 
 def inv_spd(matrix: Array) -> Array:

@@ -58,7 +58,8 @@ def _of_rows(steering, rows, draws):
         steps = []
         for group in groups:
             X, own_draws = features(np.flatnonzero(rows.group_codes == group))
-            step = steering._mover.motion(group)(X, own_draws)
+            motion = steering._mover.motion(group)
+            step = None if motion is None else motion(X, own_draws)
             steps.append(np.zeros_like(X) if step is None else step / strength)
         cautions.append(nothing_moved(steps, law.feature_scale))
     return cautions

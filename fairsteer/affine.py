@@ -39,9 +39,16 @@ class AffineMap:
                 "not form affine maps: (..., d, d) and (..., d) are needed."
             )
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies and files would hold a matrix that labels share once for each.
+        shared = distinct(self.matrix) if self.matrix.ndim > 2 else self.matrix
+        return {"matrix": shared, "offset": self.offset}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Copies and files lose write protection.
-        self.__dict__.update(state)
+        # They lose write protection, too.
+        offset = state["offset"]
+        matrix = np.broadcast_to(state["matrix"], (*offset.shape, offset.shape[-1]))
+        self.__dict__.update(matrix=matrix, offset=offset)
         self.__post_init__()
 
     @classmethod
@@ -67,7 +74,8 @@ class AffineMap:
 
     def displacement(self, X: Array) -> Array:
         """Return how far a single map moves each row of ``X``, shape (n, d)."""
-        moved: Array = X @ (self.matrix - np.eye(self.matrix.shape[-1])).T + self.offset
+        moved: Array = X @ (self.matrix - np.eye(self.matrix.shape[-1])).T
+        moved += self.offset
         return moved
 
     def mean_displacement(self, X: Array, weights: Array) -> Array:
@@ -85,11 +93,13 @@ class AffineMap:
         ndarray of shape (n, d)
             ``sum_i w_i (T_i(x) - x)``; labels that share a matrix cost one product together.
         """
-        step: Array = weights @ self.offset
         shared = distinct(self.matrix)
+        if len(self.matrix) == 1:
+            return self[0].displacement(X)
+        step: Array = weights @ self.offset
         for i, matrix in enumerate(shared):
             linear = X @ (matrix - np.eye(matrix.shape[-1])).T
-            if len(shared) == len(self.matrix):
+            if len(shared) > 1:
                 linear *= weights[:, [i]]
             step += linear
         return step
@@ -108,7 +118,10 @@ class AffineMap:
     def compose(self, first: AffineMap) -> AffineMap:
         """Return the maps that apply ``first`` and then this one; shapes broadcast."""
         offset = np.einsum("...jk,...k->...j", self.matrix, first.offset) + self.offset
-        return AffineMap(self.matrix @ first.matrix, offset)
+        if first.matrix.ndim <= self.matrix.ndim:
+            return AffineMap(self.matrix @ first.matrix, offset)
+        matrix = self.matrix @ distinct(first.matrix)
+        return AffineMap(np.broadcast_to(matrix, (*offset.shape, matrix.shape[-1])), offset)
 
     def partial(self, strength: float) -> AffineMap:
         """Return ``x + strength (T(x) - x)``: 0 is the identity, 1 the map itself."""
@@ -157,13 +170,23 @@ def transport_map(
         Array of maps of the shape of the leading axes.
     """
     unit = np.ones(source_means.shape[-1]) if scale is None else scale
+    shape = np.broadcast_shapes(source_covariances.shape, target_covariances.shape)
+    if source_covariances.ndim == target_covariances.ndim > 2:
+        # Where labels share their covariances they share the matrix, which is solved for once.
+        shared = [distinct(part) for part in (source_covariances, target_covariances)]
+        if len(shared[0]) == len(shared[1]):
+            source_covariances, target_covariances = shared
+    source, target = np.broadcast_arrays(source_covariances, target_covariances)
+    still = np.all(source == target, axis=(-2, -1))
+    matrix = np.empty(source.shape)
+    matrix[:] = np.eye(len(unit))
     square = np.outer(unit, unit)
-    matrix = transport_matrix(source_covariances / square, target_covariances / square)
-    matrix = unit[:, None] * matrix / unit
+    for place in np.argwhere(~still):
+        i = tuple(place)
+        moved = transport_matrix(source[i] / square, target[i] / square)
+        matrix[i] = unit[:, None] * moved / unit
+    matrix = np.broadcast_to(matrix, shape)
     offset = target_means - np.einsum("...jk,...k->...j", matrix, source_means)
-    same = np.all(source_covariances == target_covariances, axis=(-2, -1)) & np.all(
-        source_means == target_means, axis=-1
-    )
-    matrix = np.where(same[..., None, None], np.eye(len(unit)), matrix)
+    same = still & np.all(source_means == target_means, axis=-1)
     offset = np.where(same[..., None], 0.0, offset)
     return AffineMap(matrix, offset)

@@ -86,6 +86,8 @@ class Copula:
         Frequencies of the rows that the tables of the groups count; 0 leaves a row out.
     """
 
+    takes_any = True
+
     def __init__(
         self,
         X: Array,

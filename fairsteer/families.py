@@ -19,6 +19,10 @@ class Family(Protocol):
     def check(self, X: Array) -> None:
         """Refuse rows that have no scores."""
 
+    @property
+    def takes_any(self) -> bool:
+        """Whether every row of numbers has scores, so that ``check`` refuses nothing."""
+
     def scores(self, X: Array, group: int, draws: Array) -> Array:
         """Map rows (n, d) of one group to where they are Gaussian given the label."""
 
@@ -34,6 +38,8 @@ class Family(Protocol):
 
 class Normal:
     """Features are Gaussian as they are."""
+
+    takes_any = True
 
     def check(self, X: Array) -> None:
         """Refuse nothing."""
@@ -63,6 +69,8 @@ class LogNormal:
     names : sequence
         Names of the features, for errors.
     """
+
+    takes_any = False
 
     def __init__(self, names: Sequence[object]) -> None:
         self.names = names

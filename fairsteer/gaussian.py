@@ -61,7 +61,8 @@ class SubgroupGaussians:
             object.__setattr__(self, name, array.view())
         for name in ("labels", "groups"):
             object.__setattr__(self, name, np.asarray(getattr(self, name)).view())
-        if self.covariances.ndim == 4 and np.all(self.covariances == self.covariances[:1]):
+        apart = self.covariances.ndim == 4 and self.covariances.strides[0] != 0
+        if apart and np.all(self.covariances == self.covariances[:1]):
             # Kept once, shared covariances are factorised once, however many labels there are.
             shared = np.broadcast_to(self.covariances[:1], self.covariances.shape)
             object.__setattr__(self, "covariances", shared)
@@ -69,9 +70,15 @@ class SubgroupGaussians:
         for name in ("labels", "groups", "priors", "means", "covariances", "counts"):
             getattr(self, name).flags.writeable = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies and files would hold a covariance that labels share once for each.
+        return {**self.__dict__, "covariances": distinct(self.covariances)}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Copies and files lose shared memory and write protection.
+        # They lose write protection, too.
         self.__dict__.update(state)
+        shape = (*self.means.shape, self.means.shape[-1])
+        object.__setattr__(self, "covariances", np.broadcast_to(state["covariances"], shape))
         self.__post_init__()
 
     @property
@@ -255,7 +262,9 @@ def gaussians_from_moments(
         for a in range(n_groups):
             scaled = scatters[:, a].sum(axis=0) / group_counts[a] / outer_scale
             shared[a] = shrink_covariance(scaled, float(group_counts[a]), shrinkage)
-        covariances = np.broadcast_to(symmetrize(shared * outer_scale), scatters.shape)
+        covariances = np.broadcast_to(
+            symmetrize(shared * outer_scale), (n_labels, *scatters.shape[1:])
+        )
     else:
         covariances = np.empty_like(scatters)
         for i, a in np.ndindex(n_labels, n_groups):

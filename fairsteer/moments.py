@@ -35,6 +35,8 @@ class RunningMoments:
         Labels and groups, (K, G).
     n_features : int
         Features, d.
+    tied : bool, default=False
+        Whether one scatter matrix a group will do: the sum of those of its labels.
 
     Attributes
     ----------
@@ -42,7 +44,7 @@ class RunningMoments:
         Rows (sums of frequencies).
     means : ndarray of shape (K, G, d)
         Zeros where there are no rows.
-    scatters : ndarray of shape (K, G, d, d)
+    scatters : ndarray of shape (K, G, d, d), or (1, G, d, d) if tied
         Weighted sums of outer products of deviations from the subgroup's mean.
 
     References
@@ -51,10 +53,12 @@ class RunningMoments:
     Statistician 37(3), for the sum of two parts' moments.
     """
 
-    def __init__(self, shape: tuple[int, int], n_features: int) -> None:
+    def __init__(self, shape: tuple[int, int], n_features: int, *, tied: bool = False) -> None:
+        self.tied = tied
         self.counts = np.zeros(shape)
         self.means = np.zeros((*shape, n_features))
-        self.scatters = np.zeros((*shape, n_features, n_features))
+        slots = (1 if tied else shape[0], shape[1])
+        self.scatters = np.zeros((*slots, n_features, n_features))
 
     @property
     def parts(self) -> tuple[Array, Array, Array]:
@@ -74,32 +78,66 @@ class RunningMoments:
         that block's mean), so that an offset of the features costs no digits. A constant feature
         keeps a scatter of exactly 0.
         """
-        n_groups = self.counts.shape[1]
+        n_labels, n_groups = self.counts.shape
+        slots = self.scatters.shape[:2]
         if sample_weight is not None and np.all(sample_weight == 1.0):
             sample_weight = None
-        for block in row_blocks(len(X), X.shape[1], self.counts.size):
-            cells = label_codes[block] * n_groups + group_codes[block]
+        for block in row_blocks(len(X), X.shape[1], slots[0] * slots[1]):
+            # Group by group, so that the labels of a group lie side by side.
+            cells = group_codes[block] * n_labels + label_codes[block]
             if self.counts.size <= 256:
                 cells = cells.astype(np.uint8)  # which numpy sorts by counting
             order = np.argsort(cells, kind="stable")
-            sizes = np.bincount(cells, minlength=self.counts.size)
-            ends = np.cumsum(sizes)
+            sizes = np.bincount(cells, minlength=self.counts.size).reshape(n_groups, n_labels)
+            ends = np.cumsum(sizes).reshape(sizes.shape)
             rows = X[block].take(order, axis=0).astype(np.float64, copy=False)
             weights = None if sample_weight is None else sample_weight[block][order]
-            for cell in np.flatnonzero(sizes):
-                own = slice(ends[cell] - sizes[cell], ends[cell])
-                self._extend(
-                    divmod(int(cell), n_groups),
-                    rows[own],
-                    None if weights is None else weights[own],
-                )
+            for slot in np.ndindex(slots):
+                a, labels = slot[1], range(n_labels) if self.tied else [slot[0]]
+                own = slice(ends[a, labels[0]] - sizes[a, labels[0]], ends[a, labels[-1]])
+                if own.start < own.stop:
+                    self._extend(
+                        slot,
+                        [(i, sizes[a, i]) for i in labels if sizes[a, i]],
+                        rows[own],
+                        None if weights is None else weights[own],
+                    )
 
-    def _extend(self, cell: tuple[int, int], rows: Array, weights: Array | None) -> None:
-        """Add rows (n, d) of one subgroup, which are overwritten."""
-        count = float(len(rows)) if weights is None else float(weights.sum())
-        if count == 0.0:
+    def _extend(
+        self,
+        slot: tuple[int, int],
+        parts: list[tuple[int, int]],
+        rows: Array,
+        weights: Array | None,
+    ) -> None:
+        """Add rows (n, d) of one group, which are overwritten; ``parts`` are labels and sizes."""
+        pulls: list[Array] = []
+        stop = 0
+        for label, size in parts:
+            start, stop = stop, stop + size
+            own = rows[start:stop]
+            share = np.ones(size) if weights is None else weights[start:stop]
+            pull = self._recentred((label, slot[1]), own, share)
+            if pull is not None:
+                pulls.append(pull)
+        if not pulls:
             return
-        share = np.ones(len(rows)) if weights is None else weights
+        if weights is not None:
+            rows *= np.sqrt(weights)[:, None]
+        # About the new mean: sum (x - m)(x - m)' - N (m' - m)(m' - m)'.
+        self.scatters[slot] += rows.T @ rows
+        if len(pulls) == 1:
+            self.scatters[slot] -= np.outer(pulls[0], pulls[0])
+        else:
+            stacked = np.stack(pulls)
+            self.scatters[slot] -= stacked.T @ stacked
+
+    def _recentred(self, cell: tuple[int, int], rows: Array, share: Array) -> Array | None:
+        """Take rows (n, d) from the mean so far, move it; return ``sqrt(N) (m' - m)``, (d,)."""
+        count = float(share.sum())
+        if count == 0.0:
+            rows[:] = 0.0
+            return None
         if self.counts[cell] == 0.0:
             origin = rows[0].copy()
             rows -= origin
@@ -109,16 +147,39 @@ class RunningMoments:
         else:
             rows -= self.means[cell]
         self.counts[cell] += count
-        total = share @ rows
-        if weights is not None:
-            rows *= np.sqrt(weights)[:, None]
-        self.scatters[cell] += rows.T @ rows
-        # About the new mean: sum (x - m)(x - m)' - N (m' - m)(m' - m)', with N (m' - m) = total.
-        self.scatters[cell] -= np.outer(total, total / self.counts[cell])
-        self.means[cell] += total / self.counts[cell]
+        move = share @ rows / self.counts[cell]
+        self.means[cell] += move
+        pull: Array = np.sqrt(self.counts[cell]) * move
+        return pull
 
-    def add(self, cell: tuple[int, int], count: float, mean: Array, scatter: Array) -> None:
-        """Add the moments of further rows of a subgroup."""
+    def add(
+        self,
+        parts: tuple[Array, Array, Array],
+        labels: list[int],
+        groups: list[int],
+    ) -> None:
+        """Add moments of other rows.
+
+        Parameters
+        ----------
+        parts : tuple of ndarray
+            Their counts (K', G'), means and scatter matrices, tied or not as here.
+        labels, groups : list of int, of length K' and G'
+            Which label and group here each of theirs is; a group of -1 is left out.
+        """
+        counts, means, scatters = parts
+        for a, group in enumerate(groups):
+            if group < 0:
+                continue
+            for i, label in enumerate(labels):
+                slot = (0 if self.tied else label, group)
+                self._add_cell((label, group), slot, float(counts[i, a]), means[i, a])
+            for k, scatter in enumerate(scatters[:, a]):
+                self.scatters[0 if self.tied else labels[k], group] += scatter
+
+    def _add_cell(
+        self, cell: tuple[int, int], slot: tuple[int, int], count: float, mean: Array
+    ) -> None:
         if count == 0.0:
             return
         before = self.counts[cell]
@@ -126,9 +187,8 @@ class RunningMoments:
         shift = mean - self.means[cell]
         self.counts[cell] = total
         self.means[cell] += shift * (count / total)
-        self.scatters[cell] += scatter
         if before:
-            self.scatters[cell] += np.outer(shift, shift) * (before * count / total)
+            self.scatters[slot] += np.outer(shift, shift) * (before * count / total)
 
 
 def subgroup_moments(
@@ -137,13 +197,16 @@ def subgroup_moments(
     group_codes: NDArray[np.intp],
     shape: tuple[int, int],
     sample_weight: Array | None = None,
+    *,
+    tied: bool = False,
 ) -> tuple[Array, Array, Array]:
     """Return counts (K, G), means (K, G, d) and scatter matrices (K, G, d, d).
 
     ``scatter`` is the weighted sum of outer products of deviations from the subgroup mean;
-    an empty subgroup has zeros everywhere. One pass over the rows, block by block.
+    an empty subgroup has zeros everywhere. If `tied`, scatter matrices are summed over the labels
+    of a group, (1, G, d, d). One pass over the rows, block by block.
     """
-    running = RunningMoments(shape, X.shape[1])
+    running = RunningMoments(shape, X.shape[1], tied=tied)
     running.update(X, label_codes, group_codes, sample_weight)
     return running.parts
 
@@ -162,8 +225,10 @@ class SubgroupMoments:
         Rows (sums of frequencies).
     means : ndarray of shape (K, G, d)
         Zeros where there are no rows.
-    scatters : ndarray of shape (K, G, d, d)
+    scatters : ndarray of shape (K, G, d, d), or (1, G, d, d) where labels share a covariance
         Weighted sums of outer products of deviations from the subgroup's mean.
+    tied : bool, default=False
+        Whether they do.
     """
 
     labels: NDArray[Any]
@@ -171,6 +236,7 @@ class SubgroupMoments:
     counts: Array
     means: Array
     scatters: Array
+    tied: bool = False
 
     def __post_init__(self) -> None:
         for name in ("labels", "groups", "counts", "means", "scatters"):
@@ -201,7 +267,7 @@ class SubgroupMoments:
         """Return the moments over some of the features."""
         if len(positions) == self.means.shape[2]:
             return self
-        square = np.ix_(*map(np.arange, self.counts.shape), positions, positions)
+        square = np.ix_(*map(np.arange, self.scatters.shape[:2]), positions, positions)
         return replace(self, means=self.means[:, :, positions], scatters=self.scatters[square])
 
     def regrouped(self, groups: NDArray[Any], position: NDArray[np.intp]) -> SubgroupMoments:
@@ -220,11 +286,9 @@ class SubgroupMoments:
         """
         if np.array_equal(position, np.arange(len(groups))):
             return replace(self, groups=groups)
-        running = RunningMoments((len(self.labels), len(groups)), self.means.shape[2])
-        for i, a in np.ndindex(self.counts.shape):
-            if position[a] >= 0:
-                running.add((i, int(position[a])), *self._cell(i, a))
-        return SubgroupMoments(self.labels, groups, *running.parts)
+        running = self._empty(self.labels, groups)
+        running.add(self.parts, list(range(len(self.labels))), position.tolist())
+        return SubgroupMoments(self.labels, groups, *running.parts, self.tied)
 
     def merge(self, other: SubgroupMoments) -> SubgroupMoments:
         """Return the moments of the rows of both.
@@ -232,7 +296,7 @@ class SubgroupMoments:
         Parameters
         ----------
         other : SubgroupMoments
-            Over as many features; its labels and groups may be others.
+            Over as many features, tied or not as here; its labels and groups may be others.
 
         Returns
         -------
@@ -253,15 +317,13 @@ class SubgroupMoments:
             )
         labels = merged_values(self.labels, other.labels, "labels")
         groups = merged_values(self.groups, other.groups, "groups")
-        running = RunningMoments((len(labels), len(groups)), n_features)
+        running = self._empty(labels, groups)
         for part in (self, other):
-            rows, columns = positions(part.labels, labels), positions(part.groups, groups)
-            for i, a in np.ndindex(part.counts.shape):
-                running.add((rows[i], columns[a]), *part._cell(i, a))
-        return SubgroupMoments(labels, groups, *running.parts)
+            running.add(part.parts, positions(part.labels, labels), positions(part.groups, groups))
+        return SubgroupMoments(labels, groups, *running.parts, self.tied)
 
-    def _cell(self, i: int, a: int) -> tuple[float, Array, Array]:
-        return float(self.counts[i, a]), self.means[i, a], self.scatters[i, a]
+    def _empty(self, labels: NDArray[Any], groups: NDArray[Any]) -> RunningMoments:
+        return RunningMoments((len(labels), len(groups)), self.means.shape[2], tied=self.tied)
 
 
 def merged_values(first: NDArray[Any], second: NDArray[Any], what: str) -> NDArray[Any]:

@@ -53,7 +53,7 @@ class Mover:
     strength: float
     population: SubgroupGaussians | None
 
-    def motion(self, group: int, labelled: bool = False) -> Motion:
+    def motion(self, group: int, labelled: bool = False) -> Motion | None:
         """Return what moves rows of one group, prepared once for any number of rows.
 
         Parameters
@@ -65,9 +65,10 @@ class Mover:
 
         Returns
         -------
-        callable
+        callable or None
             From rows (n, d), their draws (n, d + 1) and positions of labels (n,) to how far they
-            move (n, d), None where this group stays where it is.
+            move (n, d). None for a group that stays where it is, whatever its rows are; where they
+            have to be looked at, the callable returns None.
         """
         if group == UNKNOWN:
             return self._mean_motion(labelled)
@@ -92,7 +93,9 @@ class Mover:
         def stay(X: Array, draws: Array, labels: NDArray[np.intp] | None = None) -> None:
             self.family.check(X)
 
-        return stay if maps.is_identity else move
+        if not maps.is_identity:
+            return move
+        return None if self.family.takes_any else stay
 
     def arrive(self, X: Array, draws: Array, step: Array | None, output: str) -> Array:
         """Return where rows end: features, unchanged ones exactly, or the common scale."""
@@ -121,7 +124,7 @@ class Mover:
             weights = group_posterior(population, common, known)
             moved = np.zeros_like(X)
             for group, motion in enumerate(motions):
-                step = motion(X, draws, labels)
+                step = None if motion is None else motion(X, draws, labels)
                 if step is not None:
                     moved += weights[:, [group]] * step
             return moved

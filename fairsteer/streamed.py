@@ -48,8 +48,8 @@ class StreamedRows:
             raise ValueError(not_positive(columns, self.lowest[bad].min()))
 
     @classmethod
-    def of(cls, rows: TrainingRows, family: str) -> StreamedRows:
-        """Sum rows up, block by block.
+    def of(cls, rows: TrainingRows, family: str, tied: bool = False) -> StreamedRows:
+        """Sum rows up, block by block; if `tied`, with one scatter matrix a group.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class StreamedRows:
             If a feature that varies has a logarithm to take and is not positive.
         """
         X, d = rows.features, rows.features.shape[1]
-        running = RunningMoments((len(rows.classes), len(rows.groups)), d)
+        running = RunningMoments((len(rows.classes), len(rows.groups)), d, tied=tied)
         lowest, highest = np.full(d, np.inf), np.full(d, -np.inf)
         if family == "normal":
             running.update(X, rows.label_codes, rows.group_codes, rows.weights)
@@ -73,7 +73,7 @@ class StreamedRows:
                     rows.group_codes[block],
                     rows.weights[block],
                 )
-        moments = SubgroupMoments(rows.classes, rows.groups, *running.parts)
+        moments = SubgroupMoments(rows.classes, rows.groups, *running.parts, tied)
         return cls(moments, len(X), rows.names, rows.positions, family, lowest, highest)
 
     @property
@@ -120,7 +120,7 @@ class StreamedRows:
         ValueError
             If they are sums of different things, or ``of`` would refuse the rows together.
         """
-        self.check_same(other.family, other.positions)
+        self.check_same(other.family, other.positions, other.moments.tied)
         return replace(
             self,
             moments=self.moments.merge(other.moments),
@@ -129,14 +129,19 @@ class StreamedRows:
             highest=np.maximum(self.highest, other.highest),
         )
 
-    def check_same(self, family: str, positions: list[int]) -> None:
-        """Refuse another family or other sensitive columns.
+    def check_same(self, family: str, positions: list[int], tied: bool) -> None:
+        """Refuse another family, other sensitive columns, or scatter matrices of other cells.
 
         Raises
         ------
         ValueError
             If one of them differs.
         """
+        if tied != self.moments.tied:
+            raise ValueError(
+                "covariance_type='tied' keeps other sums than the rows before have: set it, "
+                "constraint and small_cells before the first rows, and alike everywhere."
+            )
         if (family, positions) != (self.family, self.positions):
             raise ValueError(
                 "family or sensitive_feature_ids differs from that of the rows before, so that "

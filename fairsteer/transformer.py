@@ -341,7 +341,8 @@ default="equalized_odds"
         self._check_combination()
         rows = self._training_rows(X, y, sensitive_features, sample_weight)
         summed = self.family in SUMMED_FAMILIES
-        self._solve(X, y, StreamedRows.of(rows, self.family) if summed else rows, rows)
+        every_row = StreamedRows.of(rows, self.family, self._tied_sums()) if summed else rows
+        self._solve(X, y, every_row, rows)
         return self
 
     @available_if(_sums_are_enough)
@@ -390,8 +391,8 @@ default="equalized_odds"
             validate_data(self, check_table(X), reset=False, skip_check_array=True)
         batch = self._training_rows(X, y, sensitive_features, sample_weight, whole=False)
         if before is not None:
-            before.check_same(self.family, batch.positions)
-        streamed = StreamedRows.of(batch, self.family)
+            before.check_same(self.family, batch.positions, self._tied_sums())
+        streamed = StreamedRows.of(batch, self.family, self._tied_sums())
         if before is not None:
             self._keep(before.merge(streamed), finish, at_hand=batch)
         else:
@@ -438,7 +439,8 @@ default="equalized_odds"
                 raise ValueError(NO_SUMS)
         table = pd.DataFrame(columns=getattr(self, "feature_names_in_", range(self.n_features_in_)))
         ids, own = self.sensitive_feature_ids, self._streamed
-        own.check_same(self.family, [] if ids is None else sensitive_positions(table, ids))
+        places = [] if ids is None else sensitive_positions(table, ids)
+        own.check_same(self.family, places, self._tied_sums())
         names = getattr(other, "feature_names_in_", None)
         self._check_named_alike(names)
         if names is not None and names.tolist() != self.feature_names_in_.tolist():
@@ -556,7 +558,12 @@ default="equalized_odds"
 
         def moments(scores):
             return subgroup_moments(
-                scores, rows.label_codes, rows.group_codes, rows.counts.shape, rows.weights
+                scores,
+                rows.label_codes,
+                rows.group_codes,
+                rows.counts.shape,
+                rows.weights,
+                tied=self._tied_sums(),
             )
 
         spread = draws[:][:, :-1]
@@ -716,6 +723,11 @@ default="equalized_odds"
             "borrow": self.small_cells == "shrunk",
         }
 
+    def _tied_sums(self):
+        """Say whether nothing needs the scatter of one label alone."""
+        one_law = self.constraint == "equal_opportunity"
+        return self.covariance_type == "tied" and not one_law and self.small_cells != "shrunk"
+
     def _grouping(self, rows, positive):
         """Decide which groups get a law of their own."""
         if self.small_cells != "pooled":
@@ -816,33 +828,31 @@ default="equalized_odds"
 
     def _moved(self, features, codes, labels=None, max_drift=None):
         """Move the features that vary, block by block; labels are None where they are not known."""
-        moved, varying = features.copy(), self.steered_features_
+        moved, varying = np.empty_like(features), self.steered_features_
         draws = _draws(features, codes, len(varying), self._seed, self._dithered)
         groups = np.flatnonzero(np.bincount(codes + 1)) - 1
-        motions = {group: self._mover.motion(group, labels is not None) for group in groups}
         if max_drift is not None:
             for group in groups[groups != UNKNOWN]:
                 where = np.flatnonzero(codes == group)
                 X = features[np.ix_(where, varying)].astype(np.float64)
                 warn_of_drift(self, X, draws[where], group, max_drift)
+        motions = {group: self._mover.motion(group, labels is not None) for group in groups}
+        if self._output == "original":
+            motions = {group: motion for group, motion in motions.items() if motion is not None}
+        some_constant = len(varying) < features.shape[1]
         for block in row_blocks(*features.shape):
+            moved[block] = features[block]
             for group, motion in motions.items():
                 where = block.start + np.flatnonzero(codes[block] == group)
                 if len(where) == 0:
                     continue
                 X = features.take(where, axis=0)
-                if len(varying) < features.shape[1]:
-                    X = X[:, varying]
-                X = X.astype(np.float64, copy=False)
+                X = (X[:, varying] if some_constant else X).astype(np.float64, copy=False)
                 own = draws[where]
-                step = motion(X, own, None if labels is None else labels[where])
-                if step is None and self._output == "original":
-                    continue
+                told = None if labels is None else labels[where]
+                step = None if motion is None else motion(X, own, told)
                 arrived = self._mover.arrive(X, own, step, self._output)
-                if len(varying) < features.shape[1]:
-                    moved[np.ix_(where, varying)] = arrived
-                else:
-                    moved[where] = arrived
+                moved[np.ix_(where, varying) if some_constant else where] = arrived
         return moved
 
 

@@ -299,10 +299,14 @@ def test_hidden_groups_move_by_the_mean_of_all(table, held_out):
     draws = dither.row_uniforms(new, np.full(len(new), -1), fitted._seed, 5)
     common = mover.family.common(new[:, :4], draws[:, :-1])
     weights = group_posterior(mover.population, common)
-    steps = [mover.motion(a)(new[:, :4], draws) for a in range(3)]
-    assert steps[fitted.groups_.tolist().index(fitted.reference_group_)] is None
-    moves = [(w, step) for w, step in zip(weights.T, steps, strict=True) if step is not None]
-    expected = common + sum(w[:, None] * step for w, step in moves)
+    motions = [mover.motion(a) for a in range(3)]
+    assert motions[fitted.groups_.tolist().index(fitted.reference_group_)] is None
+    steps = [
+        w[:, None] * motion(new[:, :4], draws)
+        for w, motion in zip(weights.T, motions, strict=True)
+        if motion is not None
+    ]
+    expected = common + sum(steps)
     np.testing.assert_allclose(hidden[:, :4], expected, atol=1e-9)
 
 

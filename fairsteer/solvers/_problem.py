@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fairsteer._linalg import Array, distinct, inv_spd, invsqrtm, logdet, sqrtm, symmetrize
+from fairsteer._linalg import Array, distinct, inv_spd, logdet, roots, sqrtm, symmetrize
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,11 @@ class GroupProblem:
         """Number of features, d."""
         return int(self.means.shape[-1])
 
+    @property
+    def tied(self) -> bool:
+        """Whether all labels share one covariance, in the reference and in the group."""
+        return len(distinct(self.covariances)) == len(distinct(self.reference_covariances)) == 1
+
     @cached_property
     def weighted_precisions(self) -> Array:
         """``w_i Sigma_i^{-1}``, shape (K, d, d)."""
@@ -62,12 +67,16 @@ class GroupProblem:
 
     def pooled(self) -> tuple[Array, Array]:
         """Return the mean covariance of the reference and of the group, shape (d, d) each."""
+        if self.tied:
+            return self.reference_covariances[0], self.covariances[0]
         reference = np.einsum("i,ijk->jk", self.weights, self.reference_covariances)
         return reference, np.einsum("i,ijk->jk", self.weights, self.covariances)
 
     def offset(self, matrix: Array) -> Array:
         """Return the optimal ``c`` given ``B``, shape (d,)."""
         gap = self.means - self.reference_means @ matrix.T
+        if self.tied:
+            return np.asarray(self.weights @ gap)
         best: Array = self.total_precision_inverse @ np.einsum(
             "ijk,ik->j", self.weighted_precisions, gap
         )
@@ -89,6 +98,10 @@ class GroupProblem:
     def quadratic_gradient(self, matrix: Array) -> Array:
         """Return ``dJ/dB + B^{-T}`` at the optimal ``c``, shape (d, d)."""
         e = self.residuals(matrix)
+        if self.tied:
+            products = (self.weights[:, None] * e).T @ self.reference_means
+            carried = matrix @ self.reference_covariances[0] + products
+            return np.linalg.solve(self.covariances[0], carried)
         inner = matrix @ self.reference_covariances + e[:, :, None] * self.reference_means[:, None]
         gradient: Array = np.sum(self.weighted_precisions @ inner, axis=0)
         return gradient
@@ -118,16 +131,16 @@ class GroupProblem:
         )
 
     @cached_property
-    def whitening(self) -> tuple[Array, Array, Array]:
-        """``(Sigma_a^{-1/2}, Sigma_a^{1/2}, Sigma_r^{-1/2})`` of the pooled covariances."""
+    def roots(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """Square roots and their inverses of the reference's and the group's pooled covariance."""
         reference, group = self.pooled()
-        return invsqrtm(group), sqrtm(group), invsqrtm(reference)
+        return roots(reference), roots(group)
 
     def relative_gradient(self, matrix: Array) -> Array:
         """Return ``Sigma_r^{1/2} B' (dJ/dB) Sigma_r^{-1/2}``, pooled ``Sigma_r``, shape (d, d)."""
-        reference, _ = self.pooled()
+        (root, whiten), _ = self.roots
         inner = matrix.T @ self.quadratic_gradient(matrix)
-        relative: Array = sqrtm(reference) @ inner @ self.whitening[2]
+        relative: Array = root @ inner @ whiten
         return relative - np.eye(self.n_features)
 
     def symmetric_gradient(self, s: Array) -> Array:

@@ -81,7 +81,7 @@ class _Frame:
 
     @classmethod
     def of(cls, problem: GroupProblem) -> _Frame:
-        whiten_group, _, whiten_reference = problem.whitening
+        (_, whiten_reference), (_, whiten_group) = problem.roots
         scores = problem.weights * np.linspace(-1.0, 1.0, len(problem.weights))
         contrast = np.einsum("i,ijk->jk", scores, problem.reference_covariances)
         turned = symmetrize(whiten_reference @ contrast @ whiten_reference)
