@@ -95,6 +95,6 @@ def write(rows: list[dict], name: str, folder: Path | None = None) -> pd.DataFra
 
 def table(frame: pd.DataFrame) -> str:
     """Return a frame as a table of Markdown."""
-    lines = [frame.columns.tolist(), ["---"] * frame.shape[1], *frame.astype(str).values.tolist()]
-    lines = [["" if cell == "nan" else cell for cell in line] for line in lines]
+    cells = frame.astype(object).where(frame.notna(), "").astype(str).values.tolist()
+    lines = [frame.columns.tolist(), ["---"] * frame.shape[1], *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -12,6 +12,7 @@ one affine map a group. Writes benchmarks/results/speed.csv and speed_peers.csv.
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -168,7 +169,10 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     X, y, groups = data(options.rows, options.features)
     for name, measured in (("speed", own), ("speed_peers", peers)):
-        frame = write(measured(X, y, groups), name, options.output)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # other packages' of their dependencies
+            rows = measured(X, y, groups)
+        frame = write(rows, name, options.output)
         print(table(frame.round(3)), end="\n\n")
 
 

@@ -1,8 +1,11 @@
+import pickle
+
 import numpy as np
 import pytest
 
 from fairsteer.affine import AffineMap, transport_map, transport_matrix
 from fairsteer.datasets._synthetic import random_gaussians
+from tests.conftest import tied_gaussians
 
 D = 4
 
@@ -100,3 +103,42 @@ def test_transport_between_equal_laws_is_exactly_the_identity():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="do not form affine maps"):
         AffineMap(np.eye(3), np.zeros(2))
+
+
+def test_the_mean_of_maps_is_that_of_their_displacements(maps, rng):
+    X, weights = rng.normal(size=(10, D)), rng.dirichlet(np.ones(2), size=10)
+    expected = sum(weights[:, [i]] * (maps[i, 1].apply(X) - X) for i in range(2))
+    np.testing.assert_allclose(maps[:, 1].mean_displacement(X, weights), expected, atol=1e-12)
+    shared = AffineMap(np.broadcast_to(maps.matrix[:1], maps.matrix.shape), maps.offset)
+    expected = sum(weights[:, [i]] * (shared[i, 1].apply(X) - X) for i in range(2))
+    np.testing.assert_allclose(shared[:, 1].mean_displacement(X, weights), expected, atol=1e-12)
+    one = maps[:1, 1].mean_displacement(X, np.ones((10, 1)))
+    np.testing.assert_array_equal(one, maps[0, 1].displacement(X))
+
+
+def test_only_maps_that_move_nothing_are_the_identity(maps):
+    assert AffineMap.identity(D, (2, 3)).is_identity
+    assert not maps.is_identity
+    assert not AffineMap(np.eye(D), np.full(D, 1e-300)).is_identity
+
+
+def test_labels_that_share_covariances_share_a_matrix_in_files_too():
+    p, q = (tied_gaussians(3, 3, D, seed) for seed in (1, 2))
+    maps = transport_map(p.means, p.covariances, q.means, q.covariances)
+    for i, a in np.ndindex(3, 3):
+        one = transport_map(p.means[i, a], p.covariances[i, a], q.means[i, a], q.covariances[i, a])
+        np.testing.assert_allclose(maps[i, a].matrix, one.matrix, atol=1e-12)
+        np.testing.assert_allclose(maps[i, a].offset, one.offset, atol=1e-12)
+    frames = AffineMap(np.stack([2.0 * np.eye(D)] * 3), np.ones((3, D)))
+    for shared in (maps, frames.compose(maps), pickle.loads(pickle.dumps(maps))):
+        assert shared.matrix.strides[0] == 0
+        assert shared.shape == (3, 3)
+    assert len(pickle.dumps(maps)) < maps.matrix.nbytes
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(maps)).matrix, maps.matrix)
+
+
+def test_equal_covariances_only_shift():
+    p = random_gaussians(2, 3, D, 1)
+    maps = transport_map(p.means, p.covariances, p.means + 1.0, p.covariances)
+    assert np.array_equal(maps.matrix, np.broadcast_to(np.eye(D), maps.matrix.shape))
+    np.testing.assert_allclose(maps.offset, 1.0, atol=1e-12)

@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.stats import kstest
 
-from fairsteer.dither import row_uniforms
+from fairsteer.dither import NoDraws, RowDraws, row_uniforms
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -72,3 +72,12 @@ def test_group_and_seed_count_and_the_sign_of_zero_does_not():
     assert first != row_uniforms(X, code + 1, 0, 1)
     assert first != row_uniforms(X, code, 1, 1)
     assert first == row_uniforms(np.array([[-0.0, 1.0]]), code, 0, 1)
+
+
+def test_draws_of_some_rows_are_those_of_all(rng):
+    X, codes = rng.integers(0, 2, size=(30, 2)).astype(float), rng.integers(0, 3, size=30)
+    draws = RowDraws(X, codes, 5, 3)
+    some = np.array([20, 3, 3, 11])
+    np.testing.assert_array_equal(draws[some], row_uniforms(X, codes, 5, 3)[some])
+    assert NoDraws(3)[some].shape == (4, 3)
+    assert np.all(NoDraws(3)[some] == 0.5)

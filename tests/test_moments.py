@@ -208,3 +208,67 @@ def test_moments_are_read_only():
     for moments_of in (labelled(*rows(6)), pickle.loads(pickle.dumps(labelled(*rows(6))))):
         with pytest.raises(ValueError, match="read-only"):
             moments_of.scatters[0, 0] = 0.0
+
+
+@given(st.integers(0, 10**6), st.integers(1, 90), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_tied_scatters_are_the_sums_over_labels(seed, numbers, weighted):
+    X, y, groups = rows(seed)
+    weights = np.random.default_rng(seed).uniform(size=len(X)) if weighted else None
+    counts, means, scatters = subgroup_moments(X, y, groups, (3, 3), weights)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moments, "_BLOCK_NUMBERS", numbers)
+        tied = subgroup_moments(X, y, groups, (3, 3), weights, tied=True)
+    expected = counts, means, scatters.sum(axis=0, keepdims=True)
+    assert_same(tied, expected, rtol=1e-11, atol=1e-11)
+
+
+def test_tied_moments_of_two_tables_add_up():
+    X, y, groups = rows(7)
+    first, second = y < 1, y > 0
+
+    def tied(mask):
+        labels, codes = np.unique(y[mask], return_inverse=True)
+        parts = subgroup_moments(X[mask], codes, groups[mask], (len(labels), 3), tied=True)
+        return SubgroupMoments(labels, np.arange(3), *parts, tied=True)
+
+    whole = tied(np.ones(len(X), dtype=bool))
+    # The first has one label only, whose scatters have the shape of any law's of one label.
+    for merged in (tied(first).merge(tied(second)), tied(second).merge(tied(first))):
+        assert merged.tied
+        assert_same(merged.parts, whole.parts, rtol=1e-11, atol=1e-11)
+    regrouped = whole.regrouped(np.array(["x", "y"]), np.array([1, -1, 1]))
+    kept = groups != 1
+    expected = subgroup_moments(X[kept], y[kept], np.ones_like(y[kept]), (3, 2), tied=True)
+    assert_same(regrouped.parts, expected, rtol=1e-11, atol=1e-11)
+    some = whole.of_features(np.array([2, 0]))
+    np.testing.assert_array_equal(some.scatters, whole.scatters[:, :, [2, 0]][..., [2, 0]])
+
+
+@pytest.mark.parametrize("drift", [1.0, 1e6, -1e9])
+def test_rows_that_drift_lose_no_digits(rng, monkeypatch, drift):
+    monkeypatch.setattr(moments, "_BLOCK_NUMBERS", 64)
+    X = rng.normal(size=(300, 3)) + drift * np.arange(300)[:, None]
+    zeros = np.zeros(300, dtype=np.intp)
+    _, means, scatters = subgroup_moments(X, zeros, zeros, (1, 1))
+    mean, scatter = exactly(X)
+    np.testing.assert_allclose(means[0, 0], mean, rtol=1e-14)
+    np.testing.assert_allclose(scatters[0, 0], scatter, rtol=1e-12)
+
+
+def test_rows_of_no_weight_do_not_count(rng):
+    X, y, groups = rows(8)
+    weights = (y > 0).astype(float)
+    counts, means, scatters = subgroup_moments(X, y, groups, (3, 3), weights)
+    assert np.all(counts[0] == 0.0) and np.all(means[0] == 0.0) and np.all(scatters[0] == 0.0)
+    tied = subgroup_moments(X, y, groups, (3, 3), weights, tied=True)
+    np.testing.assert_allclose(tied[2][0], scatters.sum(axis=0), rtol=1e-11)
+
+
+def test_many_subgroups_are_told_apart():
+    X, _, _ = rows(9, n=1200)
+    y, groups = np.arange(1200) % 30, np.arange(1200) // 30 % 20
+    counts, means, _ = subgroup_moments(X, y, groups, (30, 20))
+    assert counts.min() >= 1.0
+    own = (y == 29) & (groups == 19)
+    np.testing.assert_allclose(means[29, 19], X[own].mean(axis=0), rtol=1e-12)

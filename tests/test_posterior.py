@@ -9,6 +9,7 @@ from fairsteer.posterior import (
     label_weights,
     subgroup_log_densities,
 )
+from tests.conftest import tied_gaussians
 
 
 def test_it_is_bayes_rule_with_scipys_densities(rng):
@@ -79,3 +80,17 @@ def test_one_label_stands_for_the_posterior(rng):
         assert np.all(weights.sum(axis=1) == 1.0)
     shares = sampled.reshape(3, 20_000, 3).mean(axis=1)
     np.testing.assert_allclose(shares, posterior[::20_000], atol=5 * 0.5 / np.sqrt(20_000))
+
+
+def test_a_shared_covariance_whitens_once_for_all_labels(rng):
+    law = tied_gaussians(3, 3, 4, 2)
+    X = rng.normal(size=(20, 4)) * 3
+    for a in range(3):
+        expected = [
+            multivariate_normal(law.means[i, a], law.covariances[i, a]).logpdf(X) for i in range(3)
+        ]
+        np.testing.assert_allclose(
+            subgroup_log_densities(law, X, a), np.transpose(expected), atol=1e-9
+        )
+    with pytest.raises(ValueError, match=r"1 row\(s\) lie so far from the fitted laws"):
+        label_posterior(law, np.array([[0.0] * 4, [1e200] * 4]), 0)

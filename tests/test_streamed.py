@@ -326,3 +326,16 @@ def test_the_attribute_is_routed_to_batches(table):
     assert request["sensitive_features"] is True
     assert "finish" not in request
     assert steering().get_metadata_routing().partial_fit.requests["sensitive_features"] is False
+
+
+def test_sums_of_labels_together_are_not_mixed_with_sums_of_each(table):
+    X, y = table
+    parts = steering(covariance_type="tied").fit(X[:300], y[:300])
+    assert parts._streamed.moments.scatters.shape[0] == 1
+    parts.set_params(covariance_type="full")
+    with pytest.raises(ValueError, match="covariance_type='tied' keeps other sums"):
+        parts.partial_fit(X[300:], y[300:])
+    with pytest.raises(ValueError, match="covariance_type='tied' keeps other sums"):
+        parts.merge(steering().fit(X[300:], y[300:]))
+    parts.set_params(covariance_type="tied").partial_fit(X[300:], y[300:])
+    assert_same_fit(parts, steering(covariance_type="tied").fit(X, y))

@@ -707,3 +707,63 @@ def test_grid_search_over_strength_in_a_pipeline(data):
     steered = search.best_estimator_[:-1].transform(X)
     assert list(model.fit(X, y)[:-1].get_feature_names_out()) == ["x0", "x1", "x2"]
     assert steered.shape == (len(X), 3)
+
+
+PRECISE = [{}, {"covariance_type": "tied"}, {"label_strategy": "none"}, *VARIANTS[-2:]]
+
+
+@pytest.mark.parametrize("variant", PRECISE, ids=str)
+@pytest.mark.parametrize("intervention", ["affirmative", "all_subgroups"])
+def test_units_and_offsets_cost_no_digits(data, variant, intervention):
+    X, y = data
+    features = X.columns.drop("group")
+    scale = np.array([1e-8, 1.0, 1e8])
+    extreme = X.assign(
+        **{name: s * (X[name] + 1e6) for name, s in zip(features, scale, strict=True)}
+    )
+    plain, far = (
+        steering(intervention=intervention, **variant).fit_transform(table, y)
+        for table in (X, extreme)
+    )
+    np.testing.assert_allclose(far / scale - 1e6, plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("variant", PRECISE, ids=str)
+def test_single_precision_is_close_to_double(data, variant):
+    X, y = data
+    narrow = X.astype(dict.fromkeys(X.columns.drop("group"), np.float32))
+    single, double = (steering(**variant).fit_transform(table, y) for table in (narrow, X))
+    assert single.dtype == np.float32
+    assert np.linalg.norm(single - double) < 1e-4 * np.linalg.norm(double)
+
+
+def test_blocks_of_rows_do_not_matter(data, monkeypatch):
+    X, y = data
+    fitted = steering().fit(X, y)
+    whole = fitted.transform(X)
+    monkeypatch.setattr("fairsteer.moments._BLOCK_NUMBERS", 20)
+    np.testing.assert_allclose(fitted.transform(X), whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{}, {"family": "copula"}, {"constraint": "equal_opportunity"}]
+)
+def test_the_callers_rows_are_not_written_to(data, parameters):
+    X, y = data
+    rows, groups = numbers(X), X["group"].to_numpy()
+    before = rows.copy()
+    fitted = OptimalSteeringTransformer(random_state=0, **parameters)
+    moved = fitted.fit_transform(rows, y, sensitive_features=groups)
+    assert not np.shares_memory(moved, rows)
+    np.testing.assert_array_equal(rows, before)
+
+
+def test_rows_without_a_logarithm_are_refused_in_the_group_that_stays_too(data):
+    X, y = data
+    positive = X.assign(**{name: np.exp(X[name] / 5.0) for name in X.columns.drop("group")})
+    fitted = steering(family="lognormal").fit(positive, y)
+    row = positive[positive["group"] == fitted.reference_group_].head(1)
+    np.testing.assert_array_equal(fitted.transform(row), numbers(row))
+    column = row.columns.drop("group")[0]
+    with pytest.raises(ValueError, match="family='lognormal' needs positive features"):
+        fitted.transform(row.assign(**{column: -1.0}))

@@ -1,0 +1,56 @@
+"""The benchmarks of speed and scale still run, on small tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scale
+import speed
+from measuring import PeakMemory, growth, table
+
+
+def test_speed_is_measured_against_limits_and_peers(tmp_path, capsys):
+    speed.main(["--rows", "3000", "--features", "4", "--output", str(tmp_path)])
+    own, peers = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("speed", "speed_peers"))
+    measured = own.dropna(subset="ratio")
+    limits = own.set_index("what")["seconds"]
+    np.testing.assert_allclose(
+        measured["ratio"], measured["seconds"] / limits[measured["limit"]].to_numpy()
+    )
+    assert {"fit, without solving", "transform, every group moves"} <= set(measured["what"])
+    assert {"fairsteer", "fairlearn CorrelationRemover"} <= set(peers["method"])
+    assert (tmp_path / "speed_environment.csv").is_file()
+    assert "| fairsteer |" in capsys.readouterr().out
+
+
+def test_scale_grows_and_batches_add_up(tmp_path, capsys):
+    options = ["--rows", "20000", "--features", "3", "--output", str(tmp_path)]
+    scale.main(["--part", "growth", "--part", "batches", *options])
+    found = pd.read_csv(tmp_path / "scale.csv").set_index("what")
+    assert found.loc["exponent of transform", "value"] > 0.0
+    assert found.loc["largest difference", "value"] < 1e-10
+    assert "| batches | largest difference |" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_cluster_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(scale, "N_PARTITIONS", 12)
+    stored = scale.Stored(tmp_path, 20_000, 3)
+    found = pd.DataFrame(scale.cluster(stored, tmp_path)).set_index("what")
+    assert (found.loc["difference", "value"] < 1e-10).all()
+    assert found.loc["their difference from transform", "value"] < 1e-10
+    assert found.loc["Parquet files", "value"] == scale.N_PARTITIONS
+
+
+def test_many_features_are_fitted(tmp_path):
+    rows = scale.wide(n=600, d=20, n_labels=5)
+    assert rows[0]["value"] < 1e-6
+    assert rows[0]["seconds"] > 0.0
+
+
+def test_memory_and_growth_are_measured():
+    with PeakMemory() as memory:
+        block = np.ones(8_000_000)
+        block += 1.0
+    assert 0.9 * block.nbytes < memory.bytes < 1.5 * block.nbytes
+    assert growth([10, 100, 1000], [2.0, 20.0, 200.0]) == pytest.approx(1.0)
+    assert table(pd.DataFrame({"a": [1.0, np.nan]})) == "| a |\n| --- |\n| 1.0 |\n|  |"
