@@ -16,36 +16,31 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _get_feature_names, check_is_fitted, validate_data
 
 from fairsteer._certified import certificates_of, law_of_cells
+from fairsteer._fitting import (
+    ANY_LABEL,
+    check_combination,
+    check_counts,
+    draws_of,
+    estimation_options,
+    grouping_of,
+    law_of,
+    nearest_ideal_of,
+    ranked,
+    reference_maps,
+    reference_of,
+    tied_sums,
+)
 from fairsteer._validation import check_table, check_variety, sensitive_positions
 from fairsteer._watch import warn_of_drift, warn_of_fit
-from fairsteer.affine import transport_map
 from fairsteer.bounds import CONSTRAINTS
-from fairsteer.copula import Copula
-from fairsteer.dither import NoDraws, RowDraws
 from fairsteer.families import FAMILIES, QUANTILES, SUMMED_FAMILIES, summed_family
-from fairsteer.gaussian import (
-    COVARIANCE_TYPES,
-    cell_name,
-    gaussians_from_moments,
-    minimum_rows,
-)
-from fairsteer.grouping import (
-    UNKNOWN,
-    merge_all_groups,
-    merge_small_groups,
-    separate_groups,
-)
-from fairsteer.moments import pool_labels, positions, row_blocks, subgroup_moments
+from fairsteer.gaussian import COVARIANCE_TYPES, gaussians_from_moments
+from fairsteer.grouping import UNKNOWN
+from fairsteer.moments import pool_labels, positions, row_blocks
 from fairsteer.moves import LABEL_STRATEGIES, Mover
 from fairsteer.priors import PRIORS, ideal_priors, prior_weights
 from fairsteer.sensitive import SensitiveFeatureMixin
-from fairsteer.solvers import (
-    CONDITIONS,
-    INTERVENTIONS,
-    default_reference_group,
-    nearest_ideal,
-    unchanged,
-)
+from fairsteer.solvers import CONDITIONS, INTERVENTIONS
 from fairsteer.streamed import StreamedRows
 
 GROUP_STRATEGIES = ("given", "posterior")
@@ -56,7 +51,6 @@ NO_SUMS = (
     "family='copula' ranks all rows together, and its fit has kept no sums of them that rows could "
     "be added to: use family='normal' or 'lognormal' from the first rows on."
 )
-_ANY_LABEL = "any"
 
 
 def _sums_are_enough(steering):
@@ -338,10 +332,10 @@ default="equalized_odds"
             If X is sparse.
         """
         self._validate_params()
-        self._check_combination()
+        check_combination(self)
         rows = self._training_rows(X, y, sensitive_features, sample_weight)
         summed = self.family in SUMMED_FAMILIES
-        every_row = StreamedRows.of(rows, self.family, self._tied_sums()) if summed else rows
+        every_row = StreamedRows.of(rows, self.family, tied_sums(self)) if summed else rows
         self._solve(X, y, every_row, rows)
         return self
 
@@ -382,7 +376,7 @@ default="equalized_odds"
             If X is sparse.
         """
         self._validate_params()
-        self._check_combination()
+        check_combination(self)
         before = getattr(self, "_streamed", None)
         if before is None and hasattr(self, "_mover"):
             raise ValueError(NO_SUMS)
@@ -391,8 +385,8 @@ default="equalized_odds"
             validate_data(self, check_table(X), reset=False, skip_check_array=True)
         batch = self._training_rows(X, y, sensitive_features, sample_weight, whole=False)
         if before is not None:
-            before.check_same(self.family, batch.positions, self._tied_sums())
-        streamed = StreamedRows.of(batch, self.family, self._tied_sums())
+            before.check_same(self.family, batch.positions, tied_sums(self))
+        streamed = StreamedRows.of(batch, self.family, tied_sums(self))
         if before is not None:
             self._keep(before.merge(streamed), finish, at_hand=batch)
         else:
@@ -427,7 +421,7 @@ default="equalized_odds"
             the rows are too few to solve; nothing is added then.
         """
         self._validate_params()
-        self._check_combination()
+        check_combination(self)
         if not isinstance(other, OptimalSteeringTransformer):
             raise TypeError(
                 f"Only the rows of another OptimalSteeringTransformer can be added, not of "
@@ -440,7 +434,7 @@ default="equalized_odds"
         table = pd.DataFrame(columns=getattr(self, "feature_names_in_", range(self.n_features_in_)))
         ids, own = self.sensitive_feature_ids, self._streamed
         places = [] if ids is None else sensitive_positions(table, ids)
-        own.check_same(self.family, places, self._tied_sums())
+        own.check_same(self.family, places, tied_sums(self))
         names = getattr(other, "feature_names_in_", None)
         self._check_named_alike(names)
         if names is not None and names.tolist() != self.feature_names_in_.tolist():
@@ -478,10 +472,10 @@ default="equalized_odds"
         """Fit to rows, or to sums over them; `at_hand` are some to judge the fit on."""
         pos_label = self._resolve_pos_label(every_row.classes)
         positive = every_row.classes.tolist().index(pos_label)
-        grouping = self._grouping(every_row, positive)
+        grouping = grouping_of(self, every_row, positive)
         rows = every_row.regrouped(grouping.groups, grouping.law_of)
-        reference_group = self._resolve_reference(rows, positive, grouping)
-        self._check_counts(rows, positive)
+        reference_group = reference_of(self, rows, positive, grouping)
+        check_counts(self, rows, positive)
         seed = int(check_random_state(self.random_state).randint(2**31))
 
         judged = draws = None
@@ -493,27 +487,27 @@ default="equalized_odds"
         varying = rows.varying_features()
         dithered = self.family == "copula" or self.label_strategy == "sample"
         if judged is not None:
-            draws = _draws(judged.features, judged.group_codes, len(varying), seed, dithered)
+            draws = draws_of(judged.features, judged.group_codes, len(varying), seed, dithered)
         if self.family == "copula":
-            family, moments, common = self._ranked(
-                rows, varying, draws, positive, rows.groups.tolist().index(reference_group)
+            family, moments, common = ranked(
+                self, rows, varying, draws, positive, rows.groups.tolist().index(reference_group)
             )
         else:
             family = summed_family(self.family, [rows.names[j] for j in varying])
             moments = common = rows.moments.of_features(varying).parts
-        estimation = self._estimation_options()
+        estimation = estimation_options(self)
         # A law of all rows, which moves none, is estimated from however few there are.
         estimation["borrow"] |= grouping.n_own == 0
-        distribution = self._law(rows, moments, positive, estimation)
+        distribution = law_of(self, rows, moments, positive, estimation)
         population = None
         some_unknown = self.group_strategy == "posterior" or self.handle_unknown == "pooled"
         if some_unknown or np.any(grouping.law_of == UNKNOWN):
             population = law_of_cells(rows.classes, rows.groups, common, estimation)
             if population is None:
                 population = gaussians_from_moments(
-                    np.array([_ANY_LABEL]), rows.groups, *pool_labels(*common), **estimation
+                    np.array([ANY_LABEL]), rows.groups, *pool_labels(*common), **estimation
                 )
-        result = self._nearest_ideal(distribution, reference_group)
+        result = nearest_ideal_of(self, distribution, reference_group)
 
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
         self._record(X, y, every_row)
@@ -527,7 +521,7 @@ default="equalized_odds"
         self.pos_label_, self.reference_group_ = pos_label, reference_group
         self.steered_features_ = varying
         self.distribution_, self.ideal_, self.result_ = distribution, result.ideal, result
-        self.group_maps_, self.maps_ = _reference_maps(distribution, result)
+        self.group_maps_, self.maps_ = reference_maps(distribution, result)
         self._streamed = every_row if isinstance(every_row, StreamedRows) else None
         self._moments, self._estimation = moments, estimation
         self._seed, self._dithered = seed, dithered
@@ -545,36 +539,6 @@ default="equalized_odds"
         self._set_cell_weights(rows.counts / rows.counts.sum())
         self.__dict__.pop("_certificate", None)
         warn_of_fit(self, judged, draws, grouping)
-
-    def _ranked(self, rows, varying, draws, positive, reference):
-        """Fit the copula; return it with the moments of scores and of those among all rows."""
-        X = rows.features[:, varying].astype(np.float64)
-        ranked = rows.weights
-        if self.constraint == "equal_opportunity":
-            ranked = np.where(rows.label_codes == positive, ranked, 0.0)
-        family = Copula(
-            X, rows.group_codes, rows.weights, len(rows.groups), reference, self.quantiles, ranked
-        )
-
-        def moments(scores):
-            return subgroup_moments(
-                scores,
-                rows.label_codes,
-                rows.group_codes,
-                rows.counts.shape,
-                rows.weights,
-                tied=self._tied_sums(),
-            )
-
-        spread = draws[:][:, :-1]
-        common = moments(family.common(X, spread))
-        if self.quantiles == "pooled":
-            return family, common, common
-        scores = np.empty_like(X)
-        for group in range(len(rows.groups)):
-            own = rows.group_codes == group
-            scores[own] = family.scores(X[own], group, spread[own])
-        return family, moments(scores), common
 
     def transform(self, X, *, sensitive_features=None):
         """Move rows of known group and unknown label into the reference frame.
@@ -693,124 +657,6 @@ default="equalized_odds"
             self._certificate = certificates_of(self)
         return self._certificate
 
-    def _check_combination(self):
-        changes_nothing = (
-            self.conditions == "identical"
-            and self.label_strategy == "none"
-            and self.quantiles != "group"
-        )
-        if self.constraint == "equalized_odds" and changes_nothing:
-            raise ValueError(
-                "conditions='identical' with label_strategy='none' would change nothing, because "
-                "under identical conditions only the label decides where a row goes: use "
-                "label_strategy='posterior' or conditions='affine'."
-            )
-        if self.family != "copula" and self.quantiles != "pooled":
-            raise ValueError(
-                f"quantiles={self.quantiles!r} says whose ranks the copula takes, but "
-                f"family={self.family!r} takes none: use family='copula'."
-            )
-        if self.output == "scores" and self.family != "copula":
-            raise ValueError(
-                f"output='scores' asks for the copula's normal scores, which family="
-                f"{self.family!r} has not: use family='copula' or output='original'."
-            )
-
-    def _estimation_options(self):
-        return {
-            "covariance_type": self.covariance_type,
-            "shrinkage": self.shrinkage,
-            "borrow": self.small_cells == "shrunk",
-        }
-
-    def _tied_sums(self):
-        """Say whether nothing needs the scatter of one label alone."""
-        one_law = self.constraint == "equal_opportunity"
-        return self.covariance_type == "tied" and not one_law and self.small_cells != "shrunk"
-
-    def _grouping(self, rows, positive):
-        """Decide which groups get a law of their own."""
-        if self.small_cells != "pooled":
-            return separate_groups(rows.groups)
-        counts, n_features = rows.counts, len(rows.varying_features())
-        checked = counts
-        if self.constraint == "demographic_parity":
-            checked = counts.sum(axis=0, keepdims=True)
-        elif self.constraint == "equal_opportunity":
-            checked = counts[[positive]]
-        fewest = minimum_rows(n_features=n_features, **self._estimation_options())
-        needed = np.full(len(checked), float(fewest))
-        if self.priors != "keep":
-            # A cell without rows leaves a large enough law, but no weight for its group.
-            checked = np.vstack([checked, counts])
-            needed = np.append(needed, np.full(len(counts), np.finfo(float).tiny))
-        grouping = merge_small_groups(rows.groups, checked, needed)
-        if rows.regrouped(grouping.groups, grouping.law_of).vary:
-            return grouping
-        return merge_all_groups(rows.groups)
-
-    def _nearest_ideal(self, distribution, reference_group):
-        if distribution.n_groups == 1:
-            return unchanged(distribution)
-        return nearest_ideal(
-            distribution,
-            intervention=self.intervention,
-            reference_group=reference_group,
-            conditions="affine" if distribution.n_labels == 1 else self.conditions,
-            priors=self.priors,
-        )
-
-    def _resolve_reference(self, rows, positive, grouping):
-        groups = rows.groups
-        if self.reference_group is None:
-            candidates = rows.counts[:, : max(grouping.n_own, 1)]
-            return groups[default_reference_group(candidates, positive)]
-        if self.reference_group in grouping.small:
-            raise ValueError(
-                f"reference_group={self.reference_group!r} has a cell with too few rows for a law "
-                "of its own (small_cells='pooled'): choose another reference."
-            )
-        if self.reference_group not in groups.tolist():
-            raise ValueError(
-                f"reference_group={self.reference_group!r} is not among the groups "
-                f"{groups.tolist()}."
-            )
-        return self.reference_group
-
-    def _check_counts(self, rows, positive):
-        counts, classes, groups = rows.counts, rows.classes, rows.groups
-        if self.small_cells != "pooled" and 2 * len(groups) > rows.n_rows:
-            raise ValueError(
-                f"The sensitive attribute has {len(groups)} different values in "
-                f"{rows.n_rows} rows, so hardly any value has rows to compare: bin it into "
-                "groups, for instance by pandas.cut, or merge the rare ones by "
-                "small_cells='pooled'."
-            )
-        without_positive = groups[counts[positive] == 0.0].tolist()
-        if self.constraint == "equal_opportunity" and without_positive:
-            raise ValueError(
-                f"The group(s) {without_positive} have no row of the positive label "
-                f"{classes.tolist()[positive]!r}, whose law equal opportunity equalises: drop or "
-                "merge them."
-            )
-        empty = np.argwhere(counts == 0.0)
-        if self.constraint != "equalized_odds" and self.priors != "keep" and len(empty):
-            i, a = empty[0]
-            raise ValueError(
-                f"{cell_name(classes[i], groups[a])} has no rows, so no weights make label and "
-                "group independent: drop or merge this group or label, or use priors='keep'."
-            )
-
-    def _law(self, rows, moments, positive, estimation):
-        """Return the law that the constraint equalises: of one label, of all, or of each."""
-        labels = rows.classes
-        if self.constraint == "equal_opportunity":
-            labels = labels[[positive]]
-            moments = tuple(part[[positive]] for part in moments)
-        elif self.constraint == "demographic_parity":
-            labels, moments = np.array([_ANY_LABEL]), pool_labels(*moments)
-        return gaussians_from_moments(labels, rows.groups, *moments, **estimation)
-
     def _set_cell_weights(self, priors):
         self._cell_weights = None
         if self.priors != "keep":
@@ -829,7 +675,7 @@ default="equalized_odds"
     def _moved(self, features, codes, labels=None, max_drift=None):
         """Move the features that vary, block by block; labels are None where they are not known."""
         moved, varying = np.empty_like(features), self.steered_features_
-        draws = _draws(features, codes, len(varying), self._seed, self._dithered)
+        draws = draws_of(features, codes, len(varying), self._seed, self._dithered)
         groups = np.flatnonzero(np.bincount(codes + 1)) - 1
         if max_drift is not None:
             for group in groups[groups != UNKNOWN]:
@@ -854,26 +700,3 @@ default="equalized_odds"
                 arrived = self._mover.arrive(X, own, step, self._output)
                 moved[np.ix_(where, varying) if some_constant else where] = arrived
         return moved
-
-
-def _reference_maps(distribution, result):
-    """Return maps into the reference frame: one for each group, and one for each label of it."""
-    frames = result.group_maps.inverse()
-    if distribution.n_labels == 1:
-        return frames, frames[None]
-    target = result.target
-    transport = transport_map(
-        distribution.means,
-        distribution.covariances,
-        target.means,
-        target.covariances,
-        distribution.feature_scale,
-    )
-    return frames, frames.compose(transport)
-
-
-def _draws(features, codes, n_steered, seed, dithered):
-    """Return draws (n, n_steered + 1): of each row for every steered feature and for its label."""
-    if dithered:
-        return RowDraws(features, codes, seed, n_steered + 1)
-    return NoDraws(n_steered + 1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fairsteer import OptimalSteeringTransformer, SteeringWarning
+from fairsteer._fitting import check_combination
 from fairsteer.bounds import CONSTRAINTS
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.families import FAMILIES, QUANTILES
@@ -86,9 +87,9 @@ def test_every_combination_is_accepted_or_refused_as_the_table_says():
     for parameters in EVERY:
         if refused(parameters):
             with pytest.raises(ValueError, match="use "):
-                steering(**parameters)._check_combination()
+                check_combination(steering(**parameters))
         else:
-            steering(**parameters)._check_combination()
+            check_combination(steering(**parameters))
 
 
 def test_every_free_parameter_is_in_the_signature():
