@@ -83,9 +83,8 @@ def environment() -> pd.DataFrame:
     return pd.DataFrame({"name": facts.keys(), "value": facts.values()})
 
 
-def write(rows: list[dict], name: str, folder: Path | None = None) -> pd.DataFrame:
-    """Write rows and the environment to benchmarks/results, and return the rows."""
-    folder = Path(__file__).parent / "results" if folder is None else folder
+def write(rows: list[dict], name: str, folder: Path) -> pd.DataFrame:
+    """Write rows and the environment as csv files of a folder, and return the rows."""
     folder.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(rows)
     frame.to_csv(folder / f"{name}.csv", index=False)
@@ -94,7 +93,31 @@ def write(rows: list[dict], name: str, folder: Path | None = None) -> pd.DataFra
 
 
 def table(frame: pd.DataFrame) -> str:
-    """Return a frame as a table of Markdown."""
-    cells = frame.astype(object).where(frame.notna(), "").astype(str).values.tolist()
-    lines = [frame.columns.tolist(), ["---"] * frame.shape[1], *cells]
+    """Return a frame as a table of Markdown, numbers to three digits."""
+
+    def cell(value: object) -> str:
+        if isinstance(value, float):
+            return "" if np.isnan(value) else f"{value:.3g}"
+        return str(value)
+
+    lines = [frame.columns.tolist(), ["---"] * frame.shape[1]]
+    lines += [[cell(value) for value in row] for row in frame.itertuples(index=False)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def facts(environment: pd.DataFrame) -> str:
+    """Return the environment as a sentence."""
+    return ", ".join(f"{n} {v}" for n, v in environment.itertuples(index=False)) + "."
+
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def shown(folder: Path = RESULTS) -> dict[str, str]:
+    """Return the parts of docs/speed.md, from what benchmarks/speed.py and scale.py wrote."""
+    parts = {}
+    for name in ("speed", "speed_peers", "scale"):
+        parts[name] = table(pd.read_csv(folder / f"{name}.csv"))
+    for name in ("speed", "scale"):
+        parts[f"{name} environment"] = facts(pd.read_csv(folder / f"{name}_environment.csv"))
+    return parts

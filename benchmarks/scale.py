@@ -9,7 +9,8 @@
              fit beside that in memory, also with a worker killed half-way, and steering to Parquet
 ``wide``     4,096 features, 28 labels, 60,000 rows, ``covariance_type="tied"``
 
-All parts by default. Scratch files lie in ``--folder``. Writes benchmarks/results/scale.csv.
+All parts by default. Scratch files lie in ``--folder``. Writes benchmarks/results/scale.csv and,
+after all parts, docs/speed.md.
 """
 
 from __future__ import annotations
@@ -24,7 +25,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from measuring import MIB, PeakMemory, anonymous_memory, growth, seconds, table, write
+from measuring import (
+    MIB,
+    RESULTS,
+    PeakMemory,
+    anonymous_memory,
+    growth,
+    seconds,
+    shown,
+    table,
+    write,
+)
+from pages import DOCS, put
 
 from fairsteer import OptimalSteeringTransformer
 
@@ -288,7 +300,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--features", type=int, default=50)
     parser.add_argument("--folder", type=Path, default=None, help="for scratch files")
-    parser.add_argument("--output", type=Path, default=None, help="default benchmarks/results")
+    parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     parts = options.part or PARTS
     rows: list[dict] = []
@@ -307,12 +319,9 @@ def main(arguments: list[str] | None = None) -> None:
             rows += wide()
     columns = ["part", "what", "seconds", "memory_mib", "value"]
     frame = write(rows, "scale", options.output).reindex(columns=columns)
-    shown = frame.assign(
-        seconds=frame["seconds"].round(2),
-        memory_mib=frame["memory_mib"].round(0),
-        value=frame["value"].map(lambda x: "" if np.isnan(x) else f"{x:.3g}"),
-    )
-    print(table(shown))
+    print(table(frame))
+    if options.output == RESULTS and parts == PARTS:
+        put(DOCS / "speed.md", shown())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Two labels, two groups, double precision, arrays with the attribute beside them.
 ``X.T @ X`` over the data for ``fit``; for ``transform`` the 2K products of the rows with a d x d
 matrix that posterior weights need (a density and a map for each of K labels). Every figure is the
 shortest of three. Peers (``pip install -e ".[bench]"``; absent ones are left out) do the same work:
-one affine map a group. Writes benchmarks/results/speed.csv and speed_peers.csv.
+one affine map a group. Writes benchmarks/results/speed.csv and speed_peers.csv, and docs/speed.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from measuring import MIB, PeakMemory, seconds, table, write
+from measuring import MIB, RESULTS, PeakMemory, seconds, shown, table, write
+from pages import DOCS, put
 
 from fairsteer import OptimalSteeringTransformer, nearest_ideal
 
@@ -165,15 +166,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--features", type=int, default=50)
-    parser.add_argument("--output", type=Path, default=None, help="default benchmarks/results")
+    parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     X, y, groups = data(options.rows, options.features)
     for name, measured in (("speed", own), ("speed_peers", peers)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # other packages' of their dependencies
             rows = measured(X, y, groups)
-        frame = write(rows, name, options.output)
-        print(table(frame.round(3)), end="\n\n")
+        print(table(write(rows, name, options.output)), end="\n\n")
+    if options.output == RESULTS:
+        put(DOCS / "speed.md", shown())
 
 
 if __name__ == "__main__":

@@ -380,6 +380,29 @@ def test_the_page_and_the_figures_are_made_of_the_tables(ran, tmp_path):
         peer_pages.refresh(page, tables)
 
 
+def test_time_is_compared_at_equal_or_better_accuracy():
+    columns = ["method", "constraint", "strength", "accuracy", "equalized_odds", "fit_seconds"]
+    rows = [
+        ("fairlearn ExponentiatedGradient", "equalized_odds", 0.1, 0.9, 0.2, 1.0),
+        ("fairlearn ExponentiatedGradient", "equalized_odds", 0.01, 0.7, 0.1, 3.0),
+        ("fairsteer normal", "equalized_odds", 1.0, 0.8, 0.05, 0.3),
+        ("fairsteer whitened", "equalized_odds", 1.0, 0.6, 0.05, 0.1),
+        ("fairsteer whitened", "equalized_odds", 0.5, 0.9, 0.15, 0.1),
+        ("AIF360 LearnedFairRepresentations", "", 50.0, 0.85, 0.1, 2.0),
+    ]
+    results = pd.DataFrame(rows, columns=columns).assign(
+        dataset="t", sensitive="s", estimator="logistic"
+    )
+    results = results.assign(equal_opportunity=0.0, demographic_parity=0.0)
+    found = peer_pages.ratios({"": results}).set_index("peer")
+    reduced = found.loc["fairlearn ExponentiatedGradient"]
+    assert (reduced["own"], reduced["peer gap"]) == ("fairsteer normal", 0.1)
+    assert reduced["ratio"] == pytest.approx(10.0)
+    none_is_able = found.loc["AIF360 LearnedFairRepresentations"]
+    assert none_is_able["own"] == "fairsteer normal"
+    assert none_is_able["own accuracy"] < none_is_able["peer accuracy"]
+
+
 def test_the_committed_page_shows_the_committed_results():
     tables = peer_pages.read(ROOT / "benchmarks" / "results")
     assert list(tables[""]) == COLUMNS
