@@ -408,12 +408,12 @@ default="equalized_odds"
         Returns
         -------
         OptimalSteeringTransformer
-            Itself; fitted if `finish`.
+            Itself; fitted if `finish`. It need not have had any rows of its own.
 
         Raises
         ------
         NotFittedError
-            If one of the two has no rows yet.
+            If the other has no rows yet.
         TypeError
             If `other` is no such transformer.
         ValueError
@@ -427,22 +427,28 @@ default="equalized_odds"
                 f"Only the rows of another OptimalSteeringTransformer can be added, not of "
                 f"{type(other).__name__}."
             )
-        for side in (self, other):
-            check_is_fitted(side, "n_features_in_")
-            if side._streamed is None:
-                raise ValueError(NO_SUMS)
-        table = pd.DataFrame(columns=getattr(self, "feature_names_in_", range(self.n_features_in_)))
-        ids, own = self.sensitive_feature_ids, self._streamed
-        places = [] if ids is None else sensitive_positions(table, ids)
-        own.check_same(self.family, places, tied_sums(self))
+        check_is_fitted(other, "n_features_in_")
+        own, theirs = getattr(self, "_streamed", None), other._streamed
+        if theirs is None or (own is None and hasattr(self, "_mover")):
+            raise ValueError(NO_SUMS)
         names = getattr(other, "feature_names_in_", None)
-        self._check_named_alike(names)
-        if names is not None and names.tolist() != self.feature_names_in_.tolist():
-            raise ValueError(
-                f"The feature names should match: they are {self.feature_names_in_.tolist()} here "
-                f"and {names.tolist()} there."
-            )
-        self._keep(own.merge(other._streamed), finish)
+        first = own is None
+        if not first:
+            self._check_named_alike(names)
+            if names is not None and names.tolist() != self.feature_names_in_.tolist():
+                raise ValueError(
+                    f"The feature names should match: they are {self.feature_names_in_.tolist()} "
+                    f"here and {names.tolist()} there."
+                )
+        table = pd.DataFrame(columns=range(other.n_features_in_) if names is None else names)
+        ids = self.sensitive_feature_ids
+        places = [] if ids is None else sensitive_positions(table, ids)
+        (theirs if first else own).check_same(self.family, places, tied_sums(self))
+        self._keep(theirs if first else own.merge(theirs), finish)
+        if first:
+            self.n_features_in_ = other.n_features_in_
+            if names is not None:
+                self.feature_names_in_ = names
         return self
 
     def _check_named_alike(self, names):

@@ -339,3 +339,30 @@ def test_sums_of_labels_together_are_not_mixed_with_sums_of_each(table):
         parts.merge(steering().fit(X[300:], y[300:]))
     parts.set_params(covariance_type="tied").partial_fit(X[300:], y[300:])
     assert_same_fit(parts, steering(covariance_type="tied").fit(X, y))
+
+
+@pytest.mark.parametrize("n_parts", [1, 4])
+def test_parts_are_added_to_a_transformer_without_rows(table, n_parts):
+    X, y = table
+    parts = [
+        steering().partial_fit(X.iloc[k::n_parts], y[k::n_parts], finish=False)
+        for k in range(n_parts)
+    ]
+    found = steering()
+    for k, part in enumerate(parts, 1):
+        found.merge(part, finish=k == n_parts)
+    whole = steering().fit(X, y)
+    assert_same_fit(found, whole)
+    assert found.feature_names_in_.tolist() == list(X.columns)
+    np.testing.assert_allclose(found.transform(X), whole.transform(X), rtol=1e-6, atol=1e-6)
+    assert parts[0]._streamed.n_rows == len(X.iloc[::n_parts])
+
+
+def test_a_refused_part_leaves_a_transformer_without_rows(table):
+    X, y = table
+    found = steering(reference_group="nobody")
+    with pytest.raises(ValueError, match="reference_group='nobody' is not among the groups"):
+        found.merge(steering().fit(X, y))
+    assert not hasattr(found, "n_features_in_")
+    with pytest.raises(NotFittedError):
+        found.transform(X)
