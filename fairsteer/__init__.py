@@ -4,6 +4,7 @@ from fairsteer._cautions import SteeringWarning
 from fairsteer._persistence import TRUSTED_TYPES, SteeringVersionWarning
 from fairsteer.bounds import Certificate
 from fairsteer.classifier import SteeredClassifier
+from fairsteer.concept import ConceptSteering
 from fairsteer.eraser import WithinLabelEraser
 from fairsteer.gaussian import SubgroupGaussians, estimate_gaussians
 from fairsteer.ideal import bayes_metrics, ideal_gap, is_ideal, prior_gap
@@ -15,6 +16,7 @@ __version__ = "0.1.0"
 __all__ = [
     "TRUSTED_TYPES",
     "Certificate",
+    "ConceptSteering",
     "OptimalSteeringTransformer",
     "SteeredClassifier",
     "SteeringResult",

@@ -12,6 +12,7 @@ TRUSTED_TYPES = [
     "fairsteer.affine.AffineMap",
     "fairsteer.bounds.Certificate",
     "fairsteer.classifier.SteeredClassifier",
+    "fairsteer.concept.ConceptSteering",
     "fairsteer.copula.Copula",
     "fairsteer.copula.QuantileTable",
     "fairsteer.eraser.WithinLabelEraser",

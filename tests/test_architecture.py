@@ -70,6 +70,7 @@ ORDER = [
     "shrinkage",
     "moments",
     "gaussian",
+    "directions",
     "grouping",
     "erasure",
     "_cautions",

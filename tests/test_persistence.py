@@ -20,6 +20,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 import fairsteer
 from fairsteer import (
     TRUSTED_TYPES,
+    ConceptSteering,
     OptimalSteeringTransformer,
     SteeredClassifier,
     SteeringVersionWarning,
@@ -45,6 +46,7 @@ MODELS = {
     "all_subgroups": steering(constraint="equal_opportunity", intervention="all_subgroups"),
     "frame": steering(conditions="whitened").set_output(transform="pandas"),
     "eraser": WithinLabelEraser(constraint="equal_opportunity"),
+    "concept": ConceptSteering(),
     "classifier": SteeredClassifier(LogisticRegression(), steering(priors="independent")),
 }
 WRITERS = {
@@ -70,13 +72,15 @@ def rows():
 @pytest.fixture(scope="module")
 def fitted(rows):
     X, y, groups = rows
-    # Six groups in three dimensions leave nothing once their means are erased.
-    models = {
-        name: copy.deepcopy(model).fit(
-            X, y, sensitive_features=groups["group"] if name == "eraser" else groups
-        )
-        for name, model in MODELS.items()
-    }
+    models = {}
+    for name, model in MODELS.items():
+        model = copy.deepcopy(model)
+        if name == "concept":
+            models[name] = model.fit(X, y == 1, groups)
+        else:
+            # Six groups in three dimensions leave nothing once their means are erased.
+            own = groups["group"] if name == "eraser" else groups
+            models[name] = model.fit(X, y, sensitive_features=own)
     # These bounds are computed on first access, and written with the model.
     assert models["none"].certificate_
     return models
@@ -86,6 +90,8 @@ def output(model, X, groups):
     """Return everything that a model computes from rows."""
     if isinstance(model, WithinLabelEraser):
         return model.transform(X)
+    if isinstance(model, ConceptSteering):
+        return model.steer(X, groups=groups)
     if isinstance(model, SteeredClassifier):
         return model.predict_proba(X, sensitive_features=groups)
     return np.asarray(model.transform(X, sensitive_features=groups))

@@ -1,0 +1,121 @@
+"""Hooks on a model's blocks: which positions are real, whose state is which, and what moves it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+
+from fairsteer.llm.model import backbone_and_blocks, block_position, parameter_names, states_of
+from fairsteer.llm.pooling import POOLINGS, check_pooling
+from fairsteer.llm.tensors import displacement, on_device
+
+
+@contextmanager
+def hooked(model, steps, groups, pooling):
+    """Keep hooks on the blocks that `steps` names, and on their model for its attention mask."""
+    check_pooling(pooling)
+    backbone, blocks = backbone_and_blocks(model)
+    if not steps:
+        raise ValueError("There is no steering: pass a dict of layers to steerings, {layer: ...}.")
+    if groups is not None:
+        groups = groups if hasattr(groups, "shape") else list(groups)
+    places = [block_position(layer, len(blocks)) for layer in steps]
+    if len(set(places)) < len(places):
+        raise ValueError(f"The layers {list(steps)} name one block twice.")
+    masks = Masks(backbone)
+    with ExitStack() as hooks:
+        hooks.callback(backbone.register_forward_pre_hook(masks.enter, with_kwargs=True).remove)
+        hooks.callback(backbone.register_forward_hook(masks.leave, always_call=True).remove)
+        for place, step in zip(places, steps.values(), strict=True):
+            hook = Hook(step, groups, pooling, masks)
+            hooks.callback(blocks[place].register_forward_hook(hook).remove)
+        yield
+
+
+class Masks:
+    """The attention mask of the pass that a model is in."""
+
+    def __init__(self, backbone):
+        self.place = parameter_names(backbone).index("attention_mask")
+        self.inside, self.mask = False, None
+
+    def enter(self, module, args, kwargs):
+        """Keep the mask that the model is called with."""
+        given = args[self.place] if len(args) > self.place else kwargs.get("attention_mask")
+        if given is not None and getattr(given, "ndim", None) != 2:
+            raise ValueError(
+                "The attention mask is not one of shape (texts, tokens), so padding cannot be told "
+                "from text: pass such a one, and generate with the default kind of cache."
+            )
+        self.inside, self.mask = True, given
+
+    def leave(self, module, args, output):
+        """Forget it."""
+        self.inside, self.mask = False, None
+
+    def of(self, hidden):
+        """Return which positions of states (texts, tokens, d) are real."""
+        if not self.inside:
+            raise ValueError(
+                "A steered block runs outside of its model's forward pass, so that padding cannot "
+                "be told from text: call the model, not its blocks."
+            )
+        n_texts, n_tokens = hidden.shape[:2]
+        if self.mask is None:
+            return torch.ones(n_texts, n_tokens, dtype=torch.bool, device=hidden.device)
+        # With a cache, the mask reaches back to tokens of passes before.
+        return self.mask[:, -n_tokens:].to(hidden.device).bool()
+
+
+class Hook:
+    """What moves the states that one block puts out."""
+
+    def __init__(self, steps, groups, pooling, masks):
+        self.steps, self.groups = steps, groups
+        self.move, self.masks = POOLINGS[pooling], masks
+        self.codes = None if groups is None else steps.codes(groups, len(groups))
+        self.tensors = {}
+
+    def __call__(self, module, args, output):
+        """Return the block's output with its states moved."""
+        hidden = states_of(output)
+        moved = self.move(hidden, self.masks.of(hidden), self.displacement)
+        return (moved, *output[1:]) if isinstance(output, tuple) else moved
+
+    def displacement(self, states):
+        """Return how far states (texts, m, d) move."""
+        if states.shape[-1] != self.steps.n_features:
+            raise ValueError(
+                f"The states have {states.shape[-1]} dimensions, but the steering was fitted on "
+                f"{self.steps.n_features}: fit it on states of this layer of this model."
+            )
+        key = states.device, states.dtype
+        if key not in self.tensors:
+            self.tensors[key] = on_device(self.steps, *key)
+        steps = self.tensors[key]
+        whole = len(steps.steered) == steps.n_features
+        rows = states if whole else states[..., steps.steered]
+        step = torch.zeros_like(rows)
+        for code, texts in self._parts(len(states), states.device):
+            own = displacement(steps, rows[texts].flatten(0, 1), code)
+            step[texts] = own.view_as(step[texts])
+        if whole:
+            return step
+        return torch.zeros_like(states).index_copy(-1, steps.steered, step)
+
+    def _parts(self, n_texts, device):
+        """Yield the position of each law that is needed, and the texts it is that of."""
+        codes = self.codes
+        if codes is None:
+            codes = self.steps.codes(None, n_texts)
+        if len(codes) != n_texts:
+            raise ValueError(
+                f"groups has {len(codes)} entries, but the batch has {n_texts} texts: pass one "
+                "each; where generate makes several of a text, repeat its group as often."
+            )
+        for code in np.unique(codes):
+            own = np.flatnonzero(codes == code)
+            everyone = len(own) == n_texts
+            yield code, slice(None) if everyone else torch.tensor(own, device=device)
