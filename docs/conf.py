@@ -35,6 +35,9 @@ myst_heading_anchors = 3
 
 numpydoc_show_class_members = False
 
+# The reference of fairsteer.llm is written without its extra.
+autodoc_mock_imports = ["torch"]
+
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",

@@ -54,6 +54,12 @@ default="shared"
         tokens' unembedding vectors.
     mean_over : {"groups", "rows"}, default="groups"
         Whether each group or each row counts alike in the mean effect, which is kept.
+    borrow : bool, default=True
+        Whether groups borrow from each other before their directions are changed, the more the
+        less certain these are: as far as they may differ by chance, directions become one, and
+        covariances that of all groups (as ``small_cells="shrunk"`` does in
+        :class:`OptimalSteeringTransformer`). What a direction owes to chance would spread the
+        effects on probes of other states.
     pos_label : object, default=None
         The value of the concept that steps lead to; default ``classes_[-1]``.
     covariance_type : {"tied", "full", "diag"}, default="tied"
@@ -72,9 +78,9 @@ default="shared"
     pos_label_ : object
         The value that steps lead to.
     distribution_ : SubgroupGaussians
-        Fitted law.
+        Fitted law, with what groups have borrowed.
     directions_ : ndarray of shape (G, d)
-        The groups' own directions, ``v_a``.
+        The groups' own directions, ``v_a``: differences of means, nothing borrowed.
     direction_covariances_ : ndarray of shape (G, d, d)
         Covariance of the estimate of each, ``Sigma_0a / n_0a + Sigma_1a / n_1a``.
     probes_ : ndarray of shape (G, k, d)
@@ -130,6 +136,7 @@ default="shared"
     _parameter_constraints: ClassVar[dict] = {
         "probe": [StrOptions(set(PROBES)), "array-like"],
         "mean_over": [StrOptions(set(MEANS))],
+        "borrow": ["boolean"],
         "pos_label": "no_validation",
         "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
         "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
@@ -140,12 +147,14 @@ default="shared"
         *,
         probe="shared",
         mean_over="groups",
+        borrow=True,
         pos_label=None,
         covariance_type="tied",
         shrinkage="auto",
     ):
         self.probe = probe
         self.mean_over = mean_over
+        self.borrow = borrow
         self.pos_label = pos_label
         self.covariance_type = covariance_type
         self.shrinkage = shrinkage
@@ -193,25 +202,25 @@ default="shared"
             (2, len(group_list)),
             weights,
         )
-        law = gaussians_from_moments(
-            classes,
-            group_list,
-            *moments,
-            covariance_type=self.covariance_type,
-            shrinkage=self.shrinkage,
-        )
-        probes = self._slopes(law, positive)
+        estimation = {"covariance_type": self.covariance_type, "shrinkage": self.shrinkage}
+        plain = gaussians_from_moments(classes, group_list, *moments, **estimation)
+        law = plain
+        if self.borrow:
+            law = gaussians_from_moments(classes, group_list, *moments, **estimation, borrow=True)
+        own = concept_directions(plain, positive)
+        probes = self._slopes(plain, law, positive)
         shares = law.priors.sum(axis=0)
         kept = shares if self.mean_over == "rows" else np.full(len(shares), 1.0 / len(shares))
-        solution = equal_effect(law, probes, kept, positive)
+        effects = kept @ np.einsum("akj,aj->ak", probes, own)
+        solution = equal_effect(law, probes, effects, positive)
 
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
         self.n_features_in_ = X.shape[1]
         self.classes_, self.groups_, self.pos_label_ = classes, group_list, classes[positive]
         self.distribution_, self.ideal_ = law, solution.law
-        self.directions_ = concept_directions(law, positive)
-        self.probes_ = probes
-        self.ideal_directions_, self.ideal_effects_ = solution.directions, solution.effects
+        self.directions_, self.probes_ = own, probes
+        self.direction_covariances_ = direction_covariances(plain)
+        self.ideal_directions_, self.ideal_effects_ = solution.directions, effects
         self.kl_divergence_ = solution.kl_divergence
         self._record_version()
         if self.kl_divergence_ > FAR:
@@ -223,12 +232,6 @@ default="shared"
                 stacklevel=2,
             )
         return self
-
-    @property
-    def direction_covariances_(self):
-        """Covariance of the estimate of each group's direction."""
-        check_is_fitted(self)
-        return direction_covariances(self.distribution_)
 
     def vector(self, group, alpha=1.0):
         """Return the step that is added to a state of a group.
@@ -380,7 +383,7 @@ default="shared"
             )
         return classes.tolist().index(self.pos_label)
 
-    def _slopes(self, law, positive):
+    def _slopes(self, plain, law, positive):
         """Return the slopes of the probes of every group, shape (G, k, d)."""
         shape = (law.n_groups, law.n_features)
         if not isinstance(self.probe, str):
@@ -395,7 +398,7 @@ default="shared"
             return np.broadcast_to(np.eye(law.n_features), (law.n_groups, shape[1], shape[1]))
         slopes = []
         if self.probe in ("shared", "both"):
-            slopes.append(np.broadcast_to(shared_probe(law, positive), shape))
+            slopes.append(np.broadcast_to(shared_probe(plain, positive), shape))
         if self.probe in ("own", "both"):
             slopes.append(own_probes(law, positive))
         return np.stack(slopes, axis=1)

@@ -18,16 +18,13 @@ class EqualEffect:
     ----------
     directions : ndarray of shape (G, d)
         ``u_a``.
-    effects : ndarray of shape (k,)
-        Change of each probe's logit by one step, the same in every group.
     law : SubgroupGaussians
         The nearest law whose concept directions these are.
     kl_divergence : float
-        Its divergence from the data's, in nats.
+        Its divergence from the law that was given, in nats.
     """
 
     directions: Array
-    effects: Array
     law: SubgroupGaussians
     kl_divergence: float
 
@@ -93,14 +90,13 @@ def own_probes(law: SubgroupGaussians, positive: int = 1) -> Array:
 
 
 def equal_effect(
-    law: SubgroupGaussians, probes: Array, weights: Array, positive: int = 1
+    law: SubgroupGaussians, probes: Array, effects: Array, positive: int = 1
 ) -> EqualEffect:
-    """Return the directions nearest to the groups' own along which all have the same effect.
+    """Return the directions nearest to the groups' own along which probes change as they should.
 
     A probe ``b + r'h`` changes by ``t r'u`` when a state moves by ``t u``, so all groups have the
     same effect at every ``t`` exactly where ``R_a'u_a = e`` in every group. Of all laws with the
-    data's covariances whose directions meet that, with the mean effect kept,
-    ``e = sum_a w_a R_a'v_a``, the nearest one in KL has
+    law's covariances whose directions meet that, the nearest one in KL has
     ``u_a = v_a + C_a R_a (R_a'C_a R_a)^{-1} (e - R_a'v_a)``.
     Its divergence is ``1/(2n) sum_a (u_a - v_a)'C_a^{-1}(u_a - v_a)``: up to the factor n, the log
     likelihood that the estimated directions lose.
@@ -108,11 +104,11 @@ def equal_effect(
     Parameters
     ----------
     law : SubgroupGaussians
-        Of two labels.
+        Of two labels; ``C_a`` is that of :func:`direction_covariances`, n the sum of the counts.
     probes : ndarray of shape (G, k, d)
         ``R_a'``: for each group the slopes of k probes; rows must be linearly independent.
-    weights : ndarray of shape (G,)
-        ``w_a``, summing to one: whose mean effect is kept.
+    effects : ndarray of shape (k,)
+        ``e``: change of each probe's logit by one step.
     positive : int, default=1
         Position of the label that says that the concept is there.
 
@@ -126,9 +122,7 @@ def equal_effect(
         If the probes of a group are linearly dependent, one that is zero included; the message
         names the group.
     """
-    directions = concept_directions(law, positive)
-    found = np.einsum("akj,aj->ak", probes, directions)
-    effects = weights @ found
+    found = np.einsum("akj,aj->ak", probes, concept_directions(law, positive))
     means, divergence = law.means.copy(), 0.0
     for a in range(law.n_groups):
         missing = effects - found[a]
@@ -139,7 +133,7 @@ def equal_effect(
         means[1 - positive, a] -= parts[1 - positive] @ pull
         divergence += 0.5 * float(missing @ pull) / law.counts.sum()
     nearest = replace(law, means=means)
-    return EqualEffect(concept_directions(nearest, positive), effects, nearest, divergence)
+    return EqualEffect(concept_directions(nearest, positive), nearest, divergence)
 
 
 def _solve(gram: Array, target: Array, group: object) -> Array:

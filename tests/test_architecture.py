@@ -104,6 +104,12 @@ def test_imports_go_one_way():
     assert list(TopologicalSorter(graph).static_order())
 
 
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_only_language_models_need_torch(path):
+    names = {name.split(".")[0] for name in imported(path)}
+    assert path.parent == ROOT / "llm" or not names & {"torch", "transformers"}
+
+
 def test_the_import_rule_sees_a_violation(tmp_path):
     path = tmp_path / "module.py"
     path.write_text("def f():\n    from sklearn.base import clone\n    import pandas as pd\n")

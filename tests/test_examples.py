@@ -15,6 +15,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("plot_*.py"))
 GUIDE = sorted((DOCS / "user_guide").glob("*.md"))
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+EXTRA = "language models need the extra [llm]"
+NEEDS_TORCH = {"language_models"}
 PAGES_WITH_CODE = [DOCS / "index.md", *(page for page in GUIDE if CODE.search(page.read_text()))]
 
 
@@ -78,6 +80,9 @@ def test_examples_run_and_show_what_they_say(path, figures, capsys):
 
 @pytest.mark.parametrize("path", PAGES_WITH_CODE, ids=stem)
 def test_the_code_of_the_guide_runs(path, capsys):
+    if path.stem in NEEDS_TORCH:
+        pytest.importorskip("torch", reason=EXTRA)
+        pytest.importorskip("transformers", reason=EXTRA)
     exec("\n".join(CODE.findall(path.read_text())), {})
 
 
@@ -102,8 +107,12 @@ def listed_names():
     )
 
 
-@pytest.mark.parametrize("module", ["fairsteer", "fairsteer.metrics", "fairsteer.datasets"])
+@pytest.mark.parametrize(
+    "module", ["fairsteer", "fairsteer.metrics", "fairsteer.datasets", "fairsteer.llm"]
+)
 def test_the_reference_lists_every_public_name(module):
+    if module == "fairsteer.llm":
+        pytest.importorskip("torch", reason=EXTRA)
     public = {f"{module}.{name}" for name in importlib.import_module(module).__all__}
     assert public <= listed_names()
 
@@ -111,6 +120,8 @@ def test_the_reference_lists_every_public_name(module):
 @pytest.mark.parametrize("name", sorted(listed_names()))
 def test_the_reference_lists_names_that_exist(name):
     module, _, attribute = name.rpartition(".")
+    if module == "fairsteer.llm":
+        pytest.importorskip("torch", reason=EXTRA)
     assert getattr(importlib.import_module(module), attribute).__doc__
 
 
