@@ -38,6 +38,28 @@ def test_public_modules_import_without_any_extra():
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "all", "")
 
 
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "transformers"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def test_without_torch_the_package_works_and_the_message_names_the_extra():
+    done = python(
+        f"{BLOCKED}\nimport fairsteer\nprint(fairsteer.ConceptSteering.__name__)\n"
+        "try:\n    import fairsteer.llm\nexcept ImportError as error:\n    print(error)"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "ConceptSteering",
+        "fairsteer.llm needs PyTorch (No module named 'torch'): pip install 'fairsteer[llm]'.",
+    ]
+
+
 def test_the_benchmark_of_the_import_runs(capsys):
     script = runpy.run_path(str(ROOT / "benchmarks" / "import_time.py"))
     script["main"](["--runs", "1"])
