@@ -704,6 +704,7 @@ def test_padding_that_cannot_be_seen_is_refused(llama, tokenizer):
     with steer_hidden_states(llama, {0: identity}), torch.inference_mode():
         with pytest.raises(ValueError, match="mask is not one of shape"):
             llama(inputs["input_ids"], torch.zeros(3, 1, n_tokens, n_tokens))
+        llama(**inputs)
         with pytest.raises(ValueError, match="outside of its model's forward pass"):
             states = torch.zeros(1, 2, HIDDEN)
             places = llama.model.rotary_emb(states, torch.arange(2)[None])
@@ -735,9 +736,9 @@ def test_a_padding_state_that_is_no_number_does_no_harm(llama, tokenizer):
     _, expected = transformed(llama, tokenizer, steering, "mean")
 
     def spoil(module, args, output):
-        output = output.clone()
-        output[~mask] = float("nan")
-        return output
+        states, *rest = output if isinstance(output, tuple) else (output,)
+        states = states.masked_fill(~mask[..., None], float("nan"))
+        return (states, *rest) if isinstance(output, tuple) else states
 
     inputs = tokenizer(TEXTS[FEW], padding=True, return_tensors="pt")
     mask = inputs["attention_mask"].bool()
