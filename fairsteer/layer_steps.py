@@ -224,17 +224,16 @@ def _group_step(steering, group: int) -> GroupStep:
 
 def _step(centre, maps, strength, **weighing) -> GroupStep:
     """Return the step of an array of maps (K,) taken from a point."""
-    matrices = strength * (maps.matrix - np.eye(len(centre)))
-    offsets = strength * np.concatenate([m.displacement(centre[None]) for m in _each(maps)])
-    if not matrices.any():
-        matrices = None
-    elif np.abs(matrices - matrices[:1]).max() <= _SAME * np.abs(maps.matrix).max():
-        matrices = matrices[:1]
-    return GroupStep(centre, matrices, offsets, **weighing)
-
-
-def _each(maps):
-    return (maps[k] for k in range(maps.shape[0]))
+    each = [maps[k] for k in range(maps.shape[0])]
+    first = maps.matrix[0]
+    tolerance = _SAME * np.abs(first).max()
+    if all(np.abs(one.matrix - first).max() <= tolerance for one in each):
+        # Copies for every label would fill the memory where states are long.
+        matrices = strength * (maps.matrix[:1] - np.eye(len(centre)))
+    else:
+        matrices = strength * (maps.matrix - np.eye(len(centre)))
+    offsets = strength * np.concatenate([one.displacement(centre[None]) for one in each])
+    return GroupStep(centre, matrices if matrices.any() else None, offsets, **weighing)
 
 
 def _one_map(affine: AffineMap, steered, n_features: int) -> LayerSteps:
