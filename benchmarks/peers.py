@@ -18,7 +18,8 @@ with ``--table``)
     ``peers_runtime.csv``      seconds of a fit against the number of rows
     ``peers_left_out.csv``     what did not run, and why
     ``peers_environment.csv``  date, versions, options
-and, without ``--quick`` and ``--table``, the figures and the tables of docs/peers.md.
+and, without ``--quick`` and ``--table``, the figures and the tables of docs/peers.md. ``--publish``
+writes these after a part of the plan, too; the page says which tables it has.
 """
 
 from __future__ import annotations
@@ -183,6 +184,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=-1, help="parallel processes, -1: every core")
     parser.add_argument("--table", action="append", choices=FULL.sources, help="only this table")
     parser.add_argument("--again", action="append", choices=list(PEERS), default=[])
+    parser.add_argument(
+        "--publish", action="store_true", help="write a part as the results and docs/peers.md"
+    )
     parser.add_argument("--cache", type=Path, default=HERE / ".cache")
     parser.add_argument("--output", type=Path, default=HERE / "results")
     parser.add_argument("--docs", type=Path, default=HERE.parent / "docs")
@@ -201,6 +205,8 @@ def main(arguments: list[str] | None = None) -> None:
     except UsageError as error:
         parser.error(str(error))
     stem = "peers-part" if options.table else "peers-quick" if options.quick else "peers"
+    if options.publish:
+        stem = "peers"
     options.output.mkdir(parents=True, exist_ok=True)
     for part, frame in tables.items():
         frame.round(6).to_csv(options.output / f"{stem}{part}.csv", index=False)
