@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info
 MIB = 2.0**20
 
 
-def seconds(work: Callable[[], object], times: int = 3) -> float:
+def seconds(work: Callable[[], object], times: int = 7) -> float:
     """Return the shortest wall time of several calls, in seconds."""
     taken = []
     for _ in range(times):

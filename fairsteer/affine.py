@@ -91,18 +91,10 @@ class AffineMap:
         Returns
         -------
         ndarray of shape (n, d)
-            ``sum_i w_i (T_i(x) - x)``; labels that share a matrix cost one product together.
+            ``sum_i w_i (T_i(x) - x)``.
         """
-        shared = distinct(self.matrix)
-        if len(self.matrix) == 1:
-            return self[0].displacement(X)
-        step: Array = weights @ self.offset
-        for i, matrix in enumerate(shared):
-            linear = X @ (matrix - np.eye(matrix.shape[-1])).T
-            if len(shared) > 1:
-                linear *= weights[:, [i]]
-            step += linear
-        return step
+        origin = np.zeros(X.shape[1])
+        return MeanDisplacement(self, origin)(extended(X, origin), weights)
 
     @property
     def is_identity(self) -> bool:
@@ -133,6 +125,54 @@ class AffineMap:
         mapped = np.einsum("...jk,...k->...j", self.matrix, means) + self.offset
         spread = self.matrix @ covariances @ np.swapaxes(self.matrix, -1, -2)
         return mapped, symmetrize(spread)
+
+
+def extended(X: Array, origin: Array) -> Array:
+    """Return rows (n, d) taken from a point and followed by a 1, shape (n, d + 1).
+
+    Products with these have a constant term without another pass over the rows.
+    """
+    rows = np.empty((X.shape[0], X.shape[1] + 1))
+    np.subtract(X, origin, out=rows[:, :-1])
+    rows[:, -1] = 1.0
+    return rows
+
+
+class MeanDisplacement:
+    """How far an average of maps, one for each of K labels, moves rows.
+
+    ``sum_i w_i (T_i(x) - x)``, as the displacement of the first map and weighted differences of
+    the others from it: where labels share a matrix, these are constant.
+
+    Parameters
+    ----------
+    maps : AffineMap of shape (K,)
+        ``T_i``.
+    origin : ndarray of shape (d,)
+        What rows are taken from in :func:`extended`.
+    """
+
+    def __init__(self, maps: AffineMap, origin: Array) -> None:
+        shared = distinct(maps.matrix)
+        shifts = maps.offset + (maps.matrix @ origin - origin)
+        linear = shared - np.eye(len(origin))
+        self._first = np.vstack([linear[0].T, shifts[:1]])
+        self._shifts = shifts - shifts[0]
+        self._others = [
+            np.vstack([(matrix - linear[0]).T, shift])
+            for matrix, shift in zip(linear[1:], self._shifts[1:], strict=False)
+        ]
+
+    def __call__(self, rows: Array, weights: Array) -> Array:
+        """Return the displacements (n, d) of extended rows (n, d + 1) by weights (n, K)."""
+        step: Array = rows @ self._first
+        if not self._others and len(self._shifts) > 1:
+            step += weights @ self._shifts
+        for i, other in enumerate(self._others, 1):
+            further = rows @ other
+            further *= weights[:, [i]]
+            step += further
+        return step
 
 
 def transport_matrix(source: Array, target: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairsteer._linalg import Array
-from fairsteer.affine import AffineMap
+from fairsteer.affine import AffineMap, MeanDisplacement, extended
 from fairsteer.families import Family
 from fairsteer.gaussian import SubgroupGaussians
 from fairsteer.grouping import UNKNOWN
@@ -74,17 +74,21 @@ class Mover:
             return self._mean_motion(labelled)
         by_label = labelled or (self.label_strategy != "none" and self.law.n_labels > 1)
         maps = self.maps[:, group] if by_label else self.group_maps[[group]]
+        if maps.is_identity and self.family.takes_any:
+            return None
         laws = LabelLaws(self.law, group) if by_label and not labelled else None
+        origin = self.law.means[:, group].mean(axis=0) if laws is None else laws.origin
+        displacement = MeanDisplacement(maps, origin)
 
         def move(X: Array, draws: Array, labels: NDArray[np.intp] | None = None) -> Array:
-            scores = self.family.scores(X, group, draws[:, :-1])
+            rows = extended(self.family.scores(X, group, draws[:, :-1]), origin)
             if laws is not None:
-                weights = laws.weights(scores, self.label_strategy, draws[:, -1])
+                weights = laws.weights(rows, self.label_strategy, draws[:, -1])
             elif labels is not None and self.law.n_labels > 1:
                 weights = np.eye(self.law.n_labels)[labels]
             else:
                 weights = np.ones((len(X), 1))
-            step = maps.mean_displacement(scores, weights)
+            step = displacement(rows, weights)
             step = self.family.carry(X, group, draws[:, :-1], step)
             if self.strength != 1.0:
                 step *= self.strength
@@ -93,9 +97,7 @@ class Mover:
         def stay(X: Array, draws: Array, labels: NDArray[np.intp] | None = None) -> None:
             self.family.check(X)
 
-        if not maps.is_identity:
-            return move
-        return None if self.family.takes_any else stay
+        return stay if maps.is_identity else move
 
     def arrive(self, X: Array, draws: Array, step: Array | None, output: str) -> Array:
         """Return where rows end: features, unchanged ones exactly, or the common scale."""

@@ -8,7 +8,7 @@ from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 
 from fairsteer._linalg import Array, distinct, inv_spd
-from fairsteer.affine import AffineMap
+from fairsteer.affine import AffineMap, extended
 from fairsteer.gaussian import SubgroupGaussians
 
 
@@ -25,37 +25,41 @@ class LabelLaws:
 
     def __init__(self, gaussians: SubgroupGaussians, group: int) -> None:
         means = gaussians.means[:, group]
+        self.origin = means.mean(axis=0)
         self._log_priors = np.log(gaussians.priors[:, group])
-        self._origin = means.mean(axis=0)
         factors = np.linalg.cholesky(distinct(gaussians.covariances[:, group]))
         eye = np.eye(means.shape[1])
-        self._whiteners = [solve_triangular(factor, eye, lower=True) for factor in factors]
+        whiteners = [solve_triangular(factor, eye, lower=True) for factor in factors]
+        self._centres = (means - self.origin) @ whiteners[0].T if len(factors) == 1 else None
+        centres = np.zeros_like(means[:1]) if len(factors) == 1 else means - self.origin
+        self._whiteners = [
+            np.vstack([whitener.T, -whitener @ centre])
+            for whitener, centre in zip(whiteners, centres, strict=True)
+        ]
         volumes = np.log(np.einsum("ijj->ij", factors)).sum(axis=1)
         self._constants = volumes + 0.5 * means.shape[1] * np.log(2.0 * np.pi)
-        self._means = means
 
     def log_densities(self, X: Array) -> Array:
         """Return the log density of every label's law at the rows of X (n, d), shape (n, K)."""
-        densities = np.empty((len(self._means), len(X)))
-        centred = X - self._origin
+        return self._log_densities(extended(X, self.origin))
+
+    def _log_densities(self, rows: Array) -> Array:
+        densities = np.empty((len(self._log_priors), len(rows)))
         with np.errstate(over="ignore", invalid="ignore"):
-            if len(self._whiteners) < len(self._means):
-                self._of_shared_covariance(centred, densities)
+            if self._centres is not None:
+                # Whitened once for all labels: |z - c|^2 = |z|^2 - 2 z'c + |c|^2.
+                white = rows @ self._whiteners[0]
+                np.matmul(self._centres, white.T, out=densities)
+                squares = np.einsum("ij,ij->i", self._centres, self._centres)
+                densities -= 0.5 * squares[:, None]
+                densities -= 0.5 * np.einsum("nj,nj->n", white, white)
             else:
                 for i, whitener in enumerate(self._whiteners):
-                    white = centred @ whitener.T
-                    white -= whitener @ (self._means[i] - self._origin)
-                    densities[i] = -0.5 * np.einsum("nj,nj->n", white, white)
+                    white = rows @ whitener
+                    densities[i] = np.einsum("nj,nj->n", white, white)
+                densities *= -0.5
         densities -= self._constants[:, None]
         return densities.T
-
-    def _of_shared_covariance(self, centred: Array, densities: Array) -> None:
-        """Whiten rows once for all labels: |z - c|^2 = |z|^2 - 2 z'c + |c|^2."""
-        white = centred @ self._whiteners[0].T
-        centres = (self._means - self._origin) @ self._whiteners[0].T
-        np.matmul(centres, white.T, out=densities)
-        densities -= 0.5 * np.einsum("ij,ij->i", centres, centres)[:, None]
-        densities -= 0.5 * np.einsum("nj,nj->n", white, white)
 
     def posterior(self, X: Array) -> Array:
         """Return ``p(label | x, group)`` for rows (n, d) of the group, shape (n, K).
@@ -65,11 +69,17 @@ class LabelLaws:
         ValueError
             If a row lies so far away that every density vanishes in floating point.
         """
-        return _normalised(self.log_densities(X) + self._log_priors)
+        return self._posterior(extended(X, self.origin))
 
-    def weights(self, X: Array, strategy: str, draws: Array) -> Array:
-        """Return what stands for the unknown label; see :func:`label_weights`."""
-        posterior = self.posterior(X)
+    def _posterior(self, rows: Array) -> Array:
+        return _normalised(self._log_densities(rows) + self._log_priors)
+
+    def weights(self, rows: Array, strategy: str, draws: Array) -> Array:
+        """Return what stands for the unknown label of rows (n, d + 1) extended at ``origin``.
+
+        See :func:`label_weights`.
+        """
+        posterior = self._posterior(rows)
         if strategy == "posterior":
             return posterior
         if strategy == "map":
@@ -130,7 +140,8 @@ def label_weights(
     ndarray of shape (n, K)
         Rows sum to one.
     """
-    return LabelLaws(gaussians, group).weights(X, strategy, draws)
+    laws = LabelLaws(gaussians, group)
+    return laws.weights(extended(X, laws.origin), strategy, draws)
 
 
 def group_posterior(

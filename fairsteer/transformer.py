@@ -692,8 +692,10 @@ default="equalized_odds"
         if self._output == "original":
             motions = {group: motion for group, motion in motions.items() if motion is not None}
         some_constant = len(varying) < features.shape[1]
+        some_stay = some_constant or len(motions) < len(groups)
         for block in row_blocks(*features.shape):
-            moved[block] = features[block]
+            if some_stay:
+                moved[block] = features[block]
             for group, motion in motions.items():
                 where = block.start + np.flatnonzero(codes[block] == group)
                 if len(where) == 0:
