@@ -114,10 +114,9 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def shown(folder: Path = RESULTS) -> dict[str, str]:
-    """Return the parts of docs/speed.md, from what benchmarks/speed.py and scale.py wrote."""
+    """Return the parts of docs/speed.md, from what benchmarks/speed.py wrote."""
     parts = {}
-    for name in ("speed", "speed_peers", "scale"):
+    for name in ("speed", "speed_peers"):
         parts[name] = table(pd.read_csv(folder / f"{name}.csv"))
-    for name in ("speed", "scale"):
-        parts[f"{name} environment"] = facts(pd.read_csv(folder / f"{name}_environment.csv"))
+    parts["speed environment"] = facts(pd.read_csv(folder / "speed_environment.csv"))
     return parts

@@ -204,6 +204,8 @@ def main(arguments: list[str] | None = None) -> None:
         tables = run(plan, options.cache, options.jobs, lambda line: print(line, flush=True))
     except UsageError as error:
         parser.error(str(error))
+    if options.quick and options.publish:
+        parser.error("--publish writes the results of the full plan, not of --quick.")
     stem = "peers-part" if options.table else "peers-quick" if options.quick else "peers"
     if options.publish:
         stem = "peers"

@@ -9,8 +9,7 @@
              fit beside that in memory, also with a worker killed half-way, and steering to Parquet
 ``wide``     4,096 features, 28 labels, 60,000 rows, ``covariance_type="tied"``
 
-All parts by default. Scratch files lie in ``--folder``. Writes benchmarks/results/scale.csv and,
-after all parts, docs/speed.md.
+All parts by default. Scratch files lie in ``--folder``. Writes benchmarks/results/scale.csv.
 """
 
 from __future__ import annotations
@@ -32,11 +31,9 @@ from measuring import (
     anonymous_memory,
     growth,
     seconds,
-    shown,
     table,
     write,
 )
-from pages import DOCS, put
 
 from fairsteer import OptimalSteeringTransformer
 
@@ -320,8 +317,6 @@ def main(arguments: list[str] | None = None) -> None:
     columns = ["part", "what", "seconds", "memory_mib", "value"]
     frame = write(rows, "scale", options.output).reindex(columns=columns)
     print(table(frame))
-    if options.output == RESULTS and parts == PARTS:
-        put(DOCS / "speed.md", shown())
 
 
 if __name__ == "__main__":

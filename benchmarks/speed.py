@@ -5,7 +5,7 @@
 Two labels, two groups, double precision, arrays with the attribute beside them. Limits: one product
 ``X.T @ X`` over the data for ``fit``; for ``transform`` the 2K products of the rows with a d x d
 matrix that posterior weights need (a density and a map for each of K labels). Every figure is the
-shortest of three. Peers (``pip install -e ".[bench]"``; absent ones are left out) do the same work:
+shortest of seven. Peers (``pip install -e ".[bench]"``; absent ones are left out) do the same work:
 one affine map a group. Writes benchmarks/results/speed.csv and speed_peers.csv, and docs/speed.md.
 """
 

@@ -153,7 +153,7 @@ def _column_name(feature: str, category: str) -> str:
 def _as_text(column: pd.Series) -> pd.Series:
     if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) != "string":
         # 1 and True are equal and their texts are not.
-        return column.map(str).where(column.notna(), MISSING)
+        return column.map(str).where(column.notna(), MISSING).astype(object)
     codes, values = pd.factorize(column)
     # The last one is that of missing values, whose position is -1.
     texts = np.array([*map(str, values.astype(object)), MISSING], dtype=object)
