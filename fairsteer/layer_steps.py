@@ -17,6 +17,7 @@ from fairsteer._linalg import Array
 from fairsteer.affine import AffineMap
 from fairsteer.concept import ConceptSteering
 from fairsteer.eraser import WithinLabelEraser
+from fairsteer.families import Normal
 from fairsteer.gaussian import SubgroupGaussians
 from fairsteer.grouping import UNKNOWN
 from fairsteer.transformer import OptimalSteeringTransformer
@@ -104,7 +105,7 @@ def layer_steps(steering: Any) -> LayerSteps:
     Parameters
     ----------
     steering : OptimalSteeringTransformer, WithinLabelEraser or AffineMap
-        Fitted to states of the layer. Parameters must be those it was fitted with.
+        Fitted to states of the layer. Parameters set since then do not count, ``max_drift`` apart.
 
     Returns
     -------
@@ -174,12 +175,12 @@ def concept_steps(steering: ConceptSteering, alpha: float) -> LayerSteps:
 
 
 def _refuse(steering):
-    if steering.family != "normal":
+    if not isinstance(steering._mover.family, Normal):
         raise ValueError(
-            f"family={steering.family!r} cannot run inside a model, where states are moved as they "
-            "are: fit with family='normal'."
+            f"family={type(steering._mover.family).__name__.lower()!r} cannot run inside a model, "
+            "where states are moved as they are: fit with family='normal'."
         )
-    if steering.label_strategy == "sample" and steering.distribution_.n_labels > 1:
+    if steering._mover.label_strategy == "sample" and steering.distribution_.n_labels > 1:
         raise ValueError(
             "label_strategy='sample' draws a label for each row of a table, and a model has no "
             "such rows: fit with label_strategy='posterior' or 'map'."
@@ -193,11 +194,10 @@ def _refuse(steering):
 
 def _steps_of_transformer(steering) -> LayerSteps:
     law = steering.distribution_
-    # Laws of all cells tell groups apart; where a constraint has merged them, they are kept aside.
-    apart = law if steering.constraint == "equalized_odds" else steering._mover.population
-    centre = densities = None
-    if UNKNOWN in _law_of_group(steering) or _takes_unknown(steering):
-        centre, densities = _group_densities(apart)
+    # What the fit was made with, whatever the parameters are now, as in ``transform``.
+    population, centre, densities = steering._mover.population, None, None
+    if population is not None:
+        centre, densities = _group_densities(population)
     return LayerSteps(
         n_features=_n_out(steering),
         steered=steering.steered_features_,
@@ -209,16 +209,17 @@ def _steps_of_transformer(steering) -> LayerSteps:
 
 
 def _group_step(steering, group: int) -> GroupStep:
-    law, strength = steering.distribution_, steering.strength
+    law, mover = steering.distribution_, steering._mover
+    strength = mover.strength
     centre = law.priors[:, group] @ law.means[:, group] / law.priors[:, group].sum()
-    if law.n_labels == 1 or steering.label_strategy == "none":
+    if law.n_labels == 1 or mover.label_strategy == "none":
         return _step(centre, steering.group_maps_[[group]], strength)
     return _step(
         centre,
         steering.maps_[:, group],
         strength,
         labels=_log_densities(law, group, centre, differences=True),
-        largest=steering.label_strategy == "map",
+        largest=mover.label_strategy == "map",
     )
 
 
@@ -271,23 +272,10 @@ def _n_out(steering) -> int:
     return len(steering.get_feature_names_out())
 
 
-def _takes_unknown(steering) -> bool:
-    return steering.group_strategy == "posterior" or steering.handle_unknown == "pooled"
-
-
-def _law_of_group(steering):
-    """Return the position of each group's law: merged groups share the last, or have none."""
-    small = [group in steering.pooled_groups_ for group in steering.groups_.tolist()]
-    own = len(small) - sum(small)
-    shared = own if steering.distribution_.n_groups > own else UNKNOWN
-    return np.where(small, shared, np.cumsum(np.logical_not(small)) - 1)
-
-
 def _codes(steering, groups, n):
     """Return the position of each text's law, as ``transform`` finds it."""
-    unseen = steering.handle_unknown == "pooled"
-    laws = np.append(_law_of_group(steering), UNKNOWN)
-    may_miss = steering.group_strategy == "posterior"
+    may_miss = steering._allowed["allow_missing"]
+    unseen = steering._allowed["allow_unseen"]
     if groups is None:
         if not may_miss:
             raise ValueError(
@@ -301,4 +289,4 @@ def _codes(steering, groups, n):
     else:
         values = check.group_values(attribute)
         codes = check.group_codes(values, steering.groups_, allow_unseen=unseen)
-    return laws[codes]
+    return steering._law_of_group[codes]
