@@ -522,12 +522,13 @@ def relaxed_thresholds(task: Task) -> Iterator[Decisions]:
     for name, estimator in task.estimators.items():
         start = time.process_time()
         model = clone(estimator).fit(X, task.y)
+        scores = model.predict_proba(X)[:, 1]
         shared = time.process_time() - start
         with tempfile.TemporaryDirectory() as folder:
             files = [str(Path(folder, name)) for name in ("in.npz", "settings.json", "out.npz")]
             np.savez(
                 files[0],
-                scores=model.predict_proba(X)[:, 1],
+                scores=scores,
                 y=task.y,
                 codes=task.codes[0],
                 held_out=model.predict_proba(held_out)[:, 1],

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from fairsteer._linalg import Array
+from fairsteer.families import EVERY_COLUMN, Columns
 
 # Far enough from the ends of a rank interval for rounding not to leave it.
 _EDGE = 1e-6
@@ -86,8 +87,6 @@ class Copula:
         Frequencies of the rows that the tables of the groups count; 0 leaves a row out.
     """
 
-    takes_any = True
-
     def __init__(
         self,
         X: Array,
@@ -107,7 +106,7 @@ class Copula:
             ]
         self._reference = reference
 
-    def check(self, X: Array) -> None:
+    def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
         """Refuse nothing: any value has a rank."""
 
     def scores(self, X: Array, group: int, draws: Array) -> Array:

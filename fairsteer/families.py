@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fairsteer._linalg import Array
+
+Columns = NDArray[np.intp] | slice
+EVERY_COLUMN = slice(None)
+"""All of them."""
 
 
 class Family(Protocol):
@@ -16,12 +21,8 @@ class Family(Protocol):
     ``draws`` (n, d) in (0, 1) spread tied values where the family needs it.
     """
 
-    def check(self, X: Array) -> None:
-        """Refuse rows that have no scores."""
-
-    @property
-    def takes_any(self) -> bool:
-        """Whether every row of numbers has scores, so that ``check`` refuses nothing."""
+    def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
+        """Refuse rows that have no scores in these columns."""
 
     def scores(self, X: Array, group: int, draws: Array) -> Array:
         """Map rows (n, d) of one group to where they are Gaussian given the label."""
@@ -39,9 +40,7 @@ class Family(Protocol):
 class Normal:
     """Features are Gaussian as they are."""
 
-    takes_any = True
-
-    def check(self, X: Array) -> None:
+    def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
         """Refuse nothing."""
 
     def scores(self, X: Array, group: int, draws: Array) -> Array:
@@ -70,23 +69,21 @@ class LogNormal:
         Names of the features, for errors.
     """
 
-    takes_any = False
-
     def __init__(self, names: Sequence[object]) -> None:
         self.names = names
 
-    def check(self, X: Array) -> None:
-        """Refuse rows that have no logarithm.
+    def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
+        """Refuse rows that have no logarithm in these columns, those of the features.
 
         Raises
         ------
         ValueError
             If a value is not positive; the message names the columns.
         """
-        bad = np.any(X <= 0.0, axis=0)
-        if bad.any():
-            columns = [name for name, b in zip(self.names, bad, strict=True) if b]
-            raise ValueError(not_positive(columns, X[:, bad].min()))
+        lowest = X.min(axis=0, initial=np.inf)[columns]
+        if np.any(lowest <= 0.0):
+            bad = [name for name, low in zip(self.names, lowest, strict=True) if low <= 0.0]
+            raise ValueError(not_positive(bad, lowest.min()))
 
     def scores(self, X: Array, group: int, draws: Array) -> Array:
         """Return the logarithms, of rows that pass ``check``."""

@@ -18,7 +18,7 @@ from fairsteer.posterior import LabelLaws, group_posterior
 LABEL_STRATEGIES = ("posterior", "map", "sample", "none")
 """What stands for an unknown label; ``"none"`` is one map per group."""
 
-Motion = Callable[..., Array | None]
+Motion = Callable[..., Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +67,13 @@ class Mover:
         -------
         callable or None
             From rows (n, d), their draws (n, d + 1) and positions of labels (n,) to how far they
-            move (n, d). None for a group that stays where it is, whatever its rows are; where they
-            have to be looked at, the callable returns None.
+            move (n, d). None for a group that stays where it is.
         """
         if group == UNKNOWN:
             return self._mean_motion(labelled)
         by_label = labelled or (self.label_strategy != "none" and self.law.n_labels > 1)
         maps = self.maps[:, group] if by_label else self.group_maps[[group]]
-        if maps.is_identity and self.family.takes_any:
+        if maps.is_identity:
             return None
         laws = LabelLaws(self.law, group) if by_label and not labelled else None
         origin = self.law.means[:, group].mean(axis=0) if laws is None else laws.origin
@@ -94,22 +93,26 @@ class Mover:
                 step *= self.strength
             return step
 
-        def stay(X: Array, draws: Array, labels: NDArray[np.intp] | None = None) -> None:
-            self.family.check(X)
-
-        return stay if maps.is_identity else move
+        return move
 
     def arrive(self, X: Array, draws: Array, step: Array | None, output: str) -> Array:
-        """Return where rows end: features, unchanged ones exactly, or the common scale."""
+        """Return where rows end: features, unchanged ones exactly, or the common scale.
+
+        The step is used up.
+        """
         if step is None and output != "scores":
             return X
         common = self.family.common(X, draws[:, :-1])
-        moved = common if step is None else common + step
+        if step is None:
+            return common
+        if common is X:
+            step += X
+            return step
+        moved = common + step
         if output == "scores":
             return moved
-        features = self.family.inverse(moved)
         # Rounding on the way back may miss a feature that does not move.
-        return features if features is moved else np.where(step == 0.0, X, features)
+        return np.where(step == 0.0, X, self.family.inverse(moved))
 
     def _mean_motion(self, labelled: bool) -> Motion:
         """Return the mean of the motions of every group, weighted by p(group | x).
@@ -126,9 +129,8 @@ class Mover:
             weights = group_posterior(population, common, known)
             moved = np.zeros_like(X)
             for group, motion in enumerate(motions):
-                step = None if motion is None else motion(X, draws, labels)
-                if step is not None:
-                    moved += weights[:, [group]] * step
+                if motion is not None:
+                    moved += weights[:, [group]] * motion(X, draws, labels)
             return moved
 
         return move

@@ -681,6 +681,7 @@ default="equalized_odds"
     def _moved(self, features, codes, labels=None, max_drift=None):
         """Move the features that vary, block by block; labels are None where they are not known."""
         moved, varying = np.empty_like(features), self.steered_features_
+        self._mover.family.check(features, varying)
         draws = draws_of(features, codes, len(varying), self._seed, self._dithered)
         groups = np.flatnonzero(np.bincount(codes + 1)) - 1
         if max_drift is not None:

@@ -767,3 +767,16 @@ def test_rows_without_a_logarithm_are_refused_in_the_group_that_stays_too(data):
     column = row.columns.drop("group")[0]
     with pytest.raises(ValueError, match="family='lognormal' needs positive features"):
         fitted.transform(row.assign(**{column: -1.0}))
+
+
+def test_every_column_without_logarithms_is_named_wherever_its_rows_stand(data, monkeypatch):
+    X, y = data
+    monkeypatch.setattr("fairsteer.moments._BLOCK_NUMBERS", 16)
+    positive = X.assign(**{name: np.exp(X[name] / 5.0) for name in X.columns.drop("group")})
+    fitted = steering(family="lognormal").fit(positive, y)
+    first, second = positive.columns.drop("group")[:2]
+    bad = positive.copy()
+    bad.iloc[0, bad.columns.get_loc(first)] = -1.0
+    bad.iloc[-1, bad.columns.get_loc(second)] = -2.0
+    with pytest.raises(ValueError, match=rf"\['{first}', '{second}'\] hold values down to -2"):
+        fitted.transform(bad)
