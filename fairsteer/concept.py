@@ -253,10 +253,10 @@ default="shared"
         NotFittedError
             Before ``fit``.
         ValueError
-            If there is no such group.
+            If there is no such group, or alpha is not finite.
         """
         check_is_fitted(self)
-        return alpha * self.ideal_directions_[self.distribution_.group_index(group)]
+        return _finite(alpha) * self.ideal_directions_[self.distribution_.group_index(group)]
 
     def steer(self, H, alpha=1.0, groups=None):
         """Add to each state the step of its group.
@@ -281,7 +281,7 @@ default="shared"
         NotFittedError
             Before ``fit``.
         ValueError
-            If the input cannot be used, or there is no such group.
+            If the input cannot be used, alpha is not finite, or there is no such group.
         """
         check_is_fitted(self)
         X = np.asarray(check.check_numbers(check.check_table(H)), dtype=np.float64)
@@ -295,7 +295,7 @@ default="shared"
         unknown = codes == UNKNOWN
         if unknown.any():
             shares[unknown] = group_posterior(self.distribution_, X[unknown])
-        return X + alpha * (shares @ self.ideal_directions_)
+        return X + _finite(alpha) * (shares @ self.ideal_directions_)
 
     def group_positions(self, groups, n):
         """Return the position of each state's group in ``groups_``, -1 where it is unknown.
@@ -342,10 +342,10 @@ default="shared"
         NotFittedError
             Before ``fit``.
         ValueError
-            If the probe has another shape.
+            If the probe has another shape, or values that are not finite.
         """
         check_is_fitted(self)
-        slopes = self.probes_[:, 0] if probe is None else np.asarray(probe, dtype=np.float64)
+        slopes = self.probes_[:, 0] if probe is None else _slopes_given(probe)
         shape = self.directions_.shape
         if slopes.shape not in (shape, shape[1:]):
             raise ValueError(
@@ -387,7 +387,7 @@ default="shared"
         """Return the slopes of the probes of every group, shape (G, k, d)."""
         shape = (law.n_groups, law.n_features)
         if not isinstance(self.probe, str):
-            given = np.atleast_2d(np.asarray(self.probe, dtype=np.float64))
+            given = np.atleast_2d(_slopes_given(self.probe))
             if given.ndim != 2 or given.shape[1] != law.n_features:
                 raise ValueError(
                     f"probe has shape {np.shape(self.probe)}, but states have {law.n_features} "
@@ -402,3 +402,18 @@ default="shared"
         if self.probe in ("own", "both"):
             slopes.append(own_probes(law, positive))
         return np.stack(slopes, axis=1)
+
+
+def _finite(alpha):
+    """Return the length of a step, unless it is no number or infinite."""
+    if not np.isfinite(alpha):
+        raise ValueError(f"alpha={alpha} is not a length of a step: pass a finite number.")
+    return alpha
+
+
+def _slopes_given(probe):
+    """Return a user's probe as numbers; refuse slopes that are not finite."""
+    slopes = np.asarray(probe, dtype=np.float64)
+    if not np.isfinite(slopes).all():
+        raise ValueError("probe has slopes that are NaN or infinite: pass finite ones.")
+    return slopes

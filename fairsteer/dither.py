@@ -71,11 +71,6 @@ class NoDraws:
         return np.broadcast_to(0.5, (len(rows), self._n_draws))
 
 
-def row_uniforms(X: Array, codes: NDArray[np.intp], seed: int, n_draws: int) -> Array:
-    """Return the draws of all rows, shape (n, n_draws); see :class:`RowDraws`."""
-    return RowDraws(X, codes, seed, n_draws)[:]
-
-
 def _mix(words: _Words) -> _Words:
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

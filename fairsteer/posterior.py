@@ -75,9 +75,16 @@ class LabelLaws:
         return _normalised(self._log_densities(rows) + self._log_priors)
 
     def weights(self, rows: Array, strategy: str, draws: Array) -> Array:
-        """Return what stands for the unknown label of rows (n, d + 1) extended at ``origin``.
+        """Return what stands for the unknown labels of rows, shape (n, K); rows sum to one.
 
-        See :func:`label_weights`.
+        Parameters
+        ----------
+        rows : ndarray of shape (n, d + 1)
+            Rows of the group, extended at ``origin``.
+        strategy : {"posterior", "map", "sample"}
+            The posterior itself, 1 at its largest entry, or 1 at a label drawn from it.
+        draws : ndarray of shape (n,)
+            In (0, 1); used by ``"sample"`` alone.
         """
         posterior = self._posterior(rows)
         if strategy == "posterior":
@@ -119,29 +126,6 @@ def label_posterior(gaussians: SubgroupGaussians, X: Array, group: int) -> Array
         If a row lies so far away that every density vanishes in floating point.
     """
     return LabelLaws(gaussians, group).posterior(X)
-
-
-def label_weights(
-    gaussians: SubgroupGaussians, X: Array, group: int, strategy: str, draws: Array
-) -> Array:
-    """Return what stands for the unknown label of rows of one group, shape (n, K).
-
-    Parameters
-    ----------
-    gaussians, X, group
-        As in :func:`label_posterior`.
-    strategy : {"posterior", "map", "sample"}
-        The posterior itself, 1 at its largest entry, or 1 at a label drawn from it.
-    draws : ndarray of shape (n,)
-        In (0, 1); used by ``"sample"`` alone.
-
-    Returns
-    -------
-    ndarray of shape (n, K)
-        Rows sum to one.
-    """
-    laws = LabelLaws(gaussians, group)
-    return laws.weights(extended(X, laws.origin), strategy, draws)
 
 
 def group_posterior(

@@ -400,6 +400,7 @@ ROWS = states(world(2, 3, 1), 200, seed=2)
         ({"probe": "mine"}, lambda *rows: rows, "'probe' parameter of ConceptSteering must be"),
         ({"probe": [1.0, 2.0]}, lambda *rows: rows, r"probe has shape \(2,\), but states have 3"),
         ({"probe": np.zeros(3)}, lambda *rows: rows, "group='a': its probes are zero or linearly"),
+        ({"probe": [1.0, np.nan, 0.0]}, lambda *rows: rows, "probe has slopes that are NaN"),
         ({"probe": np.ones((2, 3))}, lambda *rows: rows, "its probes are zero or linearly dep"),
     ],
 )
@@ -418,6 +419,13 @@ def test_what_cannot_be_steered_is_a_sentence():
         steering.steer(np.zeros((4, 2)))
     with pytest.raises(ValueError, match=r"probe has shape \(2,\), but one of shape \(3,\)"):
         steering.effects(np.zeros(2))
+    with pytest.raises(ValueError, match="probe has slopes that are NaN or infinite"):
+        steering.effects(np.full(3, np.nan))
+    for alpha in (np.inf, np.nan):
+        with pytest.raises(ValueError, match=f"alpha={alpha} is not a length of a step"):
+            steering.steer(ROWS[0], alpha)
+        with pytest.raises(ValueError, match=f"alpha={alpha} is not a length of a step"):
+            steering.vector("a", alpha)
 
 
 def test_directions_far_from_the_data_are_warned_of():

@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.stats import kstest
 
-from fairsteer.dither import NoDraws, RowDraws, row_uniforms
+from fairsteer.dither import NoDraws, RowDraws
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -32,12 +32,12 @@ def test_it_is_splitmix_over_the_columns(rng):
     expected = [
         draws_of_one_row(x, int(c), k, 7, 4) for x, c, k in zip(X, codes, occurrence, strict=True)
     ]
-    np.testing.assert_array_equal(row_uniforms(X, codes, 7, 4), expected)
+    np.testing.assert_array_equal(RowDraws(X, codes, 7, 4)[:], expected)
 
 
 def test_draws_are_uniform_and_unrelated(rng):
     X = rng.integers(0, 3, size=(20_000, 4)).astype(float)
-    draws = row_uniforms(X, rng.integers(0, 3, size=20_000), 0, 3)
+    draws = RowDraws(X, rng.integers(0, 3, size=20_000), 0, 3)[:]
     assert draws.min() > 0.0
     assert draws.max() < 1.0
     for column in draws.T:
@@ -49,35 +49,33 @@ def test_draws_are_uniform_and_unrelated(rng):
 
 def test_distinct_rows_do_not_depend_on_batch_or_order(rng):
     X, codes = rng.normal(size=(50, 3)), rng.integers(0, 3, size=50)
-    draws = row_uniforms(X, codes, 3, 2)
+    draws = RowDraws(X, codes, 3, 2)[:]
     order = rng.permutation(50)
-    np.testing.assert_array_equal(row_uniforms(X[order], codes[order], 3, 2), draws[order])
-    one = np.concatenate([row_uniforms(X[[i]], codes[[i]], 3, 2) for i in range(50)])
+    np.testing.assert_array_equal(RowDraws(X[order], codes[order], 3, 2)[:], draws[order])
+    one = np.concatenate([RowDraws(X[[i]], codes[[i]], 3, 2)[:] for i in range(50)])
     np.testing.assert_array_equal(one, draws)
 
 
 def test_twins_are_spread_by_their_occurrence(rng):
     X = np.repeat(rng.normal(size=(2, 3)), 3, axis=0)
-    draws = row_uniforms(X, np.zeros(6, dtype=int), 0, 1)[:, 0]
+    draws = RowDraws(X, np.zeros(6, dtype=int), 0, 1)[:][:, 0]
     assert len(np.unique(draws)) == 6
-    np.testing.assert_array_equal(
-        row_uniforms(X[:2], np.zeros(2, dtype=int), 0, 1)[:, 0], draws[:2]
-    )
+    np.testing.assert_array_equal(RowDraws(X[:2], np.zeros(2, dtype=int), 0, 1)[:][:, 0], draws[:2])
 
 
 def test_group_and_seed_count_and_the_sign_of_zero_does_not():
     X = np.array([[0.0, 1.0]])
     code = np.zeros(1, dtype=int)
-    first = row_uniforms(X, code, 0, 1)
-    assert first != row_uniforms(X, code + 1, 0, 1)
-    assert first != row_uniforms(X, code, 1, 1)
-    assert first == row_uniforms(np.array([[-0.0, 1.0]]), code, 0, 1)
+    first = RowDraws(X, code, 0, 1)[:]
+    assert first != RowDraws(X, code + 1, 0, 1)[:]
+    assert first != RowDraws(X, code, 1, 1)[:]
+    assert first == RowDraws(np.array([[-0.0, 1.0]]), code, 0, 1)[:]
 
 
 def test_draws_of_some_rows_are_those_of_all(rng):
     X, codes = rng.integers(0, 2, size=(30, 2)).astype(float), rng.integers(0, 3, size=30)
     draws = RowDraws(X, codes, 5, 3)
     some = np.array([20, 3, 3, 11])
-    np.testing.assert_array_equal(draws[some], row_uniforms(X, codes, 5, 3)[some])
+    np.testing.assert_array_equal(draws[some], RowDraws(X, codes, 5, 3)[:][some])
     assert NoDraws(3)[some].shape == (4, 3)
     assert np.all(NoDraws(3)[some] == 0.5)

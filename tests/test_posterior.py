@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from fairsteer.affine import extended
 from fairsteer.datasets._synthetic import random_gaussians
 from fairsteer.posterior import (
+    LabelLaws,
     group_posterior,
     label_posterior,
-    label_weights,
     subgroup_log_densities,
 )
 from tests.conftest import tied_gaussians
@@ -70,11 +71,12 @@ def test_one_label_stands_for_the_posterior(rng):
     law = random_gaussians(3, 2, 4, 0)
     X = np.repeat(rng.normal(size=(3, 4)), 20_000, axis=0)
     posterior = label_posterior(law, X, 1)
-    draws = rng.uniform(size=len(X))
-    assert np.array_equal(label_weights(law, X, 1, "posterior", draws), posterior)
-    likeliest = label_weights(law, X, 1, "map", draws)
+    draws, laws = rng.uniform(size=len(X)), LabelLaws(law, 1)
+    rows = extended(X, laws.origin)
+    assert np.array_equal(laws.weights(rows, "posterior", draws), posterior)
+    likeliest = laws.weights(rows, "map", draws)
     assert np.array_equal(likeliest.argmax(axis=1), posterior.argmax(axis=1))
-    sampled = label_weights(law, X, 1, "sample", draws)
+    sampled = laws.weights(rows, "sample", draws)
     for weights in (likeliest, sampled):
         assert set(np.unique(weights)) == {0.0, 1.0}
         assert np.all(weights.sum(axis=1) == 1.0)
