@@ -15,6 +15,7 @@ import pandas as pd
 from threadpoolctl import threadpool_info
 
 MIB = 2.0**20
+RESULTS = Path(__file__).parent / "results"
 
 
 def seconds(work: Callable[[], object], times: int = 7) -> float:
@@ -108,9 +109,6 @@ def table(frame: pd.DataFrame) -> str:
 def facts(environment: pd.DataFrame) -> str:
     """Return the environment as a sentence."""
     return ", ".join(f"{n} {v}" for n, v in environment.itertuples(index=False)) + "."
-
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def shown(folder: Path = RESULTS) -> dict[str, str]:

@@ -41,6 +41,38 @@ N_BATCHES, N_PARTITIONS, N_WORKERS = 100, 200, 2
 BLOCK = 100_000
 
 
+class WorkersMemory:
+    """The most memory of any worker within a ``with`` block that no file backs, in bytes.
+
+    Sampled five times a second.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Of the cluster.
+    """
+
+    def __init__(self, client) -> None:
+        self._client = client
+
+    def __enter__(self) -> WorkersMemory:
+        self.bytes = 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.2):
+            # A worker that has just died does not answer.
+            answers = self._client.run(anonymous_memory, on_error="ignore")
+            self.bytes = max([self.bytes, *answers.values()])
+
+
 class Stored:
     """A table on disk: features, and labels and groups of every row.
 
@@ -73,6 +105,11 @@ class Stored:
         self.X = np.load(self.file, mmap_mode="r")
         self.y, self.groups = np.divmod(self.codes, 2)
 
+    def read(self) -> None:
+        """Read the file once, so that whoever comes first finds it in memory as the others do."""
+        for start in range(0, len(self.X), BLOCK):
+            self.X[start : start + BLOCK].sum()
+
     def rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return features, labels and groups of some rows."""
         own = slice(start, stop)
@@ -104,16 +141,14 @@ def grown(stored: Stored) -> list[dict]:
     rows, fit, transform = [], [], []
     for size in sizes:
         X, y, groups = stored.rows(0, size)
+
+        def sums(X=X, y=y, groups=groups):
+            steering().partial_fit(X, y, sensitive_features=groups, finish=False)
+
         with PeakMemory() as memory:
-            fitted = steering().fit(X, y, sensitive_features=groups)
-        fit.append(
-            seconds(
-                lambda X=X, y=y, g=groups: steering().partial_fit(
-                    X, y, sensitive_features=g, finish=False
-                )
-            )
-        )
-        output = X.nbytes
+            sums()
+        fit.append(seconds(sums))
+        fitted, output = steering().fit(X, y, sensitive_features=groups), X.nbytes
         with PeakMemory() as moving:
             fitted.transform(X, sensitive_features=groups)
         transform.append(
@@ -138,6 +173,7 @@ def grown(stored: Stored) -> list[dict]:
 def batches(stored: Stored) -> list[dict]:
     """Compare many batches with one fit."""
     n = len(stored.X)
+    stored.read()
     start = time.perf_counter()
     whole = steering().fit(stored.X, stored.y, sensitive_features=stored.groups)
     one = time.perf_counter() - start
@@ -162,6 +198,40 @@ def frame_of(bounds: tuple[int, int], file: str, y: str) -> pd.DataFrame:
     frame = pd.DataFrame(np.array(X), columns=[f"x{j}" for j in range(X.shape[1])])
     codes = np.load(y, mmap_mode="r")[low:high]
     return frame.assign(group=codes % 2, label=codes // 2)
+
+
+def with_a_worker_killed(
+    client, fit, delay: float
+) -> tuple[OptimalSteeringTransformer, float, float]:
+    """Return a fit during which a worker died, its seconds, and those after the death.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Of a cluster that starts dead workers again.
+    fit : callable
+        Returns the fitted transformer.
+    delay : float
+        Seconds from the start to the death; halved for as long as ``fit`` ends earlier.
+    """
+    while True:
+        pid = next(iter(client.run(os.getpid, on_error="ignore").values()))
+        killed = []
+
+        def kill(pid=pid, killed=killed):
+            killed.append(time.perf_counter())
+            os.kill(pid, signal.SIGKILL)
+
+        killer = threading.Timer(delay, kill)
+        start = time.perf_counter()
+        killer.start()
+        fitted = fit()
+        ended = time.perf_counter()
+        killer.join()
+        client.wait_for_workers(N_WORKERS, timeout=60)
+        if killed[0] < ended:
+            return fitted, ended - start, ended - killed[0]
+        delay /= 2.0
 
 
 def cluster(stored: Stored, folder: Path, limit: str = "1GiB") -> list[dict]:
@@ -199,37 +269,26 @@ def cluster(stored: Stored, folder: Path, limit: str = "1GiB") -> list[dict]:
         rows.append({"part": "cluster", "what": "fit", "seconds": taken})
         rows.append({"part": "cluster", "what": "difference", "value": apart(in_memory, fitted)})
 
-        pid = next(iter(client.run(os.getpid).values()))
-        killed = []
-
-        def kill():
-            killed.append(time.perf_counter())
-            os.kill(pid, signal.SIGKILL)
-
-        killer = threading.Timer(taken / 2, kill)
-        killer.start()
-        start = time.perf_counter()
-        again = distributed.fit(by_column, frame, "label")
-        ended = time.perf_counter()
-        killer.join()
-        client.wait_for_workers(N_WORKERS, timeout=60)
+        again, whole, after = with_a_worker_killed(
+            client, lambda: distributed.fit(by_column, frame, "label"), taken / 2
+        )
         rows += [
-            {"part": "cluster", "what": "fit, a worker killed", "seconds": ended - start},
-            {"part": "cluster", "what": "of this: after the kill", "seconds": ended - killed[0]},
+            {"part": "cluster", "what": "fit, a worker killed", "seconds": whole},
+            {"part": "cluster", "what": "of this: after the kill", "seconds": after},
             {"part": "cluster", "what": "difference", "value": apart(in_memory, again)},
         ]
 
         start = time.perf_counter()
         steered = distributed.transform(fitted, frame.drop(columns="label"))
         written = Path(tempfile.mkdtemp(dir=folder))
-        steered.to_parquet(written)
-        most = max(client.run(anonymous_memory).values())
+        with WorkersMemory(client) as memory:
+            steered.to_parquet(written)
         rows.append(
             {
                 "part": "cluster",
                 "what": "steering to Parquet",
                 "seconds": time.perf_counter() - start,
-                "memory_mib": most / MIB,
+                "memory_mib": memory.bytes / MIB,
             }
         )
     some = pd.read_parquet(written / "part.0.parquet").to_numpy()
