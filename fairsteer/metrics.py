@@ -28,6 +28,12 @@ from fairsteer._gaps import (
     listed,
     noise_floor,
 )
+from fairsteer.label_gaps import (
+    rms_tpr_gap,
+    rms_tpr_gap_floor,
+    root_mean_square,
+    tpr_by_label,
+)
 from fairsteer.refit import most_accurate_within
 from fairsteer.scorer import make_fairness_scorer
 
@@ -38,6 +44,9 @@ __all__ = [
     "make_fairness_scorer",
     "most_accurate_within",
     "noise_floor",
+    "rms_tpr_gap",
+    "rms_tpr_gap_floor",
+    "tpr_by_label",
 ]
 
 RATES = ("selection_rate", "tpr", "fpr", "accuracy")
@@ -82,9 +91,11 @@ def fairness_report(
         "after")``, and the column ``levelling_down`` flags the groups that lost through levelling
         down (see Notes); in the row ``gap`` it says whether any did.
 
-        ``.attrs["gaps"]`` holds fairlearn's three gaps by name (with ``y_pred_before`` a dict of
-        two such dicts, ``before`` and ``after``), ``.attrs["levelling_down"]`` the flagged groups
-        of each rate.
+        ``.attrs["gaps"]`` holds fairlearn's three gaps by name, ``.attrs["tpr_gaps"]`` the gap of
+        the true positive rate of every label, ``.attrs["rms_tpr_gap"]`` their root mean square
+        (see `tpr_by_label`, `rms_tpr_gap`). With ``y_pred_before`` each is a dict of two,
+        ``before`` and ``after``, and ``.attrs["levelling_down"]`` has the flagged groups of each
+        rate.
 
     Warns
     -----
@@ -126,20 +137,28 @@ def fairness_report(
     positive = (y_true == pos_label).astype(int)
     codes, index = group_codes(frame)
     _warn_undefined(positive, codes, index, pos_label)
-    rates, measured = {}, {}
+    rates, measured, by_label = {}, {}, {}
     for when, y in predictions.items():
         predicted = (y == pos_label).astype(int)
         rates[when] = _rates_by_group(positive, predicted, y_true == y, codes, index)
         measured[when] = gaps(positive, predicted, codes)
+        by_label[when] = tpr_by_label(y_true, y, sensitive_features=codes)["gap"]
 
+    attributes = {
+        "gaps": measured,
+        "tpr_gaps": {when: spread.to_dict() for when, spread in by_label.items()},
+        "rms_tpr_gap": {when: root_mean_square(spread) for when, spread in by_label.items()},
+    }
     if y_pred_before is None:
         report = _with_gap_row(rates["after"])
-        report.attrs["gaps"] = measured["after"]
+        report.attrs.update({name: values["after"] for name, values in attributes.items()})
         return report
     flags = levelling_down(
         rates["before"], rates["after"], receivers(positive, codes, index), tolerance=tolerance
     )
-    return _before_after(rates["before"], rates["after"], measured, flags)
+    report = _before_after(rates["before"], rates["after"], flags)
+    report.attrs.update(attributes)
+    return report
 
 
 def receivers(positive, codes, index) -> pd.DataFrame:
@@ -193,7 +212,7 @@ def levelling_down(
     return (change < -tolerance) & lost & closed
 
 
-def _before_after(before, after, measured, flags) -> pd.DataFrame:
+def _before_after(before, after, flags) -> pd.DataFrame:
     frames = {"before": _with_gap_row(before), "after": _with_gap_row(after)}
     report = pd.DataFrame({("rows", ""): frames["after"]["rows"]})
     for rate in RATES:
@@ -202,7 +221,6 @@ def _before_after(before, after, measured, flags) -> pd.DataFrame:
     hit = flags.any(axis=1)
     report[("levelling_down", "")] = np.append(hit, hit.any())
     report.columns = pd.MultiIndex.from_tuples(report.columns)
-    report.attrs["gaps"] = measured
     report.attrs["levelling_down"] = {rate: list(flags.index[flags[rate]]) for rate in flags}
     return report
 
