@@ -5,6 +5,7 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fairsteer
@@ -64,6 +65,13 @@ SHOWN = {
         <= n["divergences"]["affirmative, identical"]
     ),
     "plot_10_steered_classifier": lambda n: odds(n, "steered") < odds(n, "nothing"),
+    "plot_11_biographies": lambda n: (
+        n["rows"]["steered"]["rms_tpr_gap"] < 0.8 * n["rows"]["scores"]["rms_tpr_gap"]
+    ),
+    "plot_12_concept": lambda n: (
+        np.ptp([values[-1] for values in n["effects"]["equal effects"].values()])
+        < 0.2 * np.ptp([values[-1] for values in n["effects"]["own directions"].values()])
+    ),
 }
 
 

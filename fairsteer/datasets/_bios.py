@@ -46,9 +46,9 @@ _SIGNAL = 40
 """Most dimensions that know of professions."""
 
 # Calibrated so that benchmarks/bios.py finds what is published of real embeddings.
-_FIELD_SPREAD, _OWN_SPREAD, _DISTINCTNESS = 2.2, 2.3, 0.2
-_DECAY = 0.5
-_LEAN, _ASIDE, _STRETCH, _WIDTH, _SHIFT = 0.25, 0.9, 0.45, 0.1, 0.8
+_FIELD_SPREAD, _OWN_SPREAD, _DISTINCTNESS = 2.2, 2.5, 0.35
+_DECAY = 0.75
+_LEAN, _ASIDE, _STRETCH, _WIDTH, _SHIFT = 0.2, 0.9, 0.7, 0.1, 0.8
 
 
 def fetch_bias_in_bios(*, split="train", data_home=None):

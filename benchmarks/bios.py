@@ -1,0 +1,288 @@
+"""Professions read off rows like embeddings of biographies: gaps between women and men.
+
+    python benchmarks/bios.py [--seeds 5] [--jobs 2] [--quick]
+
+Rows of :func:`fairsteer.datasets.make_bios_like` (60,000 x 768; ``--quick``: 20,000 x 100, one
+seed), 5-fold cross-validation stratified on profession and gender, pooled held-out predictions of
+a logistic regression. Measured: accuracy; the root mean square over professions of the gap of the
+true positive rate between the genders; its noise floor; the correlation of the gaps (women's rate
+less men's) with the published share of women.
+
+``nothing``                      the rows as they are
+``mean matching``                women's mean moved onto men's, genders known
+``mean and covariance matching`` POT's ``LinearTransport`` of women onto men, genders known
+``MiMiC``                        the same, genders predicted (quadratic discriminant analysis)
+``LEACE``                        concept-erasure's, one map for all rows
+``discriminants``                60 principal components, then linear discriminants: 27 scores
+``fairsteer``                    these scores steered, genders known
+``fairsteer, inferred``          the same, genders inferred by ``group_strategy="posterior"``
+``fairsteer, all features``      steering without the discriminants, genders known
+
+fairsteer steers three times: label and gender are weighted to be independent, and each fit sees
+what those before it, for which labels are unknown, have left. Needs ``pip install -e ".[bench]"``.
+
+Writes benchmarks/results/bios.csv, bios_professions.csv and, without ``--quick``, docs/bios.md and
+its figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from measuring import RESULTS, environment, facts, table
+from pages import DOCS, put
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+
+from fairsteer import OptimalSteeringTransformer
+from fairsteer.datasets import make_bios_like
+from fairsteer.metrics import rms_tpr_gap, rms_tpr_gap_floor, tpr_by_label
+
+FULL, QUICK = (60_000, 768), (20_000, 100)
+FOLDS = 5
+COMPONENTS = 60
+PASSES = 3
+
+
+def classifier() -> LogisticRegression:
+    """Return the model behind every method; its penalty is the most accurate one on the rows."""
+    return LogisticRegression(C=0.1, max_iter=300)
+
+
+class Fold:
+    """Training rows with label and gender, and held-out rows with their gender.
+
+    Parameters
+    ----------
+    sample : Bunch
+        Of `make_bios_like`.
+    rows, held_out : ndarray
+        Positions.
+    """
+
+    def __init__(self, sample, rows: np.ndarray, held_out: np.ndarray) -> None:
+        women = (sample.sensitive_features == "female").to_numpy()
+        self.X, self.held_out = sample.data[rows], sample.data[held_out]
+        self.y = sample.target.to_numpy()[rows]
+        self.women, self.held_out_women = women[rows], women[held_out]
+
+
+def nothing(fold: Fold):
+    """Return the rows as they are."""
+    return fold.X, fold.held_out
+
+
+def mean_matching(fold: Fold):
+    """Move women's mean onto men's."""
+    way = fold.X[~fold.women].mean(axis=0) - fold.X[fold.women].mean(axis=0)
+    return fold.X + fold.women[:, None] * way, fold.held_out + fold.held_out_women[:, None] * way
+
+
+def transported(fold: Fold, women, held_out_women):
+    """Move rows taken for women by the transport that matches mean and covariance."""
+    import ot
+
+    transport = ot.da.LinearTransport().fit(Xs=fold.X[fold.women], Xt=fold.X[~fold.women])
+    moved = fold.X.copy(), fold.held_out.copy()
+    for rows, own in zip(moved, (women, held_out_women), strict=True):
+        rows[own] = transport.transform(Xs=rows[own])
+    return moved
+
+
+def moments_matching(fold: Fold):
+    """Transport the women."""
+    return transported(fold, fold.women, fold.held_out_women)
+
+
+def mimic(fold: Fold):
+    """Transport the rows that a model takes for women's."""
+    reader = make_pipeline(PCA(COMPONENTS, random_state=0), QuadraticDiscriminantAnalysis())
+    reader.fit(fold.X, fold.women)
+    return transported(fold, reader.predict(fold.X), reader.predict(fold.held_out))
+
+
+def leace(fold: Fold):
+    """Erase what is linear in the gender."""
+    import torch
+    from concept_erasure import LeaceFitter
+
+    X, held_out = torch.as_tensor(fold.X), torch.as_tensor(fold.held_out)
+    women = torch.as_tensor(fold.women[:, None].astype(float))
+    fitter = LeaceFitter(X.shape[1], 1, dtype=torch.float64).update(X, women)
+    return fitter.eraser(X).numpy(), fitter.eraser(held_out).numpy()
+
+
+def discriminants(fold: Fold):
+    """Return linear discriminants of the principal components."""
+    scores = make_pipeline(PCA(COMPONENTS, random_state=0), LinearDiscriminantAnalysis())
+    return scores.fit(fold.X, fold.y).transform(fold.X), scores.transform(fold.held_out)
+
+
+def steered(fold: Fold, X, held_out, **options):
+    """Steer `PASSES` times, label and gender weighted to be independent; return moved rows."""
+    options = {"covariance_type": "tied", "priors": "independent", "random_state": 0} | options
+    women, held_out_women = fold.women, fold.held_out_women
+    if "group_strategy" in options:
+        women, held_out_women = (np.full(len(rows), None) for rows in (X, held_out))
+    counts = pd.DataFrame({"label": fold.y, "group": fold.women})
+    joint = counts.groupby(["label", "group"]).transform("size")
+    margins = [counts.groupby(name)[name].transform("size") for name in counts]
+    weights = (margins[0] * margins[1] / joint / len(counts)).to_numpy()
+    for _ in range(PASSES):
+        steering = OptimalSteeringTransformer(
+            conditions="identical", intervention="all_subgroups", **options
+        ).fit(X, fold.y, sensitive_features=fold.women, sample_weight=weights)
+        X = steering.transform(X, sensitive_features=women)
+        held_out = steering.transform(held_out, sensitive_features=held_out_women)
+    return X, held_out
+
+
+METHODS = {
+    "nothing": nothing,
+    "mean matching": mean_matching,
+    "mean and covariance matching": moments_matching,
+    "MiMiC": mimic,
+    "LEACE": leace,
+    "discriminants": discriminants,
+    "fairsteer": lambda fold: steered(fold, *discriminants(fold)),
+    "fairsteer, inferred": lambda fold: steered(
+        fold, *discriminants(fold), group_strategy="posterior"
+    ),
+    "fairsteer, all features": lambda fold: steered(fold, *nothing(fold), small_cells="shrunk"),
+}
+
+
+def predictions(size: tuple[int, int], seed: int, fold: int) -> tuple[np.ndarray, dict]:
+    """Return the held-out rows of a fold and what every method predicts for them."""
+    sample = make_bios_like(*size, random_state=seed)
+    cells = sample.target + sample.sensitive_features
+    splits = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(sample.data, cells)
+    rows, held_out = list(splits)[fold]
+    given, found = Fold(sample, rows, held_out), {}
+    for name, method in METHODS.items():
+        with warnings.catch_warnings():
+            # A rare profession may have fewer women than there are dimensions.
+            warnings.simplefilter("ignore")
+            X, new = (part.astype(np.float32) for part in method(given))
+            found[name] = classifier().fit(X, given.y).predict(new)
+    return held_out, found
+
+
+def measure(size: tuple[int, int], seed: int, folds) -> tuple[list[dict], pd.DataFrame]:
+    """Return the figures of every method on one sample, and their true positive rates."""
+    sample = make_bios_like(*size, random_state=seed)
+    pooled = {name: np.empty(size[0], dtype=object) for name in METHODS}
+    for held_out, found in folds:
+        for name, predicted in found.items():
+            pooled[name][held_out] = predicted
+    rows, rates = [], []
+    for name, predicted in pooled.items():
+        given = (sample.target, predicted)
+        by_label = tpr_by_label(*given, sensitive_features=sample.sensitive_features)
+        by_label["lead"] = by_label["female"] - by_label["male"]
+        shares = sample.female_shares[by_label.index]
+        rows.append(
+            {
+                "seed": seed,
+                "method": name,
+                "accuracy": np.mean(predicted == sample.target),
+                "rms_tpr_gap": rms_tpr_gap(*given, sensitive_features=sample.sensitive_features),
+                "floor": rms_tpr_gap_floor(*given, sensitive_features=sample.sensitive_features),
+                "correlation": np.corrcoef(by_label["lead"], shares)[0, 1],
+            }
+        )
+        rates.append(
+            by_label.drop(columns="gap")
+            .assign(seed=seed, method=name, female_share=shares)
+            .reset_index(names="profession")
+        )
+    return rows, pd.concat(rates, ignore_index=True)
+
+
+def summary(results: pd.DataFrame) -> pd.DataFrame:
+    """Average over seeds, with the share of the gap of `nothing` in the mean and at worst."""
+    nothing = results[results["method"] == "nothing"].set_index("seed")["rms_tpr_gap"]
+    results = results.assign(share=results["rms_tpr_gap"] / results["seed"].map(nothing))
+    by = results.groupby("method", sort=False)
+    found = by[["accuracy", "rms_tpr_gap", "floor", "correlation"]].mean()
+    found.insert(2, "sd over seeds", by["rms_tpr_gap"].std(ddof=1))
+    found["share of nothing's"], found["at worst"] = by["share"].mean(), by["share"].max()
+    return found.reset_index()
+
+
+def shown(folder: Path = RESULTS) -> dict[str, str]:
+    """Return the generated parts of docs/bios.md."""
+    return {
+        "bios": table(summary(pd.read_csv(folder / "bios.csv"))),
+        "bios environment": facts(pd.read_csv(folder / "bios_environment.csv")),
+    }
+
+
+def draw(rates: pd.DataFrame, file: Path) -> None:
+    """Draw the gaps of the professions against their shares of women, a panel a method."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    names = ["nothing", "LEACE", "MiMiC", "fairsteer", "fairsteer, inferred"]
+    fig, axes = plt.subplots(
+        1, len(names), figsize=(13, 3.4), sharex=True, sharey=True, layout="constrained"
+    )
+    for ax, name in zip(axes, names, strict=True):
+        own = rates[rates["method"] == name].groupby("profession")[["female_share", "lead"]].mean()
+        ax.axhline(0.0, color="0.6", linewidth=1)
+        ax.scatter(
+            own["female_share"], own["lead"], s=22, color="#0072B2", edgecolor="black", lw=0.4
+        )
+        slope, start = np.polyfit(own["female_share"], own["lead"], 1)
+        ends = np.array([0.05, 0.95])
+        ax.plot(ends, start + slope * ends, color="#D55E00", linestyle="--")
+        ax.set_title(name)
+        ax.set_xlabel("share of women")
+    axes[0].set_ylabel("true positive rate,\nwomen less men")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fig.savefig(file, dpi=110)
+    plt.close(fig)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the comparison; print and write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=-1)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    size, seeds = (QUICK, 1) if options.quick else (FULL, options.seeds)
+    tasks = [(seed, fold) for seed in range(seeds) for fold in range(FOLDS)]
+    done = joblib.Parallel(n_jobs=options.jobs, verbose=5)(
+        joblib.delayed(predictions)(size, *task) for task in tasks
+    )
+    rows, rates = [], []
+    for seed in range(seeds):
+        measured = measure(size, seed, done[seed * FOLDS : (seed + 1) * FOLDS])
+        rows += measured[0]
+        rates.append(measured[1])
+    name = "bios-quick" if options.quick else "bios"
+    options.output.mkdir(parents=True, exist_ok=True)
+    results, rates = pd.DataFrame(rows).round(6), pd.concat(rates, ignore_index=True).round(6)
+    results.to_csv(options.output / f"{name}.csv", index=False)
+    rates.to_csv(options.output / f"{name}_professions.csv", index=False)
+    environment().to_csv(options.output / f"{name}_environment.csv", index=False)
+    print(table(summary(results)))
+    if options.output == RESULTS and not options.quick:
+        draw(rates, DOCS / "figures" / "bios.png")
+        put(DOCS / "bios.md", shown())
+
+
+if __name__ == "__main__":
+    main()
