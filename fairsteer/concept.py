@@ -406,14 +406,17 @@ default="shared"
 
 def _finite(alpha):
     """Return the length of a step, unless it is no number or infinite."""
-    if not np.isfinite(alpha):
-        raise ValueError(f"alpha={alpha} is not a length of a step: pass a finite number.")
+    if not isinstance(alpha, Real) or not np.isfinite(alpha):
+        raise ValueError(f"alpha={alpha!r} is not a length of a step: pass a finite number.")
     return alpha
 
 
 def _slopes_given(probe):
-    """Return a user's probe as numbers; refuse slopes that are not finite."""
-    slopes = np.asarray(probe, dtype=np.float64)
+    """Return a user's probe as finite numbers."""
+    try:
+        slopes = np.asarray(probe, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"probe is no array of numbers ({error}): pass slopes.") from None
     if not np.isfinite(slopes).all():
         raise ValueError("probe has slopes that are NaN or infinite: pass finite ones.")
     return slopes

@@ -12,7 +12,7 @@ from fairsteer._linalg import Array
 
 Columns = NDArray[np.intp] | slice
 EVERY_COLUMN = slice(None)
-"""All of them."""
+"""The columns of the features, where X has no others."""
 
 
 class Family(Protocol):
@@ -73,14 +73,16 @@ class LogNormal:
         self.names = names
 
     def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
-        """Refuse rows that have no logarithm in these columns, those of the features.
+        """Refuse rows that have no logarithm in some column of a feature.
 
         Raises
         ------
         ValueError
             If a value is not positive; the message names the columns.
         """
-        lowest = X.min(axis=0, initial=np.inf)[columns]
+        if len(X) == 0:
+            return
+        lowest = X.min(axis=0)[columns]
         if np.any(lowest <= 0.0):
             bad = [name for name, low in zip(self.names, lowest, strict=True) if low <= 0.0]
             raise ValueError(not_positive(bad, lowest.min()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, check_scalar
 
 from fairsteer._gaps import attribute_frame, group_codes, labels_of
 
@@ -29,7 +31,8 @@ def tpr_by_label(y_true, y_pred, *, sensitive_features) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If lengths differ, there are no rows, or a label or attribute is missing.
+        If lengths differ, there are no rows, a label or attribute is missing, labels are of several
+        types, or a group is named "gap".
 
     Examples
     --------
@@ -38,11 +41,13 @@ def tpr_by_label(y_true, y_pred, *, sensitive_features) -> pd.DataFrame:
     {'x': 0.0, 'y': 1.0, 'z': 0.0}
     """
     labels, groups, hits, totals = _counts(y_true, y_pred, sensitive_features)
+    gap = ("gap", *[""] * (groups.nlevels - 1)) if groups.nlevels > 1 else "gap"
+    if gap in groups:
+        raise ValueError("a group is named 'gap', like the column of gaps: give it another name.")
     with np.errstate(invalid="ignore"):
         rates = hits / totals
     frame = pd.DataFrame(rates, index=pd.Index(labels, name="label"), columns=groups)
-    spread = np.ptp(rates, axis=1)
-    frame[("gap", *[""] * (groups.nlevels - 1)) if groups.nlevels > 1 else "gap"] = spread
+    frame[gap] = np.ptp(rates, axis=1)
     return frame
 
 
@@ -84,7 +89,7 @@ def rms_tpr_gap_floor(
     y_true, y_pred, sensitive_features
         As in `tpr_by_label`.
     n_permutations : int, default=200
-        Number of permutations of the group within every label.
+        Number of permutations of the group within every label, at least 1.
     random_state : int, Generator or None, default=0
         Seed of the permutations.
 
@@ -98,6 +103,7 @@ def rms_tpr_gap_floor(
     As in `noise_floor`, permutations are drawn from the multivariate hypergeometric law of the
     numbers of recognised rows.
     """
+    check_scalar(n_permutations, "n_permutations", Integral, min_val=1)
     _, _, hits, totals = _counts(y_true, y_pred, sensitive_features)
     if not totals.all():
         return float("nan")
@@ -123,6 +129,12 @@ def _counts(y_true, y_pred, sensitive_features):
     frame = attribute_frame(sensitive_features)
     check_consistent_length(y_true, y_pred, frame)
     codes, groups = group_codes(frame)
+    try:
+        np.unique(np.concatenate([y_true.astype(object), y_pred.astype(object)]))
+    except TypeError:
+        raise ValueError(
+            "y_true and y_pred mix text and numbers; give them labels of one kind."
+        ) from None
     labels, places = np.unique(y_true, return_inverse=True)
     shape = (len(labels), len(groups))
     cells = places * shape[1] + codes

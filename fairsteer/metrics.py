@@ -93,9 +93,9 @@ def fairness_report(
 
         ``.attrs["gaps"]`` holds fairlearn's three gaps by name, ``.attrs["tpr_gaps"]`` the gap of
         the true positive rate of every label, ``.attrs["rms_tpr_gap"]`` their root mean square
-        (see `tpr_by_label`, `rms_tpr_gap`). With ``y_pred_before`` each is a dict of two,
-        ``before`` and ``after``, and ``.attrs["levelling_down"]`` has the flagged groups of each
-        rate.
+        (see `tpr_by_label`, `rms_tpr_gap`), NaN where a group has no row of a label. With
+        ``y_pred_before`` each is a dict of two, ``before`` and ``after``, and
+        ``.attrs["levelling_down"]`` has the flagged groups of each rate.
 
     Warns
     -----

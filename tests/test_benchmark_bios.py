@@ -8,7 +8,10 @@ import pytest
 from fairsteer.datasets import make_bios_like
 from fairsteer.metrics import rms_tpr_gap
 
-OFFLINE = ("nothing", "mean matching", "discriminants", "fairsteer", "fairsteer, inferred")
+OFFLINE = (
+    *("nothing", "mean matching", "discriminants", "discriminants, weights"),
+    *("fairsteer", "fairsteer, inferred"),
+)
 
 
 @pytest.fixture
@@ -20,7 +23,6 @@ def small(monkeypatch):
     monkeypatch.setattr(bios, "METHODS", {name: bios.METHODS[name] for name in OFFLINE})
 
 
-@pytest.mark.slow
 def test_every_method_is_measured_on_held_out_rows(small, tmp_path, capsys):
     bios.main(["--quick", "--jobs", "1", "--output", str(tmp_path)])
     found = pd.read_csv(tmp_path / "bios-quick.csv").set_index("method")
@@ -46,16 +48,34 @@ def test_a_known_prediction_gives_its_known_gap():
     assert nurses["lead"].item() == -1.0
 
 
-def test_training_rows_alone_are_fitted():
-    sample = make_bios_like(6_000, 20, random_state=0)
-    rows, held_out = np.arange(4_000), np.arange(4_000, 6_000)
-    fold = bios.Fold(sample, rows, held_out)
-    X, new = bios.mean_matching(fold)
-    sample.data[4_100:] += 5.0
-    again = bios.mean_matching(bios.Fold(sample, rows, held_out))
-    np.testing.assert_array_equal(again[0], X)
-    np.testing.assert_array_equal(again[1][:100], new[:100])
-    assert not hasattr(fold, "held_out_y")
+@pytest.mark.parametrize("name", OFFLINE)
+def test_a_row_is_moved_by_training_rows_and_itself_alone(small, name):
+    sample = make_bios_like(13_000, 60, random_state=0)
+    rows, held_out = np.arange(12_000), np.arange(12_000, 13_000)
+    fold = bios.Fold.of(sample, rows, held_out)
+    assert set(vars(fold)) == {"X", "held_out", "y", "women", "held_out_women"}
+    moved = bios.METHODS[name](fold)
+    sample.data[12_500:] += 1.0
+    sample.target[12_000:] = "poet"
+    again = bios.METHODS[name](bios.Fold.of(sample, rows, held_out))
+    np.testing.assert_array_equal(again.X, moved.X)
+    np.testing.assert_allclose(again.held_out[:500], moved.held_out[:500], atol=1e-9)
+    assert not np.allclose(again.held_out[500:], moved.held_out[500:])
+
+
+def test_peers_move_held_out_rows_as_training_rows(small):
+    for package in ("ot", "torch", "concept_erasure"):
+        pytest.importorskip(package)
+    sample = make_bios_like(6_000, 60, random_state=0)
+    fold = bios.Fold.of(sample, np.arange(5_000), np.arange(4_000, 6_000))
+    for method in (bios.moments_matching, bios.mimic, bios.leace):
+        moved = method(fold)
+        np.testing.assert_allclose(moved.held_out[:1_000], moved.X[4_000:], atol=1e-8)
+    matched = bios.moments_matching(fold)
+    for women in (matched.women, ~matched.women):
+        target = fold.X[~fold.women]
+        np.testing.assert_allclose(matched.X[women].mean(axis=0), target.mean(axis=0), atol=1e-6)
+        np.testing.assert_allclose(np.cov(matched.X[women].T), np.cov(target.T), atol=1e-4)
 
 
 def test_summary_compares_on_the_same_seed():

@@ -9,15 +9,17 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
-from fairsteer.datasets import fetch_bias_in_bios, make_bios_like
-from fairsteer.datasets._bios import _FIELDS, FEMALE_SHARES, FREQUENCIES, PROFESSIONS
+from fairsteer.datasets import _bios, fetch_bias_in_bios, make_bios_like
+from fairsteer.datasets._base import cache_folder
+from fairsteer.datasets._bios import FEMALE_SHARES, FREQUENCIES, PROFESSIONS
+from fairsteer.datasets._bios_like import FIELDS
 from fairsteer.metrics import rms_tpr_gap, rms_tpr_gap_floor, tpr_by_label
 
 
 def test_the_published_shares_belong_together():
     assert len(PROFESSIONS) == 28
     assert list(PROFESSIONS) == sorted(PROFESSIONS)
-    assert sorted(name for field in _FIELDS for name in field) == sorted(PROFESSIONS)
+    assert sorted(name for field in FIELDS for name in field) == sorted(PROFESSIONS)
     assert FREQUENCIES.sum() == pytest.approx(1.0, abs=1e-9)
     # The card of the data set says 46.1 per cent, which the shares of its rows must add up to.
     assert pytest.approx(0.461, abs=5e-4) == FREQUENCIES @ FEMALE_SHARES
@@ -74,8 +76,9 @@ def test_sizes_are_checked(sizes, error, message):
 
 
 @pytest.fixture
-def texts():
+def texts(monkeypatch):
     """Three biographies, as the files have them."""
+    monkeypatch.setattr(_bios, "SPLITS", dict.fromkeys(_bios.SPLITS, 3))
     return pd.DataFrame(
         {
             "hard_text": ["She sails.", "He teaches at night.", "She paints, too."],
@@ -101,54 +104,79 @@ def test_files_are_read_in_order_and_codes_get_names(home, monkeypatch):
         fetch_bias_in_bios(split="test", data_home=home),
         monkeypatch.setenv("FAIRSTEER_DATA", str(home)) or fetch_bias_in_bios(split="test"),
     ):
-        assert bunch.data.tolist()[0] == "She sails."
+        assert bunch.data.tolist() == ["She sails.", "He teaches at night.", "She paints, too."]
         assert bunch.target.tolist() == ["professor", "teacher", "painter"]
         assert bunch.sensitive_features.tolist() == ["female", "male", "female"]
         assert bunch.data.index.equals(pd.RangeIndex(3))
         assert bunch.conventions.startswith("3 biographies of the split test")
 
 
-def test_without_files_they_are_downloaded_once_into_the_cache(texts, monkeypatch, tmp_path):
+def hub(monkeypatch, load_dataset):
+    """Stand in for Hugging Face's package."""
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+
+
+def test_without_files_they_come_by_the_cache(texts, monkeypatch, tmp_path):
     asked = []
 
     def load_dataset(name, split, cache_dir):
         asked.append((name, split, cache_dir))
         return types.SimpleNamespace(to_pandas=lambda: texts)
 
-    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    hub(monkeypatch, load_dataset)
     bunch = fetch_bias_in_bios(data_home=tmp_path)
-    assert len(bunch.data) == 3
-    ((name, split, cache_dir),) = asked
-    assert (name, split) == ("LabHC/bias_in_bios", "train")
-    assert cache_dir.endswith("huggingface")
+    assert bunch.target.tolist() == ["professor", "teacher", "painter"]
+    assert asked == [("LabHC/bias_in_bios", "train", str(cache_folder() / "huggingface"))]
 
 
 def test_what_is_not_there_is_a_sentence(monkeypatch, tmp_path):
     monkeypatch.delenv("FAIRSTEER_DATA", raising=False)
-    with pytest.raises(ValueError, match="split must be train, dev or test, not 'all'"):
+    with pytest.raises(ValueError, match="split must be train, dev, test, not 'all'"):
         fetch_bias_in_bios(split="all")
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ImportError, match=r"No file train-\*.parquet is in .*bias_in_bios, and"):
         fetch_bias_in_bios(data_home=tmp_path)
-    with pytest.raises(ImportError, match=r'No folder is named, .*pip install "fairsteer\[llm\]"'):
+    with pytest.raises(ImportError, match=r'No folder is named, .*pip install "fairsteer\[bios\]"'):
         fetch_bias_in_bios()
 
     def load_dataset(*args, **kwargs):
         raise ConnectionError("no network")
 
-    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    hub(monkeypatch, load_dataset)
     with pytest.raises(
         FileNotFoundError, match=r"could not be downloaded \(ConnectionError\): get"
     ):
         fetch_bias_in_bios()
 
 
-def test_files_of_something_else_are_refused(home, texts):
-    folder = home / "bias_in_bios"
-    texts.drop(columns="gender").to_parquet(folder / "dev-0.parquet")
-    with pytest.raises(ValueError, match="has not the columns hard_text, profession, gender"):
-        fetch_bias_in_bios(split="dev", data_home=home)
-    texts.assign(profession=[0, 28, 1]).to_parquet(folder / "train-0.parquet")
-    with pytest.raises(ValueError, match="profession has values other than 0 to 27, such as 28 in"):
+def test_parquet_needs_its_package(home, monkeypatch):
+    def read_parquet(file):
+        raise ImportError("no engine")
+
+    monkeypatch.setattr(pd, "read_parquet", read_parquet)
+    with pytest.raises(ImportError, match=r"test-00000-of-00002.parquet needs pyarrow: run pip"):
+        fetch_bias_in_bios(split="test", data_home=home)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="gender"), r"train: the column\(s\) \['gender'\] are missing"),
+        (
+            lambda t: t.assign(profession=[0, 28, 1]),
+            "profession has values other than 0 to 27, such",
+        ),
+        (lambda t: t.assign(gender=[0, 1, -1]), "other than 0 to 1, such as -1 in row 2"),
+        (lambda t: t.head(2), "there are 2 rows, expected 3; a file is missing"),
+    ],
+)
+def test_files_of_something_else_are_refused(home, texts, change, message):
+    change(texts).to_parquet(home / "bias_in_bios" / "train-0.parquet")
+    with pytest.raises(ValueError, match=message):
         fetch_bias_in_bios(data_home=home)
+
+
+def test_a_file_that_is_no_parquet_is_refused(home):
+    (home / "bias_in_bios" / "dev-0.parquet").write_text("text")
+    with pytest.raises(ValueError, match="dev-0.parquet cannot be read as a Parquet file"):
+        fetch_bias_in_bios(split="dev", data_home=home)

@@ -421,7 +421,9 @@ def test_what_cannot_be_steered_is_a_sentence():
         steering.effects(np.zeros(2))
     with pytest.raises(ValueError, match="probe has slopes that are NaN or infinite"):
         steering.effects(np.full(3, np.nan))
-    for alpha in (np.inf, np.nan):
+    with pytest.raises(ValueError, match="probe is no array of numbers"):
+        steering.effects(["a", "b", "c"])
+    for alpha in (np.inf, np.nan, None):
         with pytest.raises(ValueError, match=f"alpha={alpha} is not a length of a step"):
             steering.steer(ROWS[0], alpha)
         with pytest.raises(ValueError, match=f"alpha={alpha} is not a length of a step"):

@@ -296,7 +296,7 @@ def test_hidden_groups_move_by_the_mean_of_all(table, held_out):
         hidden, fitted.transform(new, sensitive_features=np.full(len(new), None))
     )
     mover = fitted._mover
-    draws = dither.row_uniforms(new, np.full(len(new), -1), fitted._seed, 5)
+    draws = dither.RowDraws(new, np.full(len(new), -1), fitted._seed, 5)[:]
     common = mover.family.common(new[:, :4], draws[:, :-1])
     weights = group_posterior(mover.population, common)
     motions = [mover.motion(a) for a in range(3)]

@@ -181,7 +181,7 @@ def dies_once(part, marker):
 @pytest.mark.filterwarnings("ignore")
 def test_a_worker_that_dies_loses_nothing(table, tmp_path):
     cluster = pytest.importorskip("dask.distributed").LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", local_directory=tmp_path
     )
     frame = dd.from_pandas(table, npartitions=10)
     marker = str(tmp_path / "died")

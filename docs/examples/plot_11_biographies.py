@@ -25,16 +25,16 @@ X, y, gender = sample.data, sample.target, sample.sensitive_features
 train, test = np.arange(len(X)) < 20_000, np.arange(len(X)) >= 20_000
 
 # %%
-# Discriminants keep what tells the professions apart: 27 scores. The law of a cell with ten women
-# can be estimated there, and hardly in a hundred dimensions.
+# Discriminants keep what tells the professions apart: 27 scores. The law of a cell with ten rows is
+# estimated with less noise there than in a hundred dimensions.
 
 reduce = make_pipeline(PCA(60, random_state=0), LinearDiscriminantAnalysis())
 scores = pd.DataFrame(reduce.fit(X[train], y[train]).transform(X))
 
 # %%
-# A first fit gives the weights that make label and gender independent. With them a surgeon is not
-# taken for a nurse because she is a woman. The transformer does not see labels of new rows; what it
-# therefore leaves undone, a second one finds.
+# A first fit gives the weights that make label and gender independent. As frequencies they keep a
+# surgeon from being taken for a nurse because she is a woman. The transformer sees no labels of
+# new rows; what it therefore leaves undone, a second one finds.
 
 options = {"conditions": "identical", "intervention": "all_subgroups", "covariance_type": "tied"}
 steering = OptimalSteeringTransformer(priors="independent", random_state=0, **options)

@@ -3,7 +3,7 @@ A step towards a concept that works alike in all groups
 =======================================================
 
 Hidden states with and without a concept, in three groups whose concept points elsewhere and is of
-another strength. Adding the usual direction moves one group far and another hardly.
+another strength. A step along each group's own direction moves one group far and another hardly.
 ``ConceptSteering`` finds the nearest directions along which a step has the same effect.
 """
 
@@ -28,7 +28,7 @@ train, test = np.arange(n) < n // 2, np.arange(n) >= n // 2
 
 # %%
 # Effects are in units of the probe's logit, for a step of length 1. The standard error is that of
-# the group's own direction.
+# the effect along the group's own direction, the probe taken as given.
 
 steering = ConceptSteering().fit(H[train], joy[train], groups[train])
 steering.effects().round(2)

@@ -1,7 +1,8 @@
 """Data sets to try steering on: three fetched, one that comes with scikit-learn, two drawn."""
 
 from ._adult import fetch_adult
-from ._bios import fetch_bias_in_bios, make_bios_like
+from ._bios import fetch_bias_in_bios
+from ._bios_like import make_bios_like
 from ._bundled import load_diabetes_progression
 from ._compas import fetch_compas
 from ._synthetic import make_gaussian_subgroups
