@@ -191,29 +191,40 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         self, X, sensitive_features, allow_missing=False, allow_unseen=False
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return features and group codes of rows after fit; -1 where the group is not known."""
-        table = check.check_table(X)
-        validate_data(self, table, reset=False, skip_check_array=True)
-        positions = self._sensitive_positions
-        if allow_missing and not positions and sensitive_features is None:
-            return _features(table, positions)[0], np.full(table.shape[0], -1)
-        attribute = _attribute(table, sensitive_features, positions)
-        features, _ = _features(table, positions)
-        if allow_missing:
-            return features, check.known_group_codes(
-                attribute, self.groups_, allow_unseen=allow_unseen
-            )
-        values = check.group_values(attribute)
-        return features, check.group_codes(values, self.groups_, allow_unseen=allow_unseen)
+        table = self._check_columns(X)
+        codes = self._group_codes(table, sensitive_features, allow_missing, allow_unseen)
+        return _features(table, self._sensitive_positions)[0], codes
+
+    def _check_groups(
+        self, X, sensitive_features, allow_missing=False, allow_unseen=False
+    ) -> np.ndarray:
+        """Return group codes as `_check_rows` does, of rows with any features."""
+        table = self._check_columns(X)
+        return self._group_codes(table, sensitive_features, allow_missing, allow_unseen)
 
     def _check_features(self, X) -> np.ndarray:
         """Return features of rows after fit, whatever their sensitive columns hold."""
+        return _features(self._check_columns(X), self._sensitive_positions)[0]
+
+    def _check_columns(self, X):
+        """Return rows after fit as a table with the columns of fit."""
         table = check.check_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
-        return _features(table, self._sensitive_positions)[0]
+        return table
 
-    def _check_labels(self, y, features) -> np.ndarray:
+    def _group_codes(self, table, sensitive_features, allow_missing, allow_unseen):
+        positions = self._sensitive_positions
+        if allow_missing and not positions and sensitive_features is None:
+            return np.full(table.shape[0], -1)
+        attribute = _attribute(table, sensitive_features, positions)
+        if allow_missing:
+            return check.known_group_codes(attribute, self.groups_, allow_unseen=allow_unseen)
+        values = check.group_values(attribute)
+        return check.group_codes(values, self.groups_, allow_unseen=allow_unseen)
+
+    def _check_labels(self, y, rows) -> np.ndarray:
         """Return the label codes of rows after fit."""
-        return check.label_codes(check.check_labels(y, len(features)), self.classes_)
+        return check.label_codes(check.check_labels(y, len(rows)), self.classes_)
 
     def _resolve_pos_label(self, classes):
         """Return the parameter ``pos_label``, or the last class where it is None."""

@@ -647,13 +647,13 @@ default="equalized_odds"
             reweighing. Rows that move as the population have weight 1.
         """
         check_is_fitted(self)
-        features, codes = self._rows_and_laws(
+        codes = self._check_groups(
             X, sensitive_features, allow_unseen=self._allowed["allow_unseen"]
         )
-        labels = self._check_labels(y, features)
+        labels = self._check_labels(y, codes)
         if self._cell_weights is None:
-            return np.ones(len(features))
-        return self._cell_weights[labels, codes]
+            return np.ones(len(codes))
+        return self._cell_weights[labels, self._law_of_group[codes]]
 
     @property
     def certificate_(self):
