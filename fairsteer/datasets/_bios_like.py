@@ -83,7 +83,7 @@ def make_bios_like(n_samples=60_000, n_features=768, *, random_state=None):
     De-Arteaga et al. (2019), "Bias in Bios: A Case Study of Semantic Representation Bias in a
     High-Stakes Setting", FAT*, for the shares of women. The card of the data set
     ``LabHC/bias_in_bios`` for the frequencies; it says that 46.1 per cent are women, to which the
-    shares add up.
+    shares add up; they have not been recounted from the biographies.
 
     Examples
     --------
