@@ -211,7 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
         stem = "peers"
     options.output.mkdir(parents=True, exist_ok=True)
     for part, frame in tables.items():
-        frame.round(6).to_csv(options.output / f"{stem}{part}.csv", index=False)
+        frame.round(9).to_csv(options.output / f"{stem}{part}.csv", index=False)
     written = peer_pages.read(options.output, stem)
     print(*peer_pages.sections(written).values(), sep="\n\n")
     if stem == "peers":
