@@ -57,21 +57,27 @@ def logdet(matrix: Array) -> Array:
     return value
 
 
+def is_symmetric(matrix: Array) -> bool:
+    """Whether all matrices of shape (..., d, d) are symmetric up to rounding of each."""
+    apart = np.abs(matrix - np.swapaxes(matrix, -1, -2)).max(axis=(-2, -1), initial=0.0)
+    return bool(np.all(apart <= 1e-8 * np.abs(matrix).max(axis=(-2, -1), initial=0.0)))
+
+
 def is_spd(matrix: Array) -> bool:
-    """Whether a symmetric matrix of shape (d, d) is positive definite beyond rounding.
+    """Whether all symmetric matrices (..., d, d) are positive definite beyond rounding.
 
     Judged after scaling to unit diagonal, so that the features' units do not matter.
     """
-    diagonal = np.diag(matrix)
+    diagonal = np.einsum("...jj->...j", matrix)
     if not np.all(diagonal > 0.0):
         return False
     scale = np.sqrt(diagonal)
     try:
-        factor = np.linalg.cholesky(matrix / np.outer(scale, scale))
+        factor = np.linalg.cholesky(matrix / (scale[..., :, None] * scale[..., None, :]))
     except np.linalg.LinAlgError:
         return False
-    tolerance = 10 * len(scale) * np.finfo(np.float64).eps
-    return bool(np.min(np.diag(factor) ** 2) > tolerance)
+    tolerance = 10 * scale.shape[-1] * np.finfo(np.float64).eps
+    return bool(np.all(np.einsum("...jj->...j", factor) ** 2 > tolerance))
 
 
 def distinct(matrices: Array) -> Array:

@@ -430,6 +430,8 @@ def check_labels(y: Any, n_rows: int) -> np.ndarray:
     distinct = pd.unique(labels)
     # Where labels repeat, their kind is that of the distinct ones; few rows a label make it warn.
     few = 3 * len(distinct) <= len(labels)
+    if few and labels.dtype.kind in "biu":
+        return labels
     kind = type_of_target(np.repeat(distinct, 3) if few else labels, input_name="y")
     if kind == "continuous":
         raise ValueError(

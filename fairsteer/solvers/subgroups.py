@@ -169,7 +169,7 @@ def _alternate(
         reached = _state(gaussians, settings, plain)
         if len(points) > 1:
             guess = _unflat(_extrapolate(points, images), plain)
-            if settings.conditions != "whitened" or all(map(is_spd, guess.matrix)):
+            if settings.conditions != "whitened" or is_spd(guess.matrix):
                 further = _state(gaussians, settings, guess)
                 if further.objective <= reached.objective:
                     reached = further
