@@ -8,10 +8,21 @@ Imports nothing of fairsteer. ``scores.npz`` has ``scores, y, codes`` of the tra
 
 import json
 import sys
-import time
 
 import numpy as np
+from clock import timed
 from error_parity import RelaxedThresholdOptimizer
+
+
+def fitted(given, constraint, tolerance, seed):
+    """Fit one setting."""
+    # Inside a ROC curve error-parity draws from NumPy's global generator, whatever its seed.
+    np.random.seed(seed)  # noqa: NPY002
+    optimizer = RelaxedThresholdOptimizer(
+        predictor=lambda scores: scores, constraint=constraint, tolerance=tolerance, seed=seed
+    )
+    optimizer.fit(given["scores"], given["y"], group=given["codes"], y_scores=given["scores"])
+    return optimizer
 
 
 def main(scores_file, settings_file, decisions_file):
@@ -21,17 +32,8 @@ def main(scores_file, settings_file, decisions_file):
         request = json.load(file)
     decisions, seconds = [], []
     for constraint, tolerance in request["settings"]:
-        # Inside a ROC curve error-parity draws from NumPy's global generator, whatever its seed.
-        np.random.seed(request["seed"])  # noqa: NPY002
-        start = time.process_time()
-        optimizer = RelaxedThresholdOptimizer(
-            predictor=lambda scores: scores,
-            constraint=constraint,
-            tolerance=tolerance,
-            seed=request["seed"],
-        )
-        optimizer.fit(given["scores"], given["y"], group=given["codes"], y_scores=given["scores"])
-        seconds.append(time.process_time() - start)
+        optimizer, taken = timed(fitted, given, constraint, tolerance, request["seed"])
+        seconds.append(taken)
         decisions.append(optimizer.predict(given["held_out"], group=given["held_out_codes"]))
     np.savez(decisions_file, decisions=np.array(decisions, dtype=np.int8), seconds=seconds)
 

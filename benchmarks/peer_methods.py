@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from clock import timed
 from fairlearn.postprocessing import ThresholdOptimizer
 from fairlearn.preprocessing import CorrelationRemover, PrototypeRepresentationLearner
 from fairlearn.reductions import (
@@ -129,8 +129,8 @@ class Task:
 class Decisions:
     """What a method says of the held-out rows in one setting with one estimator.
 
-    ``seconds`` are those that the training took, of the processor, so that whatever else runs on
-    the machine does not count; nor does the work on held-out rows.
+    ``seconds`` are those that the training took, by `clock.timed`; the work on held-out rows does
+    not count.
     """
 
     estimator: str
@@ -229,24 +229,25 @@ class Peer:
 # ---- before training ---------------------------------------------------------------------------
 
 
+def fitted(estimator, X, y, **fit_params):
+    """Fit a fresh copy of an estimator."""
+    return clone(estimator).fit(X, y, **fit_params)
+
+
 def before_training(prepare: Callable[[Task, str, float], Prepared]):
     """Make the run of a method that leaves the training to any estimator."""
 
     def run(task: Task) -> Iterator[Decisions]:
         _ = task.with_group, task.indicators  # what every method is handed takes no time of its own
         for constraint, strength in task.settings:
-            start = time.process_time()
-            prepared = prepare(task, constraint, strength)
-            shared = time.process_time() - start
+            prepared, shared = timed(prepare, task, constraint, strength)
             held_out = prepared.held_out()
             for name, estimator in task.estimators.items():
-                start = time.process_time()
-                model = clone(estimator)
-                model.fit(prepared.X, prepared.y, sample_weight=prepared.weights)
-                seconds = shared + time.process_time() - start
+                rows, weights = (prepared.X, prepared.y), prepared.weights
+                model, own = timed(fitted, estimator, *rows, sample_weight=weights)
                 score = model.predict_proba(held_out)[:, 1]
                 predicted = model.predict(held_out)
-                yield Decisions(name, constraint, strength, predicted, score, seconds)
+                yield Decisions(name, constraint, strength, predicted, score, shared + own)
 
     return run
 
@@ -260,9 +261,7 @@ def untouched(task, constraint, strength) -> Prepared:
 def constant(task: Task) -> Iterator[Decisions]:
     """Decide as most training rows are, whatever the estimator."""
     X, held_out = task.encoded
-    start = time.process_time()
-    model = DummyClassifier().fit(X, task.y)
-    seconds = time.process_time() - start
+    model, seconds = timed(fitted, DummyClassifier(), X, task.y)
     score = model.predict_proba(held_out)[:, 1]
     for name in task.estimators:
         yield Decisions(name, "", 0.0, model.predict(held_out), score, seconds)
@@ -446,11 +445,9 @@ def tuned(n_settings: int | None):
         for name, estimator in task.estimators.items():
             chosen = {}
             for constraint, strength in task.settings:
-                start = time.process_time()
                 settings = chosen.get(constraint, SETTINGS[constraint][:n_settings])
                 procedure = TunedSteering(constraint, estimator, strength, task.seed, settings)
-                procedure.fit(task.data, task.y, task.groups)
-                seconds = time.process_time() - start
+                procedure, seconds = timed(procedure.fit, task.data, task.y, task.groups)
                 # Fitted alone, every strength would choose anew, at the price of the first one.
                 if constraint not in chosen:
                     chosen[constraint], first = (procedure.setting_,), seconds
@@ -465,11 +462,9 @@ def reduced(task: Task) -> Iterator[Decisions]:
     X, held_out = task.encoded
     for name, estimator in task.estimators.items():
         for constraint, bound in task.settings:
-            start = time.process_time()
             moment = MOMENTS[constraint](difference_bound=bound)
-            model = ExponentiatedGradient(clone(estimator), constraints=moment)
-            model.fit(X, task.y, sensitive_features=task.groups)
-            seconds = time.process_time() - start
+            model = ExponentiatedGradient(estimator, constraints=moment)
+            model, seconds = timed(fitted, model, X, task.y, sensitive_features=task.groups)
             predicted = model.predict(held_out, random_state=task.seed % 2**32)
             yield Decisions(name, constraint, bound, predicted, None, seconds)
 
@@ -478,11 +473,8 @@ def thresholds(task: Task) -> Iterator[Decisions]:
     """Run fairlearn's ThresholdOptimizer; strength is its ``tol``."""
     X, held_out = task.encoded
     for name, estimator in task.estimators.items():
-        start = time.process_time()
-        model = clone(estimator).fit(X, task.y)
-        shared = time.process_time() - start
+        model, shared = timed(fitted, estimator, X, task.y)
         for constraint, tolerance in task.settings:
-            start = time.process_time()
             optimizer = ThresholdOptimizer(
                 estimator=model,
                 constraints=RATES[constraint],
@@ -490,14 +482,14 @@ def thresholds(task: Task) -> Iterator[Decisions]:
                 prefit=True,
                 tol=tolerance or None,
             )
-            optimizer.fit(X, task.y, sensitive_features=task.groups)
-            seconds = shared + time.process_time() - start
+            groups = task.groups
+            optimizer, own = timed(optimizer.fit, X, task.y, sensitive_features=groups)
             predicted = optimizer.predict(
                 held_out,
                 sensitive_features=task.held_out_groups,
                 random_state=task.seed % 2**32,
             )
-            yield Decisions(name, constraint, tolerance, predicted, None, seconds)
+            yield Decisions(name, constraint, tolerance, predicted, None, shared + own)
 
 
 def masked(task: Task) -> Iterator[Decisions]:
@@ -507,10 +499,8 @@ def masked(task: Task) -> Iterator[Decisions]:
     X, held_out = task.with_group
     for name, estimator in task.estimators.items():
         for constraint, strength in task.settings:
-            start = time.process_time()
-            model = FairMask(clone(estimator), GROUP, random_state=task.seed % 2**32)
-            model.fit(X, task.y)
-            seconds = time.process_time() - start
+            model = FairMask(estimator, GROUP, random_state=task.seed % 2**32)
+            model, seconds = timed(fitted, model, X, task.y)
             score = model.predict_proba(held_out)[:, 1]
             yield Decisions(name, constraint, strength, model.predict(held_out), score, seconds)
 
@@ -520,10 +510,8 @@ def relaxed_thresholds(task: Task) -> Iterator[Decisions]:
     X, held_out = task.encoded
     worker = Path(__file__).with_name("error_parity_worker.py")
     for name, estimator in task.estimators.items():
-        start = time.process_time()
-        model = clone(estimator).fit(X, task.y)
+        model, shared = timed(fitted, estimator, X, task.y)
         scores = model.predict_proba(X)[:, 1]
-        shared = time.process_time() - start
         with tempfile.TemporaryDirectory() as folder:
             files = [str(Path(folder, name)) for name in ("in.npz", "settings.json", "out.npz")]
             np.savez(
