@@ -20,12 +20,21 @@ RESULTS = Path(__file__).parent / "results"
 
 def seconds(work: Callable[[], object], times: int = 7) -> float:
     """Return the shortest wall time of several calls, in seconds."""
-    taken = []
+    return in_turn(work, times=times)[0]
+
+
+def in_turn(*works: Callable[[], object], times: int = 11) -> list[float]:
+    """Return the shortest wall time of each of several works, in seconds.
+
+    They are called in turn, so that a machine which is slow for a while is slow for all.
+    """
+    taken: list[list[float]] = [[] for _ in works]
     for _ in range(times):
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+        for own, work in zip(taken, works, strict=True):
+            start = time.perf_counter()
+            work()
+            own.append(time.perf_counter() - start)
+    return [min(own) for own in taken]
 
 
 def anonymous_memory() -> float:
@@ -84,7 +93,7 @@ def environment() -> pd.DataFrame:
     return pd.DataFrame({"name": facts.keys(), "value": facts.values()})
 
 
-def write(rows: list[dict], name: str, folder: Path) -> pd.DataFrame:
+def write(rows: list[dict] | pd.DataFrame, name: str, folder: Path) -> pd.DataFrame:
     """Write rows and the environment as csv files of a folder, and return the rows."""
     folder.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(rows)
@@ -112,9 +121,10 @@ def facts(environment: pd.DataFrame) -> str:
 
 
 def shown(folder: Path = RESULTS) -> dict[str, str]:
-    """Return the parts of docs/speed.md, from what benchmarks/speed.py wrote."""
+    """Return the parts of docs/speed.md, from what speed.py and scale.py wrote."""
     parts = {}
-    for name in ("speed", "speed_peers"):
+    for name in ("speed", "speed_peers", "scale"):
         parts[name] = table(pd.read_csv(folder / f"{name}.csv"))
-    parts["speed environment"] = facts(pd.read_csv(folder / "speed_environment.csv"))
+    for name in ("speed", "scale"):
+        parts[f"{name} environment"] = facts(pd.read_csv(folder / f"{name}_environment.csv"))
     return parts

@@ -9,7 +9,8 @@
              fit beside that in memory, also with a worker killed half-way, and steering to Parquet
 ``wide``     4,096 features, 28 labels, 60,000 rows, ``covariance_type="tied"``
 
-All parts by default. Scratch files lie in ``--folder``. Writes benchmarks/results/scale.csv.
+All parts by default. Scratch files lie in ``--folder``. Writes benchmarks/results/scale.csv, and
+docs/speed.md unless some parts only are run.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from measuring import (
     anonymous_memory,
     growth,
     seconds,
+    shown,
     table,
     write,
 )
+from pages import DOCS, put
 
 from fairsteer import OptimalSteeringTransformer
 
@@ -386,8 +389,9 @@ def main(arguments: list[str] | None = None) -> None:
         if "wide" in parts:
             rows += wide()
     columns = ["part", "what", "seconds", "memory_mib", "value"]
-    frame = write(rows, "scale", options.output).reindex(columns=columns)
-    print(table(frame))
+    print(table(write(pd.DataFrame(rows, columns=columns), "scale", options.output)))
+    if options.output == RESULTS and not options.part:
+        put(DOCS / "speed.md", shown())
 
 
 if __name__ == "__main__":

@@ -389,6 +389,7 @@ def test_time_is_compared_at_equal_or_better_accuracy():
         ("fairsteer whitened", "equalized_odds", 1.0, 0.6, 0.05, 0.1),
         ("fairsteer whitened", "equalized_odds", 0.5, 0.9, 0.15, 0.1),
         ("AIF360 LearnedFairRepresentations", "", 50.0, 0.85, 0.1, 2.0),
+        ("nothing", "", 0.0, 0.9, 0.3, 0.2),
     ]
     results = pd.DataFrame(rows, columns=columns).assign(
         dataset="t", sensitive="s", estimator="logistic"
@@ -398,6 +399,7 @@ def test_time_is_compared_at_equal_or_better_accuracy():
     reduced = found.loc["fairlearn ExponentiatedGradient"]
     assert (reduced["own"], reduced["peer gap"]) == ("fairsteer normal", 0.1)
     assert reduced["ratio"] == pytest.approx(10.0)
+    assert reduced["most"] == pytest.approx(15.0)
     none_is_able = found.loc["AIF360 LearnedFairRepresentations"]
     assert none_is_able["own"] == "fairsteer normal"
     assert none_is_able["own accuracy"] < none_is_able["peer accuracy"]
