@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import clock
 import joblib
 import numpy as np
 import pandas as pd
@@ -57,7 +58,8 @@ class Unit:
     def key(self) -> str:
         """Return the name of its file in the cache."""
         versions = [installed(name) for name in PACKAGES]
-        digest = hashlib.sha256(repr((self, versions)).encode()).hexdigest()[:16]
+        told = (self, versions, clock.SHORT, clock.RUNS)
+        digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
         return f"{self.peer.replace(' ', '_')}-{digest}.joblib"
 
     def __str__(self):
