@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-SHORT = 0.5
+SHORT = 1.0
 RUNS = 3
 
 

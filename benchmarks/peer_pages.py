@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,9 @@ from frontiers import GAPS, best_within, dominated_hypervolume
 from pages import put
 from peer_measures import LIMITS
 from peer_methods import HEADLINE, PEERS, TRANSFORMS
+from peer_times import CELL, averages, ratios
 
-PARTS = ("", "_points", "_frontiers", "_runtime", "_left_out", "_environment")
-CELL = ["dataset", "sensitive", "estimator"]
-POINT = ["method", "constraint", "strength"]
+PARTS = ("", "_points", "_frontiers", "_times", "_runtime", "_left_out", "_environment")
 SHORT = {"logistic": "LR", "boosting": "HGB", "mlp": "MLP"}
 KINDS = {
     "features": "changes features",
@@ -26,23 +24,17 @@ KINDS = {
 }
 RIVALS = tuple(n for n in TRANSFORMS if n != "nothing" and not n.startswith("fairsteer"))
 """What wins and losses are counted against."""
-FAST = ("fairsteer normal", "fairsteer whitened", "fairsteer copula")
-"""Steering without any tuning, at full strength."""
-SLOW = ("fairlearn ExponentiatedGradient", "AIF360 LearnedFairRepresentations")
 
 
 def read(folder: Path, stem: str = "peers") -> dict[str, pd.DataFrame]:
     """Read the csv files of a run, by the last part of their names."""
-    tables = {part: pd.read_csv(folder / f"{stem}{part}.csv") for part in PARTS}
-    for part in ("", "_points"):
-        tables[part]["constraint"] = tables[part]["constraint"].fillna("")
-    return tables
+    return {part: read_part(folder / f"{stem}{part}.csv") for part in PARTS}
 
 
-def averages(results: pd.DataFrame) -> pd.DataFrame:
-    """Average the rows of peers.csv over the repeats."""
-    grouped = results.groupby([*CELL, *POINT], sort=False)
-    return grouped[["accuracy", *GAPS, "fit_seconds"]].mean().reset_index()
+def read_part(file: Path) -> pd.DataFrame:
+    """Read one of them; a method that targets no gap has an empty constraint."""
+    found = pd.read_csv(file)
+    return found.fillna({"constraint": ""}) if "constraint" in found else found
 
 
 def hypervolumes(results: pd.DataFrame) -> pd.DataFrame:
@@ -204,48 +196,18 @@ def decisions_section(tables) -> str:
     return table(["table, model", "gap", "at most", HEADLINE, *heads], rows)
 
 
-def ratios(tables) -> pd.DataFrame:
-    """Return accuracy, gap and seconds of the slow peers, and of the quickest steering beside them.
-
-    Of the peer's grid the setting that closes most of the gap, of untuned steering at full strength
-    the quickest that is at least as accurate, or the most accurate where none is. ``most`` is the
-    ratio that a method of no cost would have, which trains the model once on the table as it is.
-    """
-    points, rows = averages(tables[""]), []
-    for cell, group in points.groupby(CELL, sort=False):
-        for gap, name in product(("equalized_odds", "equal_opportunity"), SLOW):
-            peer = group[(group["method"] == name) & group["constraint"].isin(["", gap])]
-            own = group[group["method"].isin(FAST) & (group["constraint"] == gap)]
-            own = own[own["strength"] == own["strength"].max()]
-            if peer.empty or own.empty:
-                continue
-            peer = peer.loc[peer[gap].idxmin()]
-            plain = group.loc[group["method"] == "nothing", "fit_seconds"].item()
-            able = own[own["accuracy"] >= peer["accuracy"]]
-            own = own.loc[own["accuracy"].idxmax() if able.empty else able["fit_seconds"].idxmin()]
-            row = {**dict(zip(CELL, cell, strict=True)), "gap": gap}
-            row |= {"peer": name, "own": own["method"]}
-            for who, point in (("peer", peer), ("own", own)):
-                row |= {f"{who} {m}": point[m] for m in ("accuracy", gap, "fit_seconds")}
-                row[f"{who} gap"] = row.pop(f"{who} {gap}")
-            row["ratio"] = row["peer fit_seconds"] / row["own fit_seconds"]
-            row["most"] = row["peer fit_seconds"] / plain
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
 def runtime_section(tables) -> str:
     """Tabulate how much faster untuned steering is than the slow peers, with both gaps."""
     rows = []
-    for _, row in ratios(tables).iterrows():
+    for _, row in ratios(tables[""], tables["_times"]).iterrows():
         shown = [
             f"{row[who]} {number(row[f'{who} accuracy'])} / {number(row[f'{who} gap'])}"
-            f" / {row[f'{who} fit_seconds']:.3f} s"
+            f" / {row[f'{who} seconds']:.3f} s"
             for who in ("peer", "own")
         ]
         gap = row["gap"].replace("_", " ")
-        rows.append([cell_name(row), gap, *shown, f"{row['ratio']:.1f}", f"{row['most']:.1f}"])
-    return table(["table, model", "gap", "peer", "steering", "times faster", "at most"], rows)
+        rows.append([cell_name(row), gap, *shown, f"{row['ratio']:.1f}", f"{row['plain']:.1f}"])
+    return table(["table, model", "gap", "peer", "steering", "times faster", "plain fits"], rows)
 
 
 def left_out_section(tables) -> str:

@@ -40,6 +40,7 @@ class Plan:
     folds: int = 5
     seed: int = 0
     n_resamples: int = 200
+    timed: int = 2
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,12 @@ def folds_of(y, groups, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndar
     return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(cells, cells))
 
 
-def run_unit(unit: Unit, pythons: Mapping[str, str]) -> Outcome:
-    """Fit and decide; whatever a method raises is kept as the reason, the others go on."""
+def task_of(unit: Unit, pythons: Mapping[str, str]) -> Task:
+    """Return the fold of a unit."""
     data, y, groups = peer_tables.load(unit.source)
     rows, held_out = folds_of(y, groups, unit.folds, unit.seed + unit.repeat)[unit.fold]
     drawn = np.random.SeedSequence((unit.seed, unit.repeat, unit.fold)).generate_state(1)[0]
-    task = Task(
+    return Task(
         data.iloc[rows],
         y[rows],
         groups[rows],
@@ -132,6 +133,11 @@ def run_unit(unit: Unit, pythons: Mapping[str, str]) -> Outcome:
         int(drawn % 2**31),
         pythons,
     )
+
+
+def run_unit(unit: Unit, pythons: Mapping[str, str]) -> Outcome:
+    """Fit and decide; whatever a method raises is kept as the reason, the others go on."""
+    task = task_of(unit, pythons)
     with warnings.catch_warnings():
         # The MLP stops after its epochs, and other packages warn of pandas to come.
         warnings.simplefilter("ignore")

@@ -15,6 +15,7 @@ with ``--table``)
     ``peers.csv``              one row a table, estimator, method, constraint, strength and repeat
     ``peers_points.csv``       the same averaged over repeats, with intervals and noise floors
     ``peers_frontiers.csv``    hypervolumes and accuracies at a gap, with paired intervals
+    ``peers_times.csv``        seconds of a fit of slow peers and of steering, one after another
     ``peers_runtime.csv``      seconds of a fit against the number of rows
     ``peers_left_out.csv``     what did not run, and why
     ``peers_environment.csv``  date, versions, options
@@ -38,6 +39,7 @@ import pandas as pd
 import peer_figures
 import peer_pages
 import peer_tables
+import peer_times
 from environments import EnvironmentFailed, python_with
 from peer_measures import measure
 from peer_methods import ENVIRONMENTS, ESTIMATORS, NOT_RUN, PEERS, Task
@@ -67,6 +69,7 @@ QUICK = replace(
     slow_estimators=("logistic",),
     repeats=1,
     sizes=(1_000, 4_000),
+    timed=1,
 )
 
 
@@ -148,10 +151,13 @@ def run(plan: Plan, cache: Path, jobs: int, say=print) -> dict[str, pd.DataFrame
     outcomes = work(units, pythons, cache, jobs, say)
     found = [measure(plan, source, outcomes) for source in sources]
     left_out += [failure for each in found for failure in each.failures]
+    results = pd.concat([each.results for each in found], ignore_index=True)
+    times = peer_times.measure(results, plan.timed, plan.folds, plan.seed, pythons, say)
     return {
-        "": pd.concat([each.results for each in found], ignore_index=True),
+        "": results,
         "_points": pd.concat([each.points for each in found], ignore_index=True),
         "_frontiers": pd.concat([each.frontiers for each in found], ignore_index=True),
+        "_times": times,
         "_runtime": runtime(plan, pythons, say),
         "_left_out": pd.DataFrame(left_out).reindex(
             columns=["dataset", "sensitive", "method", "reason"]

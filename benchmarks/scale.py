@@ -9,8 +9,8 @@
              fit beside that in memory, also with a worker killed half-way, and steering to Parquet
 ``wide``     4,096 features, 28 labels, 60,000 rows, ``covariance_type="tied"``
 
-All parts by default. Scratch files lie in ``--folder``. Writes benchmarks/results/scale.csv, and
-docs/speed.md unless some parts only are run.
+All parts by default. Scratch files lie in ``--folder``. Writes benchmarks/results/scale.csv and
+docs/speed.md, or scale-part.csv where some parts only are run.
 """
 
 from __future__ import annotations
@@ -389,7 +389,8 @@ def main(arguments: list[str] | None = None) -> None:
         if "wide" in parts:
             rows += wide()
     columns = ["part", "what", "seconds", "memory_mib", "value"]
-    print(table(write(pd.DataFrame(rows, columns=columns), "scale", options.output)))
+    name = "scale-part" if options.part else "scale"
+    print(table(write(pd.DataFrame(rows, columns=columns), name, options.output)))
     if options.output == RESULTS and not options.part:
         put(DOCS / "speed.md", shown())
 

@@ -66,11 +66,11 @@ def own(X, y, groups) -> list[dict]:
                 "limit": limit,
                 "limit_seconds": least,
                 "ratio": taken / least,
-                "memory_mib": (memory.bytes - output) / MIB,
+                "memory_mib": max(memory.bytes - output, 0.0) / MIB,
             }
         )
 
-    add("one product", limits["1 product"], "copy", X.nbytes)
+    add("1 product", limits["1 product"], "copy", X.nbytes)
 
     def steering(**options) -> OptimalSteeringTransformer:
         return OptimalSteeringTransformer(**options)

@@ -12,6 +12,8 @@ import peer_figures
 import peer_methods
 import peer_pages
 import peer_tables
+import peer_times
+import peer_units
 import peers
 import pytest
 from frontiers import GAPS, best_within, dominated_hypervolume, interval, measured, resample
@@ -283,7 +285,7 @@ def test_a_rerun_skips_what_is_done_and_repeats_the_csv(ran):
     n = 4 * len(SMALL)
     assert f"{n + 4} units of work, 0 of them done before." in began
     assert f"{n + 4} units of work, {n} of them done before." in resumed
-    assert sum("fold" in line for line in resumed) == 4
+    assert sum(line.startswith("[") for line in resumed) == 4
     pd.testing.assert_frame_equal(first[""], second[""])
     pd.testing.assert_frame_equal(first["_frontiers"], second["_frontiers"])
 
@@ -380,29 +382,65 @@ def test_the_page_and_the_figures_are_made_of_the_tables(ran, tmp_path):
         peer_pages.refresh(page, tables)
 
 
-def test_time_is_compared_at_equal_or_better_accuracy():
-    columns = ["method", "constraint", "strength", "accuracy", "equalized_odds", "fit_seconds"]
+REDUCED, LEARNED = peer_times.SLOW
+
+
+@pytest.fixture
+def contest():
+    """Results of one cell, and seconds of its settings."""
     rows = [
-        ("fairlearn ExponentiatedGradient", "equalized_odds", 0.1, 0.9, 0.2, 1.0),
-        ("fairlearn ExponentiatedGradient", "equalized_odds", 0.01, 0.7, 0.1, 3.0),
+        (REDUCED, "equalized_odds", 0.1, 0.9, 0.2, 1.0),
+        (REDUCED, "equalized_odds", 0.01, 0.7, 0.1, 3.0),
         ("fairsteer normal", "equalized_odds", 1.0, 0.8, 0.05, 0.3),
         ("fairsteer whitened", "equalized_odds", 1.0, 0.6, 0.05, 0.1),
+        ("fairsteer copula", "equalized_odds", 1.0, 0.75, 0.05, 0.4),
         ("fairsteer whitened", "equalized_odds", 0.5, 0.9, 0.15, 0.1),
-        ("AIF360 LearnedFairRepresentations", "", 50.0, 0.85, 0.1, 2.0),
+        (LEARNED, "", 50.0, 0.85, 0.1, 2.0),
         ("nothing", "", 0.0, 0.9, 0.3, 0.2),
     ]
-    results = pd.DataFrame(rows, columns=columns).assign(
-        dataset="t", sensitive="s", estimator="logistic"
+    columns = ["method", "constraint", "strength", "accuracy", "equalized_odds", "seconds"]
+    table = pd.DataFrame(rows, columns=columns).assign(
+        dataset="diabetes", sensitive="sex", estimator="logistic"
     )
-    results = results.assign(equal_opportunity=0.0, demographic_parity=0.0)
-    found = peer_pages.ratios({"": results}).set_index("peer")
-    reduced = found.loc["fairlearn ExponentiatedGradient"]
+    return table.assign(equal_opportunity=0.0, demographic_parity=0.0)
+
+
+def test_time_is_compared_at_equal_or_better_accuracy(contest):
+    # Of two folds the mean counts.
+    times = pd.concat([contest, contest.assign(seconds=3.0 * contest["seconds"])])
+    found = peer_times.ratios(contest, times).set_index("peer")
+    reduced = found.loc[REDUCED]
     assert (reduced["own"], reduced["peer gap"]) == ("fairsteer normal", 0.1)
+    assert reduced["own seconds"] == pytest.approx(0.6)
     assert reduced["ratio"] == pytest.approx(10.0)
-    assert reduced["most"] == pytest.approx(15.0)
-    none_is_able = found.loc["AIF360 LearnedFairRepresentations"]
+    assert reduced["plain"] == pytest.approx(15.0)
+    none_is_able = found.loc[LEARNED]
     assert none_is_able["own"] == "fairsteer normal"
     assert none_is_able["own accuracy"] < none_is_able["peer accuracy"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_only_what_is_compared_is_timed(contest):
+    contest = contest[contest["method"] != LEARNED]
+    said = []
+    times = peer_times.measure(contest, 2, 5, 0, {}, said.append)
+    timed = contest.drop(contest.index[[0, 5]])
+    assert set(times["fold"]) == {0, 1}
+    for _, own in times.groupby("fold"):
+        assert set(own["method"]) == set(timed["method"])
+        assert dict(zip(own["method"], own["strength"], strict=True)) == dict(
+            zip(timed["method"], timed["strength"], strict=True)
+        )
+    assert (times["seconds"] > 0.0).all()
+    assert len(said) == len(times) == 10
+    assert len(peer_times.ratios(contest, times)) == 1
+
+
+def test_what_has_no_rival_is_not_timed(contest):
+    alone = contest[~contest["method"].isin(peer_times.SLOW)]
+    times = peer_times.measure(alone, 1, 5, 0, {}, print)
+    assert list(times) == [*peer_times.CELL, *peer_times.POINT, "fold", "seconds"]
+    assert len(times) == len(peer_times.ratios(alone, times)) == 0
 
 
 def test_the_committed_page_shows_the_committed_results():
@@ -417,3 +455,11 @@ def test_the_committed_page_shows_the_committed_results():
     written = tables["_frontiers"].query("measure == 'hypervolume'")
     written = written.set_index([*peer_pages.CELL, "gap", "method"])["value"]
     np.testing.assert_allclose(found.loc[written.index, "hypervolume"], written, atol=2e-4)
+
+
+def test_units_of_another_clock_are_other_units(monkeypatch):
+    unit = units_of(peers.QUICK, "diabetes sex", PEERS["nothing"], 400)[0]
+    before = unit.key()
+    assert unit.key() == before
+    monkeypatch.setattr(peer_units.clock, "RUNS", 1)
+    assert unit.key() != before

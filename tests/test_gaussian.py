@@ -195,11 +195,28 @@ def test_a_law_is_frozen_and_leaves_the_callers_arrays_alone():
         ("means", np.full((K, G, D), np.nan), "means must be finite"),
         ("covariances", -np.ones((K, G, D, D)), "label=0, group='a': the covariance is not pos"),
         ("covariances", np.triu(np.ones((K, G, D, D))), "not symmetric"),
+        ("means", np.zeros((K, G, 0)), "means have no features"),
     ],
 )
 def test_a_law_checks_its_parts(part, value, message):
     with pytest.raises(ValueError, match=message):
         with_parts(random_gaussians(K, G, D, 0), **{part: value})
+
+
+@pytest.mark.parametrize("d", [D, 120])
+@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+def test_the_one_covariance_that_is_no_covariance_is_named(d, unit):
+    law = random_gaussians(K, G, d, 0)
+    covariances = np.array(law.covariances)
+    covariances[1, 1] *= unit**2
+    assert with_parts(law, covariances=covariances).n_features == d
+    lopsided = covariances.copy()
+    lopsided[1, 1, 0, 1] += 1e-3 * unit**2
+    with pytest.raises(ValueError, match="label=1, group='b': the covariance is not symmetric"):
+        with_parts(law, covariances=lopsided)
+    covariances[1, 1] -= 2.0 * np.diag(np.diag(covariances[1, 1]))
+    with pytest.raises(ValueError, match="label=1, group='b': the covariance is not positive def"):
+        with_parts(law, covariances=covariances)
 
 
 def test_covariances_shared_by_the_labels_are_kept_once():

@@ -33,3 +33,16 @@ def test_positive_definite_beyond_rounding(batch, scale):
     assert not _linalg.is_spd(doubled @ matrix @ doubled.T)
     assert not _linalg.is_spd(-matrix)
     assert not _linalg.is_spd(np.array([[1.0, 2.0], [2.0, 1.0]]))
+    among = batch * np.outer(units, units)
+    assert _linalg.is_spd(among)
+    among[-1, -1] *= -1.0
+    assert not _linalg.is_spd(among)
+
+
+def test_symmetric_in_the_units_of_each(batch):
+    batch = batch * np.array([1e-8, 1.0, 1e8])[: batch.shape[1], None, None]
+    assert _linalg.is_symmetric(batch)
+    for a in range(batch.shape[1]):
+        lopsided = batch.copy()
+        lopsided[-1, a, 0, 1] *= 1.0 + 1e-5
+        assert not _linalg.is_symmetric(lopsided)
