@@ -4,6 +4,7 @@ import bios
 import numpy as np
 import pandas as pd
 import pytest
+from pages import DOCS
 
 from fairsteer.datasets import make_bios_like
 from fairsteer.metrics import rms_tpr_gap
@@ -92,3 +93,27 @@ def test_summary_compares_on_the_same_seed():
     found = bios.summary(results).set_index("method")
     assert found.loc["other", "share of nothing's"] == pytest.approx(0.65)
     assert found.loc["other", "at worst"] == pytest.approx(0.8)
+
+
+def test_the_committed_page_shows_the_committed_results():
+    text = (DOCS / "bios.md").read_text()
+    for body in bios.shown().values():
+        assert body in text
+    assert (DOCS / "figures" / "bios.png").stat().st_size > 10_000
+
+
+def test_the_committed_rows_are_as_hard_as_the_page_says():
+    results = pd.read_csv(bios.RESULTS / "bios.csv")
+    assert sorted(results["seed"].unique()) == list(bios.SEEDS)
+    gap = results.pivot(index="seed", columns="method", values="rms_tpr_gap")
+    accuracy = results.pivot(index="seed", columns="method", values="accuracy")
+    assert gap["nothing"].between(0.12, 0.18).all()
+    assert accuracy["nothing"].between(0.75, 0.82).all()
+    assert (gap["LEACE"] > 0.85 * gap["nothing"]).all()
+    matched = (gap["mean and covariance matching"] / gap["nothing"]).mean()
+    assert 0.5 < matched < 0.7
+    assert (gap["fairsteer"] <= 0.4 * gap["nothing"]).all()
+    assert (gap["fairsteer, inferred"] <= 0.6 * gap["nothing"]).all()
+    assert (accuracy["fairsteer"] >= accuracy["nothing"] - 0.01).all()
+    rivals = gap[["MiMiC", "LEACE"]].min(axis=1)
+    assert (gap["fairsteer"] < rivals).all()
