@@ -457,6 +457,24 @@ def test_the_committed_page_shows_the_committed_results():
     np.testing.assert_allclose(found.loc[written.index, "hypervolume"], written, atol=2e-4)
 
 
+def test_the_committed_times_are_as_the_page_says():
+    tables = peer_pages.read(ROOT / "benchmarks" / "results")
+    found = peer_times.ratios(tables[""], tables["_times"])
+    found = found[found["dataset"].isin(["adult", "compas"])]
+    ratios = found.groupby(["estimator", "peer"])["ratio"].agg(["min", "max"]).round(1)
+    assert ratios.loc[("logistic", REDUCED)].between(30, 54).all()
+    assert ratios.loc[("logistic", LEARNED)].between(14.5, 47.5).all()
+    assert ratios.loc[("boosting", REDUCED)].between(4.5, 32).all()
+    assert ratios.loc[("boosting", LEARNED)].between(1.5, 3.7).all()
+    behind = found[found["peer accuracy"] - found["own accuracy"] > 0.0005]
+    assert set(behind["peer"]) == {REDUCED}
+    assert {(row["estimator"], row["dataset"]) for _, row in behind.iterrows()} == {
+        ("logistic", "adult"),
+        ("boosting", "adult"),
+        ("boosting", "compas"),
+    }
+
+
 def test_units_of_another_clock_are_other_units(monkeypatch):
     unit = units_of(peers.QUICK, "diabetes sex", PEERS["nothing"], 400)[0]
     before = unit.key()
