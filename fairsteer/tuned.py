@@ -101,9 +101,9 @@ class SteeredTable:
         X = self.order.fit(data, y).transform(data)
         self.steering.fit(X, y, sensitive_features=groups)
         steered = self._steered(X, groups)
-        self.encoder = standard_encoder(steered).fit(steered)
-        weights = self.steering.ideal_sample_weight(X, y, sensitive_features=groups)
-        return self.encoder.transform(steered), weights
+        self.encoder = standard_encoder(steered)
+        encoded = self.encoder.fit_transform(steered)
+        return encoded, self.steering.ideal_sample_weight(X, y, sensitive_features=groups)
 
     def transform(self, data, groups):
         """Return rows without labels encoded."""
