@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from frontiers import GAPS, best_within, dominated_hypervolume
+from measuring import facts
 from pages import put
 from peer_measures import LIMITS
 from peer_methods import HEADLINE, PEERS, TRANSFORMS
 from peer_times import CELL, averages, ratios
 
-PARTS = ("", "_points", "_frontiers", "_times", "_runtime", "_left_out", "_environment")
+PARTS = (
+    *("", "_points", "_frontiers", "_times", "_times_environment"),
+    *("_runtime", "_left_out", "_environment"),
+)
 SHORT = {"logistic": "LR", "boosting": "HGB", "mlp": "MLP"}
 KINDS = {
     "features": "changes features",
@@ -210,6 +214,26 @@ def runtime_section(tables) -> str:
     return table(["table, model", "gap", "peer", "steering", "times faster", "plain fits"], rows)
 
 
+def time_in_words(tables) -> str:
+    """Say what the ratios come to on Adult and COMPAS, an estimator a sentence."""
+    found = ratios(tables[""], tables["_times"])
+    if len(found):
+        found = found[found["dataset"].isin(["adult", "compas"])]
+    sentences = []
+    for estimator, own in found.groupby("estimator", sort=False) if len(found) else ():
+        parts = []
+        for peer, rows in own.groupby("peer", sort=False):
+            lost = rows["peer accuracy"] - rows["own accuracy"]
+            price = f", less accurate in {(lost > 0).sum()} of {len(rows)} comparisons"
+            price += f" (by at most {number(lost.max())})" * bool((lost > 0).any())
+            low, high = rows["ratio"].min(), rows["ratio"].max()
+            parts.append(f"{low:.1f} to {high:.1f} times as fast as {peer}{price}")
+        sentences.append(
+            f"On Adult and COMPAS with {SHORT[estimator]} steering is {'; '.join(parts)}."
+        )
+    return "\n".join(sentences)
+
+
 def left_out_section(tables) -> str:
     """List what did not run, and why."""
     lines = []
@@ -231,10 +255,10 @@ def figures_section(tables) -> str:
 
 def environment_section(tables) -> str:
     """Name date, versions and options."""
-    facts = ", ".join(f"{n} {v}" for n, v in tables["_environment"].itertuples(index=False))
+    told = facts(tables["_environment"])
     cells = tables[""][["dataset", "sensitive"]].drop_duplicates()
     names = ", ".join(f"{d} {s}" for d, s in cells.itertuples(index=False))
-    return f"Tables: {names}. {facts[0].upper()}{facts[1:]}."
+    return f"Tables: {names}. {told[0].upper()}{told[1:]}"
 
 
 def sections(tables) -> dict[str, str]:
@@ -246,6 +270,8 @@ def sections(tables) -> dict[str, str]:
         "figures": figures_section(tables),
         "wins": wins_section(tables),
         "decisions": decisions_section(tables),
+        "times environment": facts(tables["_times_environment"]),
+        "time in words": time_in_words(tables),
         "runtime": runtime_section(tables),
         "left out": left_out_section(tables),
     }

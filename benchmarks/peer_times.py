@@ -6,7 +6,7 @@ benchmarks/peers.py, which calls this at its end, runs fits side by side; here t
 time, on one thread. Which ones follows from ``peers.csv``: for every table, estimator and gap that
 slow peers run with, their setting with the smallest gap, `FAST` steering at full strength, and the
 estimator on the table as it is. Run by itself this times them anew and keeps the rest: it writes
-``peers_times.csv`` and its part of docs/peers.md.
+``peers_times.csv`` and, where ``--results`` are the project's, the tables of docs/peers.md.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 
+import clock
 import numpy as np
 import pandas as pd
 from frontiers import GAPS
+from measuring import RESULTS, environment
+from pages import DOCS
 from peer_methods import PEERS
 from peer_units import Unit, task_of
 from threadpoolctl import threadpool_limits
@@ -29,6 +32,8 @@ POINT = ["method", "constraint", "strength"]
 SLOW = ("fairlearn ExponentiatedGradient", "AIF360 LearnedFairRepresentations")
 FAST = ("fairsteer normal", "fairsteer whitened", "fairsteer copula")
 """Steering without any tuning, at full strength."""
+PATIENCE = 10.0
+"""Seconds under which a fit is repeated."""
 
 
 def averages(results: pd.DataFrame) -> pd.DataFrame:
@@ -76,18 +81,26 @@ def measure(
     for _, peer, own, plain in contests(results):
         for point in (peer, plain, *(row for _, row in own.iterrows())):
             fits[tuple(point[[*CELL, *POINT]])] = None
+    # Only threads of libraries that are loaded can be limited.
+    for name in {fit[len(CELL)] for fit in fits}:
+        PEERS[name].load()
     rows = []
-    with threadpool_limits(1), warnings.catch_warnings():
+    with threadpool_limits(1), clock.patient(PATIENCE), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # other packages warn of pandas to come
         for fold, fit in product(range(folds), fits):
             dataset, sensitive, estimator, method, *setting = fit
             source = f"{dataset} {sensitive}"
             unit = Unit(source, method, (tuple(setting),), (estimator,), 0, fold, of, seed)
-            PEERS[method].load()
             seconds = next(iter(PEERS[method].run(task_of(unit, pythons)))).seconds
             rows.append((*fit, fold, seconds))
             say(f"time of {unit}, {estimator}: {seconds:.3f} s")
     return pd.DataFrame(rows, columns=[*CELL, *POINT, "fold", "seconds"])
+
+
+def conditions() -> pd.DataFrame:
+    """Return versions and the like, threads as they are in `measure`."""
+    with threadpool_limits(1):
+        return environment()
 
 
 def ratios(results: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
@@ -118,8 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folds", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     file = options.results / "peers_times.csv"
     results = peer_pages.read_part(options.results / "peers.csv")
@@ -127,7 +139,9 @@ def main(arguments: list[str] | None = None) -> None:
     of, seed = int(facts["folds"]), int(facts["seed"])
     times = measure(results, options.folds, of, seed, {}, lambda line: print(line, flush=True))
     times.round(9).to_csv(file, index=False)
-    peer_pages.refresh(options.docs / "peers.md", peer_pages.read(options.results))
+    conditions().to_csv(file.with_name("peers_times_environment.csv"), index=False)
+    if options.results == RESULTS:
+        peer_pages.refresh(DOCS / "peers.md", peer_pages.read(options.results))
 
 
 if __name__ == "__main__":

@@ -158,6 +158,7 @@ def run(plan: Plan, cache: Path, jobs: int, say=print) -> dict[str, pd.DataFrame
         "_points": pd.concat([each.points for each in found], ignore_index=True),
         "_frontiers": pd.concat([each.frontiers for each in found], ignore_index=True),
         "_times": times,
+        "_times_environment": peer_times.conditions(),
         "_runtime": runtime(plan, pythons, say),
         "_left_out": pd.DataFrame(left_out).reindex(
             columns=["dataset", "sensitive", "method", "reason"]

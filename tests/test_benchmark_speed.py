@@ -14,7 +14,9 @@ def test_speed_is_measured_against_limits_and_peers(tmp_path, capsys):
     speed.main(["--rows", "3000", "--features", "4", "--output", str(tmp_path)])
     own, peers = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("speed", "speed_peers"))
     assert own.set_index("what").loc["transform, every group moves", "limit"] == "2K products"
-    assert (own["memory_mib"] >= 0.0).all()
+    np.testing.assert_allclose(own["ratio"], own["seconds"] / own["limit_seconds"])
+    first = peers["fit_seconds"][peers["method"] == "fairsteer"].item()
+    np.testing.assert_allclose(peers["fit_ratio"], peers["fit_seconds"] / first)
     assert {"fit, without solving", "transform, every group moves"} <= set(own["what"])
     assert {"fairsteer", "fairlearn CorrelationRemover"} <= set(peers["method"])
     assert (tmp_path / "speed_environment.csv").is_file()
