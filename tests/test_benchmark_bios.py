@@ -110,8 +110,11 @@ def test_the_committed_rows_are_as_hard_as_the_page_says():
     assert gap["nothing"].between(0.12, 0.18).all()
     assert accuracy["nothing"].between(0.75, 0.82).all()
     assert (gap["LEACE"] > 0.85 * gap["nothing"]).all()
-    matched = (gap["mean and covariance matching"] / gap["nothing"]).mean()
-    assert 0.5 < matched < 0.7
+    matched = gap["mean and covariance matching"] / gap["nothing"]
+    assert 0.5 < matched.mean() < 0.7
+    # The page names the one draw on which matching does less than it was meant to.
+    assert matched.between(0.5, 0.7).sum() == 4
+    assert round(100 * (1.0 - matched.max())) == 23
     assert (gap["fairsteer"] <= 0.4 * gap["nothing"]).all()
     assert (gap["fairsteer, inferred"] <= 0.6 * gap["nothing"]).all()
     assert (accuracy["fairsteer"] >= accuracy["nothing"] - 0.01).all()
