@@ -12,7 +12,7 @@ RUNS = 3
 
 @contextmanager
 def patient(seconds: float) -> Iterator[None]:
-    """Repeat work that takes under so many seconds, too."""
+    """Repeat work until so many seconds are used; 0: do it once."""
     global SHORT
     before, SHORT = SHORT, seconds
     try:
@@ -42,7 +42,7 @@ def timed(work, *args, **kwargs):
     seconds : float
     """
     taken = []
-    while len(taken) < RUNS and sum(taken) < SHORT:
+    while not taken or (len(taken) < RUNS and sum(taken) < SHORT):
         start = time.process_time()
         result = work(*args, **kwargs)
         taken.append(time.process_time() - start)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from frontiers import GAPS
+from frontiers import GAPS, SCORES
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from peer_methods import HEADLINE, PEERS
-from peer_pages import CELL, SHORT
+from peer_pages import CELL, SCORE_NAMES, SHORT, figure_name
 
 STYLES = {
     "nothing": ("#777777", "none", 1.0),
@@ -59,15 +59,15 @@ def styles(methods) -> dict[str, dict]:
     return found
 
 
-def undominated(points: pd.DataFrame, gap: str) -> pd.DataFrame:
-    """Return the points that no other one beats in accuracy and gap, by gap."""
-    order = points.sort_values([gap, "accuracy"], ascending=[True, False])
-    return order[order["accuracy"] > order["accuracy"].cummax().shift(fill_value=-1.0)]
+def undominated(points: pd.DataFrame, score: str, gap: str) -> pd.DataFrame:
+    """Return the points that no other one beats in score and gap, by gap."""
+    order = points.sort_values([gap, score], ascending=[True, False])
+    return order[order[score] > order[score].cummax().shift(fill_value=-1.0)]
 
 
-def draw_frontiers(points: pd.DataFrame) -> Figure:
+def draw_frontiers(points: pd.DataFrame, score: str) -> Figure:
     """Draw the frontiers of one table: a row an estimator, a column a gap."""
-    points = points[~points["method"].isin(UNDRAWN)]
+    points = points[~points["method"].isin(UNDRAWN) & points[score].notna()]
     estimators = [name for name in SHORT if name in set(points["estimator"])]
     shown = styles(points["method"])
     figure = Figure(figsize=(11, 3.4 * len(estimators) + 1.5), layout="constrained")
@@ -75,33 +75,33 @@ def draw_frontiers(points: pd.DataFrame) -> Figure:
     for i, estimator in enumerate(estimators):
         for j, gap in enumerate(GAPS):
             ax = axes[i, j]
-            draw_panel(ax, points[points["estimator"] == estimator], gap, shown)
+            draw_panel(ax, points[points["estimator"] == estimator], score, gap, shown)
             if i == 0:
                 ax.set_title(gap.replace("_", " "), fontsize=11)
             if i == len(estimators) - 1:
                 ax.set_xlabel("gap (difference of rates)")
             if j == 0:
-                ax.set_ylabel(f"{SHORT[estimator]}: accuracy (share of rows)")
+                ax.set_ylabel(f"{SHORT[estimator]}: {SCORE_NAMES[score]}")
     handles = [Line2D([], [], label=name, **style) for name, style in shown.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure
 
 
-def draw_panel(ax: Axes, points: pd.DataFrame, gap: str, shown: dict) -> None:
+def draw_panel(ax: Axes, points: pd.DataFrame, score: str, gap: str, shown: dict) -> None:
     """Draw every method's undominated points with intervals; grey is below the noise floor."""
     mine = points[points["constraint"].isin(["", gap])]
     nothing = mine[mine["method"] == "nothing"].iloc[0]
     right = 1.25 * max(nothing[f"{gap}_high"], nothing[f"{gap}_floor"])
     ax.axvspan(0.0, nothing[f"{gap}_floor"], color="#dddddd", linewidth=0, zorder=0)
     for method, rows in mine.groupby("method", sort=False):
-        front = undominated(rows, gap)
+        front = undominated(rows, score, gap)
         style = shown[method]
-        ax.plot(front[gap], front["accuracy"], zorder=4 if method == HEADLINE else 3, **style)
+        ax.plot(front[gap], front[score], zorder=4 if method == HEADLINE else 3, **style)
         ax.errorbar(
             front[gap],
-            front["accuracy"],
+            front[score],
             xerr=bars(front, gap),
-            yerr=bars(front, "accuracy"),
+            yerr=bars(front, score),
             linestyle="none",
             color=style["color"],
             elinewidth=0.6,
@@ -110,8 +110,8 @@ def draw_panel(ax: Axes, points: pd.DataFrame, gap: str, shown: dict) -> None:
         )
     ax.set_xlim(0.0, right)
     near = mine[(mine[gap] <= right)]
-    lowest = max(near["accuracy"].min(), nothing["accuracy"] - 0.12)
-    ax.set_ylim(lowest - 0.01, nothing["accuracy_high"] + 0.005)
+    lowest = max(near[score].min(), nothing[score] - 0.12)
+    ax.set_ylim(lowest - 0.01, max(near[score].max(), nothing[f"{score}_high"]) + 0.005)
     ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -145,6 +145,7 @@ def draw(tables, folder: Path) -> None:
     """Write a figure of frontiers for every table, and the one of runtime."""
     folder.mkdir(parents=True, exist_ok=True)
     for (dataset, sensitive), points in tables["_points"].groupby(CELL[:2], sort=False):
-        file = folder / f"peers-{dataset}-{sensitive}.png"
-        draw_frontiers(points).savefig(file, dpi=110)
+        for score in SCORES:
+            file = folder / figure_name(dataset, sensitive, score)
+            draw_frontiers(points, score).savefig(file, dpi=110 if score == "accuracy" else 75)
     draw_runtime(tables["_runtime"]).savefig(folder / "peers-runtime.png", dpi=110)

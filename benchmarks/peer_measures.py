@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import peer_tables
-from frontiers import GAPS, best_within, dominated_hypervolume, interval, measured, resample
+from frontiers import (
+    GAPS,
+    SCORES,
+    best_within,
+    dominated_hypervolume,
+    interval,
+    measured,
+    resample,
+    resampled_auc,
+)
 from peer_methods import HEADLINE
 from peer_units import Outcome, Plan, Unit, folds_of
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from fairsteer.metrics import noise_floor
 
 POINT = ["estimator", "method", "constraint", "strength"]
 COLUMNS = [
-    *("dataset", "sensitive", *POINT, "repeat", "accuracy", "balanced_accuracy", "auc"),
-    *(*GAPS, "needs_group", "fit_seconds"),
+    *("dataset", "sensitive", *POINT, "repeat", *SCORES, *GAPS),
+    *("needs_group", "fit_seconds"),
 ]
 LIMITS = (0.02, 0.05)
 
@@ -85,6 +94,8 @@ def measure(plan: Plan, source: str, outcomes: dict[Unit, Outcome]) -> Measured:
                 estimator, constraint, strength = key
                 point = (estimator, peer.name, constraint, strength)
                 values = {name: drawn[:, k] for name, drawn in measures.items()}
+                ranked = np.full(len(counts), np.nan)
+                values["auc"] = ranked if score is None else resampled_auc(y, score, counts)
                 draws.setdefault(point, []).append(values)
                 floor = noise_floor(y, predicted, groups, random_state=plan.seed)
                 floors.setdefault(point, []).append(floor)
@@ -94,8 +105,6 @@ def measure(plan: Plan, source: str, outcomes: dict[Unit, Outcome]) -> Measured:
                         **dict(zip(POINT, point, strict=True)),
                         "repeat": repeat,
                         **{name: drawn[0] for name, drawn in values.items()},
-                        "balanced_accuracy": balanced_accuracy_score(y, predicted),
-                        "auc": np.nan if score is None else roc_auc_score(y, score),
                         "needs_group": peer.needs_group,
                         "fit_seconds": seconds,
                     }
@@ -117,7 +126,7 @@ def point_rows(names: dict, averaged: dict, floors: dict) -> pd.DataFrame:
     rows = []
     for point, values in averaged.items():
         row = {**names, **dict(zip(POINT, point, strict=True)), "repeats": len(floors[point])}
-        for name in ("accuracy", *GAPS):
+        for name in (*SCORES, *GAPS):
             low, high = interval(values[name][1:])
             row |= {name: values[name][0], f"{name}_low": low, f"{name}_high": high}
             if name in GAPS:
@@ -127,48 +136,49 @@ def point_rows(names: dict, averaged: dict, floors: dict) -> pd.DataFrame:
 
 
 def frontier_rows(names: dict, averaged: dict) -> pd.DataFrame:
-    """Return hypervolumes and accuracies at a gap, with intervals, and the lead of `HEADLINE`.
+    """Return hypervolumes and scores at a gap, with intervals, and the lead of `HEADLINE`.
 
-    A hypervolume is recomputed in every resample. The point that is best within a gap is chosen on
-    all rows and kept: its interval is that of its accuracy.
+    A hypervolume is recomputed in every resample, reference point and unit included. The point that
+    is best within a gap is chosen on all rows and kept: its interval is that of its score.
     """
     rows = []
-    for estimator in dict.fromkeys(point[0] for point in averaged):
-        for gap in GAPS:
-            drawn = frontier_draws(averaged, estimator, gap)
-            for (method, measure), values in drawn.items():
-                row = {**names, "estimator": estimator, "gap": gap, "method": method}
-                low, high = interval(values[1:])
-                row |= {"measure": measure, "value": values[0], "low": low, "high": high}
-                own = drawn.get((HEADLINE, measure))
-                if own is not None and method != HEADLINE:
-                    lead = own - values
-                    low, high = interval(lead[1:])
-                    row |= {"lead": lead[0], "lead_low": low, "lead_high": high}
-                rows.append(row)
+    for estimator, score, gap in product(dict.fromkeys(p[0] for p in averaged), SCORES, GAPS):
+        drawn = frontier_draws(averaged, estimator, score, gap)
+        for (method, measure), values in drawn.items():
+            row = {**names, "estimator": estimator, "score": score, "gap": gap, "method": method}
+            low, high = interval(values[1:])
+            row |= {"measure": measure, "value": values[0], "low": low, "high": high}
+            own = drawn.get((HEADLINE, measure))
+            if own is not None and method != HEADLINE:
+                lead = own - values
+                low, high = interval(lead[1:])
+                row |= {"lead": lead[0], "lead_low": low, "lead_high": high}
+            rows.append(row)
     columns = ["lead", "lead_low", "lead_high"]
     return pd.DataFrame(rows).reindex(columns=[*rows[0], *(c for c in columns if c not in rows[0])])
 
 
-def frontier_draws(averaged: dict, estimator: str, gap: str) -> dict:
-    """Return the measures of every method's frontier in every resample."""
-    ends = [averaged[estimator, name, "", 0.0] for name in ("constant", "nothing")]
-    reference = {"accuracy": ends[0]["accuracy"][0], "gap": ends[1][gap][0]}
-    free = (ends[1]["accuracy"][0] - reference["accuracy"]) * reference["gap"]
+def frontier_draws(averaged: dict, estimator: str, score: str, gap: str) -> dict:
+    """Return the measures of every method's frontier in every resample.
+
+    Methods without the score, such as randomised decisions without an AUC, have none.
+    """
+    constant, nothing = (averaged[estimator, name, "", 0.0] for name in ("constant", "nothing"))
+    ends = zip(constant[score], nothing[score], nothing[gap], strict=True)
+    references = [dict(zip(("constant", "nothing", "gap"), end, strict=True)) for end in ends]
     frontiers: dict[str, list] = {}
     for point, values in averaged.items():
-        if point[0] == estimator and point[2] in ("", gap):
+        if point[0] == estimator and point[2] in ("", gap) and not np.isnan(values[score][0]):
             frontiers.setdefault(point[1], []).append(values)
     drawn = {}
     for method, points in frontiers.items():
-        accuracies = np.stack([values["accuracy"] for values in points], axis=1)
+        scores = np.stack([values[score] for values in points], axis=1)
         found = np.stack([values[gap] for values in points], axis=1)
-        areas = [
-            dominated_hypervolume(a, g, **reference) for a, g in zip(accuracies, found, strict=True)
-        ]
-        drawn[method, "hypervolume"] = np.array(areas) / free
+        draws = zip(scores, found, references, strict=True)
+        areas = [dominated_hypervolume(s, g, **reference) for s, g, reference in draws]
+        drawn[method, "hypervolume"] = np.array(areas)
         for limit in LIMITS:
-            best = best_within(accuracies[0], found[0], limit)
+            best = best_within(scores[0], found[0], limit)
             if best is not None:
-                drawn[method, f"accuracy at {limit:g}"] = accuracies[:, best]
+                drawn[method, f"at {limit:g}"] = scores[:, best]
     return drawn

@@ -160,8 +160,9 @@ class Peer:
     name : str
         Package and class.
     kind : str
-        ``"features"``, ``"weights"`` or ``"rows"``: what it changes before any training;
-        ``"training"``: it wraps the training; ``"decisions"``: it changes the model's decisions.
+        ``"features"``, ``"weights"``, both (``"features+weights"``) or ``"rows"``: what it changes
+        before the training; ``"training"``: it wraps the training; ``"decisions"``: it changes the
+        model's decisions.
     needs_group : str
         What prediction needs besides the features: ``"no"``: nothing; ``"group"``: the group;
         ``"model"``: the method itself holds the model, no group; ``"group+model"``: both.
@@ -556,7 +557,10 @@ SKFAIR = ("skfair.preprocessing",)
 NO_STRENGTH = "none"
 TOLERANCES = (0.0, 0.02, 0.05, 0.1)
 HEADLINE = "fairsteer tuned"
-"""The one of fairsteer's procedures that wins and losses are counted for: `fairsteer compare`'s."""
+"""The one of fairsteer's procedures that wins and losses are counted for: `fairsteer compare`'s.
+
+It picks among its settings with the estimator, on training rows; the others pick nothing.
+"""
 
 PEERS = {
     peer.name: peer
@@ -565,7 +569,7 @@ PEERS = {
         Peer("nothing", "features", "no", NO_STRENGTH, grid(0.0), before_training(untouched)),
         Peer(
             HEADLINE,
-            "features",
+            "features+weights",
             "group",
             "share of the way",
             grid(*SHARES, constraints=CONSTRAINTS),
@@ -573,7 +577,7 @@ PEERS = {
         ),
         Peer(
             "fairsteer copula",
-            "features",
+            "features+weights",
             "group",
             "share of the way",
             grid(*SHARES, constraints=CONSTRAINTS),
@@ -581,7 +585,7 @@ PEERS = {
         ),
         Peer(
             "fairsteer normal",
-            "features",
+            "features+weights",
             "group",
             "share of the way",
             grid(*SHARES, constraints=CONSTRAINTS),
@@ -589,7 +593,7 @@ PEERS = {
         ),
         Peer(
             "fairsteer whitened",
-            "features",
+            "features+weights",
             "group",
             "share of the way",
             grid(*SHARES, constraints=CONSTRAINTS),
@@ -597,7 +601,7 @@ PEERS = {
         ),
         Peer(
             "fairsteer lognormal",
-            "features",
+            "features+weights",
             "group",
             "share of the way",
             grid(*SHARES, constraints=CONSTRAINTS),
@@ -606,7 +610,7 @@ PEERS = {
         ),
         Peer(
             "fairsteer eraser",
-            "features",
+            "features+weights",
             "no",
             "share of the way",
             grid(1.0, 0.99, 0.97, 0.9, constraints=CONSTRAINTS),
@@ -759,4 +763,4 @@ NOT_RUN = {
     ),
 }
 """What was looked for and does not run, with the reason."""
-TRANSFORMS = tuple(n for n, p in PEERS.items() if p.kind in ("features", "weights", "rows"))
+TRANSFORMS = tuple(n for n, p in PEERS.items() if p.kind not in ("training", "decisions"))

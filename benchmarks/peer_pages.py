@@ -1,13 +1,14 @@
-"""The tables of docs/peers.md, made from the csv files of benchmarks/peers.py."""
+"""The tables of docs/peers.md and peers_scores.md, made from the csv files of peers.py."""
 
 from __future__ import annotations
 
 import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from frontiers import GAPS, best_within, dominated_hypervolume
+from frontiers import GAPS, SCORES, best_within, dominated_hypervolume
 from measuring import facts
 from pages import put
 from peer_measures import LIMITS
@@ -18,9 +19,11 @@ PARTS = (
     *("", "_points", "_frontiers", "_times", "_times_environment"),
     *("_runtime", "_left_out", "_environment"),
 )
+SCORE_NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auc": "AUC"}
 SHORT = {"logistic": "LR", "boosting": "HGB", "mlp": "MLP"}
 KINDS = {
     "features": "changes features",
+    "features+weights": "changes features, weighs rows",
     "weights": "weighs rows",
     "rows": "adds rows",
     "training": "wraps training",
@@ -28,6 +31,7 @@ KINDS = {
 }
 RIVALS = tuple(n for n in TRANSFORMS if n != "nothing" and not n.startswith("fairsteer"))
 """What wins and losses are counted against."""
+OWN = tuple(n for n in TRANSFORMS if n.startswith("fairsteer"))
 
 
 def read(folder: Path, stem: str = "peers") -> dict[str, pd.DataFrame]:
@@ -44,36 +48,27 @@ def read_part(file: Path) -> pd.DataFrame:
 def hypervolumes(results: pd.DataFrame) -> pd.DataFrame:
     """Return the dominated hypervolume of every method, from peers.csv alone.
 
-    The reference point has the accuracy of ``constant`` and the gap of ``nothing``; the area is a
-    share of the rectangle between it and the point with the accuracy of ``nothing`` and no gap.
+    The reference point has the score of ``constant`` and the gap of ``nothing``; the area is a
+    share of the rectangle between it and the point with the score of ``nothing`` and no gap.
     A method's frontier for a gap has its points that target this gap and those that target none.
     """
     rows = []
     for cell, points in averages(results).groupby(CELL, sort=False):
         ends = points.set_index("method").loc[["constant", "nothing"]]
-        for gap in GAPS:
-            accuracy, widest = ends["accuracy"].iloc[0], ends[gap].iloc[1]
-            free = (ends["accuracy"].iloc[1] - accuracy) * widest
-            mine = points[points["constraint"].isin(["", gap])]
+        for score, gap in product(SCORES, GAPS):
+            (constant, nothing), widest = ends[score], ends.loc["nothing", gap]
+            mine = points[points["constraint"].isin(["", gap]) & points[score].notna()]
             for method, frontier in mine.groupby("method", sort=False):
-                area = dominated_hypervolume(
-                    frontier["accuracy"], frontier[gap], accuracy=accuracy, gap=widest
+                scores, found = frontier[score].to_numpy(), frontier[gap].to_numpy()
+                row = {**dict(zip(CELL, cell, strict=True)), "score": score, "gap": gap}
+                row |= {"method": method}
+                row["hypervolume"] = dominated_hypervolume(
+                    scores, found, constant=constant, nothing=nothing, gap=widest
                 )
-                within = [best_within(frontier["accuracy"], frontier[gap], x) for x in LIMITS]
-                rows.append(
-                    {
-                        **dict(zip(CELL, cell, strict=True)),
-                        "gap": gap,
-                        "method": method,
-                        "hypervolume": area / free,
-                        **{
-                            f"accuracy at {limit:g}": np.nan
-                            if best is None
-                            else frontier["accuracy"].iloc[best]
-                            for limit, best in zip(LIMITS, within, strict=True)
-                        },
-                    }
-                )
+                for limit in LIMITS:
+                    best = best_within(scores, found, limit)
+                    row[f"at {limit:g}"] = np.nan if best is None else scores[best]
+                rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -119,10 +114,10 @@ def methods_section(tables) -> str:
     return table(["method", "how", "needs at prediction", "target", "strength"], rows)
 
 
-def hypervolume_section(tables, gap: str) -> str:
-    """Tabulate the hypervolume of every method in every cell for one gap."""
+def hypervolume_section(tables, score: str, gap: str) -> str:
+    """Tabulate the hypervolume of every method in every cell for one score and gap."""
     found = hypervolumes(tables[""])
-    found = found[found["gap"] == gap]
+    found = found[(found["score"] == score) & (found["gap"] == gap)]
     cells = found[CELL].drop_duplicates()
     names = [cell_name(row) for _, row in cells.iterrows()]
     values = found.assign(cell=found.apply(cell_name, axis=1))
@@ -138,10 +133,10 @@ def hypervolume_section(tables, gap: str) -> str:
     return table(["method", *names], rows)
 
 
-def wins(tables) -> pd.DataFrame:
+def wins(tables, score: str = "accuracy") -> pd.DataFrame:
     """Return, for every cell and gap, the strongest rival that transforms, and the lead over it."""
     frontiers = tables["_frontiers"]
-    volumes = frontiers[frontiers["measure"] == "hypervolume"]
+    volumes = frontiers[(frontiers["measure"] == "hypervolume") & (frontiers["score"] == score)]
     rows = []
     for _, group in volumes.groupby([*CELL, "gap"], sort=False):
         rivals = group[group["method"].isin(RIVALS)]
@@ -156,6 +151,31 @@ def verdict(row) -> str:
     """Say who is ahead, and whether the interval tells them apart."""
     sure = row["lead_low"] > 0 or row["lead_high"] < 0
     return ("win" if row["lead"] > 0 else "loss") + ("" if sure else ", within chance")
+
+
+def wins_in_words(tables, score: str) -> str:
+    """Say in how many cells each of fairsteer's methods is ahead of every rival."""
+    found = hypervolumes(tables[""])
+    found = found[found["score"] == score]
+    lines = []
+    for scope, kept in (
+        ("On Adult and COMPAS with LR and HGB", ["adult", "compas"]),
+        ("On all tables with all models", found["dataset"].unique()),
+    ):
+        cells = found[found["dataset"].isin(kept)]
+        if scope.endswith("HGB"):
+            cells = cells[cells["estimator"].isin(["logistic", "boosting"])]
+        for gap, own in cells.groupby("gap", sort=False):
+            by = own.pivot(index=CELL, columns="method", values="hypervolume")
+            best = by[[name for name in RIVALS if name in by]].max(axis=1)
+            counts = ", ".join(
+                f"*{name.removeprefix('fairsteer ')}* in {(by[name] > best).sum()}"
+                for name in OWN
+                if name in by
+            )
+            where = f"{scope}, {gap.replace('_', ' ')}, {len(by)} cells"
+            lines.append(f"* {where}: {counts}.")
+    return "\n".join(lines)
 
 
 def wins_section(tables) -> str:
@@ -180,13 +200,17 @@ def decisions_section(tables) -> str:
     """Tabulate the accuracy within a gap against methods that change decisions."""
     others = [name for name, peer in PEERS.items() if peer.kind == "decisions"]
     frontiers = tables["_frontiers"]
+    frontiers = frontiers[frontiers["score"] == "accuracy"]
+    points = tables["_points"]
+    plain = points[points["method"] == "nothing"].set_index(CELL)
     rows = []
     for (*cell, gap, measure), group in frontiers.groupby([*CELL, "gap", "measure"], sort=False):
         if measure == "hypervolume" or gap == "demographic_parity":
             continue
         by = group.set_index("method")
         name = cell_name(dict(zip(CELL, cell, strict=True)))
-        line = [name, gap.replace("_", " "), measure.removeprefix("accuracy at ")]
+        line = [name, gap.replace("_", " "), measure.removeprefix("at ")]
+        line.append(number(plain.loc[tuple(cell), f"{gap}_floor"]))
         line.append(number(by["value"].get(HEADLINE)))
         for other in others:
             if other in by.index:
@@ -197,7 +221,7 @@ def decisions_section(tables) -> str:
                 line.append("-")
         rows.append(line)
     heads = [f"{other}, lead of {HEADLINE} (95% interval)" for other in others]
-    return table(["table, model", "gap", "at most", HEADLINE, *heads], rows)
+    return table(["table, model", "gap", "at most", "noise floor", HEADLINE, *heads], rows)
 
 
 def runtime_section(tables) -> str:
@@ -205,13 +229,15 @@ def runtime_section(tables) -> str:
     rows = []
     for _, row in ratios(tables[""], tables["_times"]).iterrows():
         shown = [
-            f"{row[who]} {number(row[f'{who} accuracy'])} / {number(row[f'{who} gap'])}"
-            f" / {row[f'{who} seconds']:.3f} s"
-            for who in ("peer", "own")
+            f"{row.get(who, '')} {number(row[f'{who} accuracy'])} / {number(row[f'{who} gap'])}"
+            f" / {row[f'{who} seconds']:.3f} s".lstrip()
+            for who in ("nothing", "peer", "own")
         ]
         gap = row["gap"].replace("_", " ")
-        rows.append([cell_name(row), gap, *shown, f"{row['ratio']:.1f}", f"{row['plain']:.1f}"])
-    return table(["table, model", "gap", "peer", "steering", "times faster", "plain fits"], rows)
+        shown += [f"{row['ratio']:.1f}", f"{row['plain fits']:.1f}"]
+        rows.append([cell_name(row), gap, *shown])
+    head = ["table, model", "gap", "nothing", "peer", "steering", "times faster", "plain fits"]
+    return table(head, rows)
 
 
 def time_in_words(tables) -> str:
@@ -224,10 +250,14 @@ def time_in_words(tables) -> str:
         parts = []
         for peer, rows in own.groupby("peer", sort=False):
             lost = rows["peer accuracy"] - rows["own accuracy"]
-            price = f", less accurate in {(lost > 0).sum()} of {len(rows)} comparisons"
-            price += f" (by at most {number(lost.max())})" * bool((lost > 0).any())
+            wider = (rows["own gap"] > rows["peer gap"]).sum()
+            worse = (rows["own gap"] > rows["nothing gap"]).sum()
+            price = f"of {len(rows)} comparisons it is less accurate in {(lost > 0).sum()}"
+            price += f" by at most {number(lost.max())}" * bool((lost > 0).any())
+            price += f", its gap is larger than the peer's in {wider}"
+            price += f" and larger than that of nothing in {worse}"
             low, high = rows["ratio"].min(), rows["ratio"].max()
-            parts.append(f"{low:.1f} to {high:.1f} times as fast as {peer}{price}")
+            parts.append(f"{low:.1f} to {high:.1f} times as fast as {peer} ({price})")
         sentences.append(
             f"On Adult and COMPAS with {SHORT[estimator]} steering is {'; '.join(parts)}."
         )
@@ -243,12 +273,19 @@ def left_out_section(tables) -> str:
     return "\n".join(lines)
 
 
-def figures_section(tables) -> str:
+def figure_name(dataset: str, sensitive: str, score: str) -> str:
+    """Return the name of the figure of a table's frontiers."""
+    return "-".join(["peers", dataset, sensitive, *[score] * (score != "accuracy")]) + ".png"
+
+
+def figures_section(tables, score: str) -> str:
     """Show the frontiers of every table."""
     cells = tables["_points"][["dataset", "sensitive"]].drop_duplicates()
+    name = SCORE_NAMES[score]
     return "\n\n".join(
-        f"![Accuracy against the three gaps on {dataset} by {sensitive}, a row an estimator, "
-        f"a line a method, with intervals](figures/peers-{dataset}-{sensitive}.png)"
+        f"![{name[0].upper()}{name[1:]} against the three gaps on {dataset} by {sensitive}, a row "
+        f"an estimator, a line a method, with intervals]"
+        f"(figures/{figure_name(dataset, sensitive, score)})"
         for dataset, sensitive in cells.itertuples(index=False)
     )
 
@@ -261,13 +298,14 @@ def environment_section(tables) -> str:
     return f"Tables: {names}. {told[0].upper()}{told[1:]}"
 
 
-def sections(tables) -> dict[str, str]:
-    """Return every generated part of the page by name."""
-    return {
+def pages(tables) -> dict[str, dict[str, str]]:
+    """Return every generated part by page and name."""
+    first = {
         "environment": environment_section(tables),
         "methods": methods_section(tables),
-        **{f"hypervolume {gap}": hypervolume_section(tables, gap) for gap in GAPS},
-        "figures": figures_section(tables),
+        **{f"hypervolume {gap}": hypervolume_section(tables, "accuracy", gap) for gap in GAPS},
+        "figures": figures_section(tables, "accuracy"),
+        "wins in words": wins_in_words(tables, "accuracy"),
         "wins": wins_section(tables),
         "decisions": decisions_section(tables),
         "times environment": facts(tables["_times_environment"]),
@@ -275,8 +313,16 @@ def sections(tables) -> dict[str, str]:
         "runtime": runtime_section(tables),
         "left out": left_out_section(tables),
     }
+    second = {"environment": environment_section(tables)}
+    for score in SCORES[1:]:
+        second[f"{score} wins in words"] = wins_in_words(tables, score)
+        second[f"{score} figures"] = figures_section(tables, score)
+        for gap in GAPS:
+            second[f"{score} hypervolume {gap}"] = hypervolume_section(tables, score, gap)
+    return {"peers.md": first, "peers_scores.md": second}
 
 
-def refresh(page: Path, tables) -> None:
-    """Put every generated part on the page."""
-    put(page, sections(tables))
+def refresh(docs: Path, tables) -> None:
+    """Put every generated part on its page."""
+    for name, parts in pages(tables).items():
+        put(docs / name, parts)

@@ -22,6 +22,7 @@ class Source:
     dataset: str
     sensitive: str
     load: Callable[[], Table]
+    simulated: bool = False
 
     @property
     def name(self) -> str:
@@ -72,8 +73,8 @@ SOURCES = {
                 ("diabetes", "sex"),
             )
         ),
-        Source("gaussian", "group", gaussian),
-        Source("lognormal", "group", lognormal),
+        Source("gaussian", "group", gaussian, simulated=True),
+        Source("lognormal", "group", lognormal, simulated=True),
     )
 }
 

@@ -3,10 +3,10 @@
     FAIRSTEER_DATA=folder python benchmarks/peer_times.py
 
 benchmarks/peers.py, which calls this at its end, runs fits side by side; here there is one at a
-time, on one thread. Which ones follows from ``peers.csv``: for every table, estimator and gap that
-slow peers run with, their setting with the smallest gap, `FAST` steering at full strength, and the
-estimator on the table as it is. Run by itself this times them anew and keeps the rest: it writes
-``peers_times.csv`` and, where ``--results`` are the project's, the tables of docs/peers.md.
+time, on one thread. Which ones follows from ``peers.csv``: for every real table, estimator and gap
+that slow peers run with, their setting with the smallest gap, `FAST` steering at full strength, and
+the estimator on the table as it is. Run by itself this times them anew and keeps the rest: it
+writes ``peers_times.csv`` and, where ``--results`` are the project's, the tables of docs/peers.md.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from pathlib import Path
 import clock
 import numpy as np
 import pandas as pd
-from frontiers import GAPS
+from frontiers import GAPS, SCORES
 from measuring import RESULTS, environment
 from pages import DOCS
 from peer_methods import PEERS
+from peer_tables import SOURCES
 from peer_units import Unit, task_of
 from threadpoolctl import threadpool_limits
 
@@ -32,19 +33,21 @@ POINT = ["method", "constraint", "strength"]
 SLOW = ("fairlearn ExponentiatedGradient", "AIF360 LearnedFairRepresentations")
 FAST = ("fairsteer normal", "fairsteer whitened", "fairsteer copula")
 """Steering without any tuning, at full strength."""
-PATIENCE = 10.0
-"""Seconds under which a fit is repeated."""
+PATIENCE = 3.0
+"""Seconds until which a fit is repeated."""
+SIMULATED = [source.dataset for source in SOURCES.values() if source.simulated]
 
 
 def averages(results: pd.DataFrame) -> pd.DataFrame:
     """Average the rows of peers.csv over the repeats."""
     grouped = results.groupby([*CELL, *POINT], sort=False)
-    return grouped[["accuracy", *GAPS]].mean().reset_index()
+    return grouped[[*SCORES, *GAPS]].mean().reset_index()
 
 
 def contests(results: pd.DataFrame) -> Iterator[tuple[str, pd.Series, pd.DataFrame, pd.Series]]:
     """Yield what is compared: a gap, a slow peer's setting, those of steering, and `nothing`."""
-    for _, group in averages(results).groupby(CELL, sort=False):
+    real = results[~results["dataset"].isin(SIMULATED)]
+    for _, group in averages(real).groupby(CELL, sort=False):
         plain = group[group["method"] == "nothing"]
         for gap, name in product(("equalized_odds", "equal_opportunity"), SLOW):
             peer = group[(group["method"] == name) & group["constraint"].isin(["", gap])]
@@ -104,10 +107,10 @@ def conditions() -> pd.DataFrame:
 
 
 def ratios(results: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
-    """Return accuracy, gap and seconds of the slow peers, and of the quickest steering beside them.
+    """Return accuracy, gap and seconds of slow peers, of the quickest steering and of `nothing`.
 
     Of steering the quickest that is at least as accurate, or the most accurate where none is.
-    ``plain`` is the peer's seconds divided by those of the model on the table as it is.
+    ``ratio`` is the peer's seconds divided by steering's, ``plain fits`` by those of `nothing`.
     """
     seconds = times.groupby([*CELL, *POINT])["seconds"].mean()
     rows = []
@@ -116,11 +119,11 @@ def ratios(results: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
         able = np.flatnonzero(own["accuracy"] >= peer["accuracy"])
         best = able[taken[able].argmin()] if len(able) else own["accuracy"].to_numpy().argmax()
         row = {**peer[CELL], "gap": gap, "peer": peer["method"], "own": own["method"].iloc[best]}
-        for who, point in (("peer", peer), ("own", own.iloc[best])):
+        for who, point in (("peer", peer), ("own", own.iloc[best]), ("nothing", plain)):
             row |= {f"{who} accuracy": point["accuracy"], f"{who} gap": point[gap]}
             row[f"{who} seconds"] = seconds[tuple(point[[*CELL, *POINT]])]
         row["ratio"] = row["peer seconds"] / row["own seconds"]
-        row["plain"] = row["peer seconds"] / seconds[tuple(plain[[*CELL, *POINT]])]
+        row["plain fits"] = row["peer seconds"] / row["nothing seconds"]
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -141,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
     times.round(9).to_csv(file, index=False)
     conditions().to_csv(file.with_name("peers_times_environment.csv"), index=False)
     if options.results == RESULTS:
-        peer_pages.refresh(DOCS / "peers.md", peer_pages.read(options.results))
+        peer_pages.refresh(DOCS, peer_pages.read(options.results))
 
 
 if __name__ == "__main__":

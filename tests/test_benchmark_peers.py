@@ -13,12 +13,22 @@ import peer_methods
 import peer_pages
 import peer_tables
 import peer_times
-import peer_units
 import peers
 import pytest
-from frontiers import GAPS, best_within, dominated_hypervolume, interval, measured, resample
+from frontiers import (
+    GAPS,
+    SCORES,
+    best_within,
+    dominated_hypervolume,
+    interval,
+    measured,
+    resample,
+    resampled_auc,
+)
+from peer_measures import frontier_draws, frontier_rows
 from peer_methods import ESTIMATORS, PEERS, Task
 from peer_units import Plan, folds_of, units_of
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from fairsteer.metrics import gaps
 
@@ -33,22 +43,27 @@ COLUMNS = [
 
 
 def test_the_hypervolume_of_steps():
-    reference = {"accuracy": 0.5, "gap": 0.4}
-    assert dominated_hypervolume([0.6], [0.1], **reference) == pytest.approx(0.1 * 0.3)
+    reference = {"constant": 0.5, "nothing": 0.9, "gap": 0.4}
+    free = 0.4 * 0.4
+    assert dominated_hypervolume([0.6], [0.1], **reference) == pytest.approx(0.1 * 0.3 / free)
     both = dominated_hypervolume([0.6, 0.8], [0.1, 0.2], **reference)
-    assert both == pytest.approx(0.1 * 0.1 + 0.3 * 0.2)
+    assert both == pytest.approx((0.1 * 0.1 + 0.3 * 0.2) / free)
     beaten = dominated_hypervolume([0.6, 0.55, 0.8], [0.1, 0.15, 0.2], **reference)
     assert beaten == pytest.approx(both)
     assert dominated_hypervolume([0.8, 0.6], [0.2, 0.1], **reference) == pytest.approx(both)
     assert dominated_hypervolume([0.45, 0.9], [0.0, 0.4], **reference) == 0.0
+    assert dominated_hypervolume([0.9], [0.0], **reference) == pytest.approx(1.0)
+    for nothing, gap in ((0.5, 0.4), (0.9, 0.0)):
+        area = dominated_hypervolume([0.9], [0.0], constant=0.5, nothing=nothing, gap=gap)
+        assert np.isnan(area)
 
 
 def test_the_hypervolume_is_the_share_of_dominated_points(rng):
     accuracies, found = rng.uniform(0.4, 0.9, 12), rng.uniform(0.0, 0.5, 12)
-    area = dominated_hypervolume(accuracies, found, accuracy=0.5, gap=0.4)
+    area = dominated_hypervolume(accuracies, found, constant=0.5, nothing=0.9, gap=0.4)
     grid = rng.uniform([0.5, 0.0], [0.9, 0.4], size=(100_000, 2))
     below = (grid[:, :1] <= accuracies) & (grid[:, 1:] >= found)
-    assert area == pytest.approx(below.any(axis=1).mean() * 0.4 * 0.4, abs=0.002)
+    assert area == pytest.approx(below.any(axis=1).mean(), abs=0.01)
 
 
 def test_the_best_within_a_gap():
@@ -70,6 +85,83 @@ def test_measures_of_a_resample_are_those_of_repeated_rows(rng):
             assert found[gap][b, k] == pytest.approx(exact[gap])
         accuracy = np.mean(y[rows] == predictions[k][rows])
         assert found["accuracy"][b, k] == pytest.approx(accuracy)
+        balanced = balanced_accuracy_score(y[rows], predictions[k][rows])
+        assert found["balanced_accuracy"][b, k] == pytest.approx(balanced)
+
+
+@pytest.mark.parametrize("digits", [1, 9])
+def test_the_auc_of_a_resample_is_that_of_repeated_rows(rng, digits):
+    y, score = rng.integers(0, 2, 200), rng.normal(size=200).round(digits)
+    counts = resample(200, 5, random_state=2)
+    found = resampled_auc(y, score, counts)
+    for own, drawn in zip(found, counts, strict=True):
+        rows = np.repeat(np.arange(200), drawn)
+        assert own == pytest.approx(roc_auc_score(y[rows], score[rows]))
+    assert np.isnan(resampled_auc(np.ones(3, int), score[:3], np.ones((1, 3), int)))
+
+
+@pytest.fixture
+def points(rng):
+    """Three methods' predictions, measured on thirty resamples, by point."""
+    y, codes = rng.integers(0, 2, 400), rng.integers(0, 2, 400)
+    shares = {
+        ("constant", "", 0.0): 0.0,
+        ("nothing", "", 0.0): 0.6,
+        (peer_methods.HEADLINE, "equal_opportunity", 1.0): 0.4,
+        (peer_methods.HEADLINE, "equal_opportunity", 0.5): 0.5,
+        (peer_methods.HEADLINE, "equalized_odds", 1.0): 0.9,
+        ("LEACE", "", 1.0): 0.45,
+    }
+    shown = [np.where(rng.random(400) < share, y, codes * (share > 0)) for share in shares.values()]
+    counts = resample(400, 30, random_state=3)
+    drawn = measured(y, codes, np.array(shown), counts)
+    drawn["auc"] = np.stack([resampled_auc(y, one, counts) for one in shown], axis=1)
+    return {
+        ("logistic", *point): {name: values[:, k] for name, values in drawn.items()}
+        for k, point in enumerate(shares)
+    }
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_resample_has_its_own_reference_point(points, score):
+    found = frontier_draws(points, "logistic", score, "equal_opportunity")
+    assert np.all(found["nothing", "hypervolume"] == 0.0)
+    assert np.ptp(found["LEACE", "hypervolume"]) > 0.0
+    for b in range(31):
+        rows = [
+            dict(zip(["estimator", "method", "constraint", "strength"], point, strict=True))
+            | {name: drawn[b] for name, drawn in values.items()}
+            for point, values in points.items()
+        ]
+        alone = pd.DataFrame(rows).assign(dataset="compas", sensitive="race")
+        areas = peer_pages.hypervolumes(alone).query(
+            "gap == 'equal_opportunity' and score == @score"
+        )
+        for method, area in areas.set_index("method")["hypervolume"].items():
+            assert found[method, "hypervolume"][b] == pytest.approx(area)
+
+
+def test_the_lead_is_paired(points):
+    nothing = points["logistic", "nothing", "", 0.0]
+    alike = {("logistic", name, "", 1.0): nothing for name in (peer_methods.HEADLINE, "LEACE")}
+    ends = {point: points[point] for point in points if point[1] in ("constant", "nothing")}
+    rows = frontier_rows({"dataset": "compas"}, ends | alike)
+    same = rows[rows["method"].isin(["nothing", "LEACE"]) & rows["lead"].notna()]
+    assert len(same) >= 2 * len(SCORES) * len(GAPS)
+    assert np.all(same[["lead", "lead_low", "lead_high"]] == 0.0)
+    spread = rows[(rows["method"] == "nothing") & (rows["measure"] != "hypervolume")]
+    assert np.all(spread["low"] < spread["high"])
+
+
+def test_a_method_without_a_score_has_no_frontier_for_it(points):
+    unranked = {
+        name: values.copy() for name, values in points["logistic", "LEACE", "", 1.0].items()
+    }
+    unranked["auc"][:] = np.nan
+    points = {**points, ("logistic", "LEACE", "", 1.0): unranked}
+    for score in SCORES:
+        found = frontier_draws(points, "logistic", score, "equalized_odds")
+        assert (("LEACE", "hypervolume") in found) == (score != "auc")
 
 
 def test_a_gap_without_its_rows_is_missing():
@@ -78,6 +170,7 @@ def test_a_gap_without_its_rows_is_missing():
     assert found["equal_opportunity"][0, 0] == 0.0
     assert np.isnan(found["equal_opportunity"][1, 0])
     assert interval([np.nan, 1.0, 1.0]) == (1.0, 1.0)
+    assert np.all(np.isnan(interval([np.nan, np.nan])))
 
 
 def test_an_interval_covers(rng):
@@ -173,6 +266,8 @@ def test_large_tables_get_less_of_the_slow_methods():
     other, plenty = (units_of(peers.FULL, "adult sex", PEERS["LEACE"], n) for n in (1_000, 50_000))
     assert (len(other), len(plenty)) == (10, 10)
     assert {s for _, s in plenty[0].settings} == {1.0, 0.97}
+    drawn = units_of(peers.FULL, "lognormal group", slow, 1_000)
+    assert {s for _, s in drawn[0].settings} == {0.01}
     with_mlp = ["mlp" in units[0].estimators for units in (small, large, other, plenty)]
     assert with_mlp == [False, False, True, False]
 
@@ -280,7 +375,7 @@ def test_the_csv_has_its_columns_and_rows(ran):
     assert set(steered["constraint"]) == set(GAPS)
 
 
-def test_a_rerun_skips_what_is_done_and_repeats_the_csv(ran):
+def test_a_rerun_skips_what_is_done(ran):
     (first, second), (began, resumed) = ran
     n = 4 * len(SMALL)
     assert f"{n + 4} units of work, 0 of them done before." in began
@@ -288,6 +383,22 @@ def test_a_rerun_skips_what_is_done_and_repeats_the_csv(ran):
     assert sum(line.startswith("[") for line in resumed) == 4
     pd.testing.assert_frame_equal(first[""], second[""])
     pd.testing.assert_frame_equal(first["_frontiers"], second["_frontiers"])
+
+
+def test_the_same_seed_repeats_the_csv(tmp_path):
+    names = ("constant", "nothing", "fairsteer copula", "fairsteer whitened", "LEACE")
+    chosen = tuple(PEERS[name].thinned(4) for name in names)
+    small = {"sources": ("diabetes sex",), "peers": chosen, "estimators": ("logistic",)}
+    plan = replace(peers.QUICK, **small, sizes=(), n_resamples=9, folds=2)
+    one, two = (peers.run(plan, tmp_path / k, 1, lambda line: None) for k in ("one", "two"))
+    for part in ("", "_points", "_frontiers"):
+        own, other = (
+            tables[part].drop(columns="fit_seconds", errors="ignore") for tables in (one, two)
+        )
+        assert len(own)
+        pd.testing.assert_frame_equal(own, other)
+    again = peers.run(replace(plan, seed=1), tmp_path / "one", 1, lambda line: None)
+    assert not one[""]["accuracy"].equals(again[""]["accuracy"])
 
 
 def test_a_failure_is_told_and_the_others_go_on(ran):
@@ -337,27 +448,34 @@ def test_hypervolumes_of_the_csv_are_those_of_the_run(ran):
     tables = ran[0][0]
     found = peer_pages.hypervolumes(tables[""])
     frontiers = tables["_frontiers"]
-    for measure in ("hypervolume", "accuracy at 0.02", "accuracy at 0.05"):
+    for measure in ("hypervolume", "at 0.02", "at 0.05"):
         expected = frontiers[frontiers["measure"] == measure]
-        keys = ["estimator", "gap", "method"]
+        keys = ["estimator", "score", "gap", "method"]
         values = found.set_index(keys)[measure].dropna()
         expected = expected.set_index(keys)["value"]
         assert len(values) == len(expected)
         np.testing.assert_allclose(values, expected[values.index])
 
 
-def test_intervals_hold_their_values_and_the_lead_is_paired(ran):
+def test_leads_are_differences_and_scores_lie_in_their_intervals(ran):
     frontiers = ran[0][0]["_frontiers"]
     assert np.all(frontiers["low"] <= frontiers["high"])
+    idle = frontiers[(frontiers["method"] == "nothing") & (frontiers["measure"] == "hypervolume")]
+    assert len(idle) == len(SCORES) * len(GAPS)
+    assert np.all(idle[["value", "low", "high"]] == 0.0)
+    frontiers = frontiers[frontiers["score"] == "accuracy"]
     own = frontiers[frontiers["method"] == peer_methods.HEADLINE]
     volumes = own[own["measure"] == "hypervolume"].set_index("gap")["value"]
     others = frontiers[(frontiers["measure"] == "hypervolume") & frontiers["lead"].notna()]
     assert len(others) == 3 * (len(SMALL) - 2) + 1
     np.testing.assert_allclose(others["lead"], volumes[others["gap"]].values - others["value"])
     points = ran[0][0]["_points"]
-    for name in ("accuracy", *GAPS):
-        assert np.all(points[f"{name}_low"] <= points[f"{name}_high"])
-    assert np.all(points["accuracy_low"] <= points["accuracy"] + 1e-9)
+    for name in (*SCORES, *GAPS):
+        known = points[points[name].notna()]
+        assert np.all(known[f"{name}_low"] <= known[f"{name}_high"])
+        if name in SCORES:
+            assert np.all(known[f"{name}_low"] <= known[name] + 1e-9)
+            assert np.all(known[f"{name}_high"] >= known[name] - 1e-9)
 
 
 def test_the_page_and_the_figures_are_made_of_the_tables(ran, tmp_path):
@@ -365,21 +483,21 @@ def test_the_page_and_the_figures_are_made_of_the_tables(ran, tmp_path):
     tables["_runtime"] = pd.DataFrame(
         {"method": ["nothing"] * 2, "n": [200, 400], "fit_seconds": [0.1, 0.2]}
     )
-    page = tmp_path / "peers.md"
-    page.write_text((ROOT / "docs" / "peers.md").read_text())
-    peer_pages.refresh(page, tables)
-    text = page.read_text()
-    for body in peer_pages.sections(tables).values():
-        assert body in text
-    before = text
-    peer_pages.refresh(page, tables)
-    assert page.read_text() == before
+    for name in peer_pages.pages(tables):
+        (tmp_path / name).write_text((ROOT / "docs" / name).read_text())
+    peer_pages.refresh(tmp_path, tables)
+    shown = {name: (tmp_path / name).read_text() for name in peer_pages.pages(tables)}
+    for name, parts in peer_pages.pages(tables).items():
+        assert all(body in shown[name] for body in parts.values())
+    peer_pages.refresh(tmp_path, tables)
+    assert all((tmp_path / name).read_text() == text for name, text in shown.items())
     peer_figures.draw(tables, tmp_path)
-    assert (tmp_path / "peers-diabetes-sex.png").stat().st_size > 10_000
+    for score in ("", "-balanced_accuracy", "-auc"):
+        assert (tmp_path / f"peers-diabetes-sex{score}.png").stat().st_size > 10_000
     assert (tmp_path / "peers-runtime.png").stat().st_size > 5_000
-    page.write_text("nothing here")
+    (tmp_path / "peers.md").write_text("nothing here")
     with pytest.raises(ValueError, match="no place for 'environment'; put <!-- environment -->"):
-        peer_pages.refresh(page, tables)
+        peer_pages.refresh(tmp_path, tables)
 
 
 REDUCED, LEARNED = peer_times.SLOW
@@ -402,7 +520,8 @@ def contest():
     table = pd.DataFrame(rows, columns=columns).assign(
         dataset="diabetes", sensitive="sex", estimator="logistic"
     )
-    return table.assign(equal_opportunity=0.0, demographic_parity=0.0)
+    table = table.assign(equal_opportunity=0.0, demographic_parity=0.0)
+    return table.assign(balanced_accuracy=table["accuracy"], auc=np.nan)
 
 
 def test_time_is_compared_at_equal_or_better_accuracy(contest):
@@ -413,7 +532,8 @@ def test_time_is_compared_at_equal_or_better_accuracy(contest):
     assert (reduced["own"], reduced["peer gap"]) == ("fairsteer normal", 0.1)
     assert reduced["own seconds"] == pytest.approx(0.6)
     assert reduced["ratio"] == pytest.approx(10.0)
-    assert reduced["plain"] == pytest.approx(15.0)
+    assert reduced["plain fits"] == pytest.approx(15.0)
+    assert (reduced["nothing accuracy"], reduced["nothing gap"]) == (0.9, 0.3)
     none_is_able = found.loc[LEARNED]
     assert none_is_able["own"] == "fairsteer normal"
     assert none_is_able["own accuracy"] < none_is_able["peer accuracy"]
@@ -436,6 +556,12 @@ def test_only_what_is_compared_is_timed(contest):
     assert len(peer_times.ratios(contest, times)) == 1
 
 
+def test_simulated_tables_are_not_timed(contest):
+    assert list(peer_times.contests(contest))
+    drawn = contest.assign(dataset="lognormal", sensitive="group")
+    assert list(peer_times.contests(drawn)) == []
+
+
 def test_what_has_no_rival_is_not_timed(contest):
     alone = contest[~contest["method"].isin(peer_times.SLOW)]
     times = peer_times.measure(alone, 1, 5, 0, {}, print)
@@ -446,15 +572,23 @@ def test_what_has_no_rival_is_not_timed(contest):
 def test_the_committed_page_shows_the_committed_results():
     tables = peer_pages.read(ROOT / "benchmarks" / "results")
     assert list(tables[""]) == COLUMNS
-    text = (ROOT / "docs" / "peers.md").read_text()
-    for body in peer_pages.sections(tables).values():
-        assert body in text
-    for figure in re.findall(r"\]\((figures/.*?\.png)\)", text):
-        assert (ROOT / "docs" / figure).exists()
-    found = peer_pages.hypervolumes(tables[""]).set_index([*peer_pages.CELL, "gap", "method"])
-    written = tables["_frontiers"].query("measure == 'hypervolume'")
-    written = written.set_index([*peer_pages.CELL, "gap", "method"])["value"]
+    for name, parts in peer_pages.pages(tables).items():
+        text = (ROOT / "docs" / name).read_text()
+        assert all(body in text for body in parts.values())
+        for figure in re.findall(r"\]\((figures/.*?\.png)\)", text):
+            assert (ROOT / "docs" / figure).exists()
+    keys = [*peer_pages.CELL, "score", "gap", "method"]
+    found = peer_pages.hypervolumes(tables[""]).set_index(keys)
+    written = tables["_frontiers"].query("measure == 'hypervolume'").set_index(keys)["value"]
+    assert len(found) == len(written)
     np.testing.assert_allclose(found.loc[written.index, "hypervolume"], written, atol=2e-4)
+
+
+def test_doing_nothing_dominates_nothing_in_any_resample():
+    frontiers = pd.read_csv(ROOT / "benchmarks" / "results" / "peers_frontiers.csv")
+    volumes = frontiers[frontiers["measure"] == "hypervolume"]
+    idle = volumes[volumes["method"] == "nothing"]
+    assert np.all(idle[["value", "low", "high"]] == 0.0)
 
 
 def test_time_in_words_counts_what_is_lost(contest):
@@ -462,9 +596,11 @@ def test_time_in_words_counts_what_is_lost(contest):
     tables = {"": contest, "_times": contest}
     assert peer_pages.time_in_words(tables) == (
         "On Adult and COMPAS with LR steering is 10.0 to 10.0 times as fast as "
-        "fairlearn ExponentiatedGradient, less accurate in 0 of 1 comparisons; "
-        "6.7 to 6.7 times as fast as AIF360 LearnedFairRepresentations, "
-        "less accurate in 1 of 1 comparisons (by at most .050)."
+        "fairlearn ExponentiatedGradient (of 1 comparisons it is less accurate in 0, its gap is "
+        "larger than the peer's in 0 and larger than that of nothing in 0); "
+        "6.7 to 6.7 times as fast as AIF360 LearnedFairRepresentations "
+        "(of 1 comparisons it is less accurate in 1 by at most .050, its gap is "
+        "larger than the peer's in 0 and larger than that of nothing in 0)."
     )
     assert peer_pages.time_in_words({"": contest[:0], "_times": contest[:0]}) == ""
 
@@ -493,15 +629,24 @@ def test_a_process_times_on_one_thread_what_it_loads(contest, monkeypatch, tmp_p
     assert (ROOT / "docs" / "peers.md").read_text() == before
 
 
-def test_patience_ends(monkeypatch):
+def test_patience_ends():
+    calls = []
     with peer_times.clock.patient(10.0):
-        assert peer_times.clock.SHORT == 10.0
+        peer_times.clock.timed(calls.append, 1)
+    assert len(calls) == peer_times.clock.RUNS
     assert peer_times.clock.SHORT == 1.0
+    with peer_times.clock.patient(0.0):
+        assert peer_times.clock.timed(lambda: 7)[0] == 7
+        peer_times.clock.timed(calls.append, 1)
+    assert len(calls) == peer_times.clock.RUNS + 1
 
 
-def test_units_of_another_clock_are_other_units(monkeypatch):
-    unit = units_of(peers.QUICK, "diabetes sex", PEERS["nothing"], 400)[0]
-    before = unit.key()
-    assert unit.key() == before
-    monkeypatch.setattr(peer_units.clock, "RUNS", 1)
-    assert unit.key() != before
+def test_a_pin_of_another_version_makes_other_units(monkeypatch):
+    own, other = (
+        units_of(peers.QUICK, "diabetes sex", PEERS[n], 400)[0] for n in ("error-parity", "LEACE")
+    )
+    before = own.key(), other.key()
+    assert (own.key(), other.key()) == before
+    monkeypatch.setitem(peer_methods.ENVIRONMENTS, "error-parity", ("error-parity==0.0",))
+    assert own.key() != before[0]
+    assert other.key() == before[1]

@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 import fairsteer
+from fairsteer import _report_figures as figures
 from fairsteer import _report_words as words
 from fairsteer import report as module
 from fairsteer.__main__ import main
@@ -204,6 +205,16 @@ def test_cells_hold_the_number_of_their_row_and_column(files, page):
         assert numbers[0] == rows["moved"].iloc[0]
         own = rows[rows["statistic"] == "changed"]
         assert numbers[1:4] == [own.set_index("group")["after"][g] for g in sorted(GROUPS)]
+
+
+def test_the_darker_band_holds_for_every_method_shown(files, monkeypatch):
+    intervals = read(files, "intervals.csv")
+    monkeypatch.setattr(figures, "_svg", lambda figure: figure)
+    figure = figures.tradeoff_svg(intervals, "equalized_odds")
+    ends = [patch.get_x() + patch.get_width() for patch in figure.axes[0].patches]
+    floors = figures.tradeoff_points(intervals, "equalized_odds")["gap", "floor"]
+    assert floors.min() < floors.max()
+    assert_allclose(ends, [100.0 * floors.min(), 100.0 * floors.max()])
 
 
 def test_the_tables_agree_with_the_results(comparison, files):
