@@ -29,6 +29,22 @@ def test_every_cell_of_a_table_is_printed(monkeypatch):
     assert shown in lines[2]
 
 
+def test_who_is_ahead_in_both_is_told():
+    names = [
+        f"{who} {what}"
+        for who in ("steering", "threshold_optimizer")
+        for what in ("accuracy", "gap")
+    ]
+    rows = [(0.7, 0.01, 0.6, 0.02), (0.7, 0.03, 0.7, 0.02), (0.7, 0.03, 0.6, 0.02)]
+    cells = pd.DataFrame(rows, columns=names)
+    cells = cells.assign(table="t", estimator="LR", constraint=["a_1", "b_2", "c_3"])
+    assert gaps.ahead(cells) == (
+        "`ThresholdOptimizer` is at least as accurate with at most the gap in 1 of 3 cells: "
+        "t LR b 2. Steering is at least as accurate with at most the gap in 1 of 3 cells: t LR a 1."
+    )
+    assert "in 0 of 1 cells: none." in gaps.ahead(cells[:1])
+
+
 def test_a_frontier_mixes_its_points():
     assert hidden.height([0.6, 0.7], [0.1, 0.3], 0.2) == pytest.approx(0.65)
     assert hidden.height([0.6, 0.7], [0.1, 0.3], 0.1) == pytest.approx(0.6)
@@ -115,6 +131,7 @@ def test_the_page_shows_the_cells_that_were_written():
     every = pd.concat([cells, gaps.hidden_cells(without)])
     for line in gaps.markdown(every).splitlines():
         assert line in page
+    assert gaps.ahead(cells) in page
     for line in hidden.markdown(without).splitlines():
         assert line in page
     tables = pd.read_csv(ROOT / "benchmarks" / "results" / "simulated.csv")
