@@ -33,8 +33,9 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -128,8 +129,8 @@ def prepare(plan: Plan, cache: Path, say) -> tuple[Plan, dict[str, str], list[di
     return kept, pythons, [{"method": name, "reason": why} for name, why in reasons.items()]
 
 
-def run(plan: Plan, cache: Path, jobs: int, say=print) -> dict[str, pd.DataFrame]:
-    """Run a plan; return the tables to write, by the last part of their names."""
+def run(plan: Plan, cache: Path, jobs: int, say=print) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Run a plan; yield the last part of the name of every table to write, and it, once known."""
     plan, pythons, left_out = prepare(plan, cache, say)
     units, sources = [], []
     for source in plan.sources:
@@ -159,19 +160,15 @@ def run(plan: Plan, cache: Path, jobs: int, say=print) -> dict[str, pd.DataFrame
     )
     left_out += [failure for each in found for failure in each.failures]
     results = pd.concat([each.results for each in found], ignore_index=True)
-    times = peer_times.measure(results, plan.timed, plan.folds, plan.seed, pythons, say)
-    return {
-        "": results,
-        "_points": pd.concat([each.points for each in found], ignore_index=True),
-        "_frontiers": pd.concat([each.frontiers for each in found], ignore_index=True),
-        "_times": times,
-        "_times_environment": peer_times.conditions(),
-        "_runtime": runtime(plan, pythons, say),
-        "_left_out": pd.DataFrame(left_out).reindex(
-            columns=["dataset", "sensitive", "method", "reason"]
-        ),
-        "_environment": environment(plan, jobs),
-    }
+    yield "", results
+    yield "_points", pd.concat([each.points for each in found], ignore_index=True)
+    yield "_frontiers", pd.concat([each.frontiers for each in found], ignore_index=True)
+    columns = ["dataset", "sensitive", "method", "reason"]
+    yield "_left_out", pd.DataFrame(left_out).reindex(columns=columns)
+    yield "_environment", environment(plan, jobs)
+    yield "_times", peer_times.measure(results, plan.timed, plan.folds, plan.seed, pythons, say)
+    yield "_times_environment", peer_times.conditions()
+    yield "_runtime", runtime(plan, pythons, say)
 
 
 def environment(plan: Plan, jobs: int) -> pd.DataFrame:
@@ -217,16 +214,15 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.again:
         for file in options.cache.glob(f"{name.replace(' ', '_')}-*.joblib"):
             file.unlink()
-    try:
-        tables = run(plan, options.cache, options.jobs, lambda line: print(line, flush=True))
-    except UsageError as error:
-        parser.error(str(error))
     stem = "peers-part" if options.table else "peers-quick" if options.quick else "peers"
     if options.publish:
         stem = "peers"
-    options.output.mkdir(parents=True, exist_ok=True)
-    for part, frame in tables.items():
-        frame.round(9).to_csv(options.output / f"{stem}{part}.csv", index=False)
+    try:
+        for part, frame in run(plan, options.cache, options.jobs, partial(print, flush=True)):
+            options.output.mkdir(parents=True, exist_ok=True)
+            frame.round(9).to_csv(options.output / f"{stem}{part}.csv", index=False)
+    except UsageError as error:
+        parser.error(str(error))
     written = peer_pages.read(options.output, stem)
     for parts in peer_pages.pages(written).values():
         print(*parts.values(), sep="\n\n")

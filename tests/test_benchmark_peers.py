@@ -357,7 +357,7 @@ def ran(tmp_path_factory):
         patch.setattr(peers, "runtime", lambda *_: pd.DataFrame())
         for _ in range(2):
             lines = []
-            found.append(peers.run(plan, folder, 1, lines.append))
+            found.append(dict(peers.run(plan, folder, 1, lines.append)))
             said.append(lines)
     return found, said
 
@@ -390,14 +390,14 @@ def test_the_same_seed_repeats_the_csv(tmp_path):
     chosen = tuple(PEERS[name].thinned(4) for name in names)
     small = {"sources": ("diabetes sex",), "peers": chosen, "estimators": ("logistic",)}
     plan = replace(peers.QUICK, **small, sizes=(), n_resamples=9, folds=2)
-    one, two = (peers.run(plan, tmp_path / k, 1, lambda line: None) for k in ("one", "two"))
+    one, two = (dict(peers.run(plan, tmp_path / k, 1, lambda line: None)) for k in ("one", "two"))
     for part in ("", "_points", "_frontiers"):
         own, other = (
             tables[part].drop(columns="fit_seconds", errors="ignore") for tables in (one, two)
         )
         assert len(own)
         pd.testing.assert_frame_equal(own, other)
-    again = peers.run(replace(plan, seed=1), tmp_path / "one", 1, lambda line: None)
+    again = dict(peers.run(replace(plan, seed=1), tmp_path / "one", 1, lambda line: None))
     assert not one[""]["accuracy"].equals(again[""]["accuracy"])
 
 
@@ -423,7 +423,7 @@ def test_a_table_that_is_not_at_hand_is_told(monkeypatch, tmp_path, capsys):
         peers.QUICK, sources=("diabetes sex", "adult sex"), peers=chosen, sizes=(), n_resamples=9
     )
     lines = []
-    tables = peers.run(plan, tmp_path, 1, lines.append)
+    tables = dict(peers.run(plan, tmp_path, 1, lines.append))
     assert set(tables[""]["dataset"]) == {"diabetes"}
     assert "Left out on adult sex: every method: adult.data is not there; download it." in lines
     assert len(tables["_runtime"]) == 0
