@@ -3,10 +3,11 @@
     FAIRSTEER_DATA=folder python benchmarks/peer_times.py
 
 benchmarks/peers.py, which calls this at its end, runs fits side by side; here there is one at a
-time, on one thread. Which ones follows from ``peers.csv``: for every real table, estimator and gap
-that slow peers run with, their setting with the smallest gap, `FAST` steering at full strength, and
-the estimator on the table as it is. Run by itself this times them anew and keeps the rest: it
-writes ``peers_times.csv`` and, where ``--results`` are the project's, the tables of docs/peers.md.
+time, on one thread. Which ones follows from ``peers.csv``: for every real table, gap and estimator
+that both slow peers run with, their setting with the smallest gap, `FAST` steering at full
+strength, and the estimator on the table as it is. Run by itself this times them anew and keeps the
+rest: it writes ``peers_times.csv`` and, where ``--results`` are the project's, the tables of
+docs/peers.md.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ FAST = ("fairsteer normal", "fairsteer whitened", "fairsteer copula")
 """Steering without any tuning, at full strength."""
 PATIENCE = 3.0
 """Seconds until which a fit is repeated."""
+ESTIMATORS = ("logistic", "boosting")
+"""Those that both slow peers run with."""
 SIMULATED = [source.dataset for source in SOURCES.values() if source.simulated]
 
 
@@ -46,7 +49,7 @@ def averages(results: pd.DataFrame) -> pd.DataFrame:
 
 def contests(results: pd.DataFrame) -> Iterator[tuple[str, pd.Series, pd.DataFrame, pd.Series]]:
     """Yield what is compared: a gap, a slow peer's setting, those of steering, and `nothing`."""
-    real = results[~results["dataset"].isin(SIMULATED)]
+    real = results[~results["dataset"].isin(SIMULATED) & results["estimator"].isin(ESTIMATORS)]
     for _, group in averages(real).groupby(CELL, sort=False):
         plain = group[group["method"] == "nothing"]
         for gap, name in product(("equalized_odds", "equal_opportunity"), SLOW):

@@ -556,10 +556,10 @@ def test_only_what_is_compared_is_timed(contest):
     assert len(peer_times.ratios(contest, times)) == 1
 
 
-def test_simulated_tables_are_not_timed(contest):
+def test_simulated_tables_and_the_mlp_are_not_timed(contest):
     assert list(peer_times.contests(contest))
-    drawn = contest.assign(dataset="lognormal", sensitive="group")
-    assert list(peer_times.contests(drawn)) == []
+    for other in ({"dataset": "lognormal", "sensitive": "group"}, {"estimator": "mlp"}):
+        assert list(peer_times.contests(contest.assign(**other))) == []
 
 
 def test_what_has_no_rival_is_not_timed(contest):
