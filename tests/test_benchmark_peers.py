@@ -584,11 +584,14 @@ def test_the_committed_page_shows_the_committed_results():
     np.testing.assert_allclose(found.loc[written.index, "hypervolume"], written, atol=2e-4)
 
 
-def test_doing_nothing_dominates_nothing_in_any_resample():
+def test_committed_leads_lie_in_their_intervals_and_nothing_has_no_area():
     frontiers = pd.read_csv(ROOT / "benchmarks" / "results" / "peers_frontiers.csv")
     volumes = frontiers[frontiers["measure"] == "hypervolume"]
     idle = volumes[volumes["method"] == "nothing"]
     assert np.all(idle[["value", "low", "high"]] == 0.0)
+    known = volumes[volumes["lead"].notna()]
+    assert np.all(known["lead_low"] <= known["lead"] + 1e-9)
+    assert np.all(known["lead"] <= known["lead_high"] + 1e-9)
 
 
 def test_time_in_words_counts_what_is_lost(contest):
