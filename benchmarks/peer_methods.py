@@ -559,7 +559,7 @@ TOLERANCES = (0.0, 0.02, 0.05, 0.1)
 HEADLINE = "fairsteer tuned"
 """The one of fairsteer's procedures that wins and losses are counted for: `fairsteer compare`'s.
 
-It picks among its settings with the estimator, on training rows; the others pick nothing.
+It picks among its settings with the estimator, on training rows; no other method picks a setting.
 """
 
 PEERS = {

@@ -133,10 +133,9 @@ def hypervolume_section(tables, score: str, gap: str) -> str:
     return table(["method", *names], rows)
 
 
-def wins(tables, score: str = "accuracy") -> pd.DataFrame:
+def wins(tables) -> pd.DataFrame:
     """Return, for every cell and gap, the strongest rival that transforms, and the lead over it."""
-    frontiers = tables["_frontiers"]
-    volumes = frontiers[(frontiers["measure"] == "hypervolume") & (frontiers["score"] == score)]
+    volumes = tables["_frontiers"].query("measure == 'hypervolume' and score == 'accuracy'")
     rows = []
     for _, group in volumes.groupby([*CELL, "gap"], sort=False):
         rivals = group[group["method"].isin(RIVALS)]
@@ -157,14 +156,13 @@ def wins_in_words(tables, score: str) -> str:
     """Say in how many cells each of fairsteer's methods is ahead of every rival."""
     found = hypervolumes(tables[""])
     found = found[found["score"] == score]
+    first = found["dataset"].isin(["adult", "compas"]) & (found["estimator"] != "mlp")
+    scopes = {
+        "On Adult and COMPAS with LR and HGB": found[first],
+        "On all tables with all models": found,
+    }
     lines = []
-    for scope, kept in (
-        ("On Adult and COMPAS with LR and HGB", ["adult", "compas"]),
-        ("On all tables with all models", found["dataset"].unique()),
-    ):
-        cells = found[found["dataset"].isin(kept)]
-        if scope.endswith("HGB"):
-            cells = cells[cells["estimator"].isin(["logistic", "boosting"])]
+    for scope, cells in scopes.items():
         for gap, own in cells.groupby("gap", sort=False):
             by = own.pivot(index=CELL, columns="method", values="hypervolume")
             best = by[[name for name in RIVALS if name in by]].max(axis=1)
