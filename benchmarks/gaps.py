@@ -14,9 +14,9 @@ from pathlib import Path
 import hidden
 import pandas as pd
 
-from fairsteer.bounds import CONSTRAINTS
 from fairsteer.compare import compare
-from fairsteer.tables import load_table
+from fairsteer.compare._load import load_table
+from fairsteer.core.certificates import CONSTRAINTS
 
 RESULTS = Path(__file__).parent / "results" / "gaps.csv"
 TABLES = (("compas", "race", 2), ("compas", "sex", 2), ("adult", "sex", 1), ("adult", "race", 1))

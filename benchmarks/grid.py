@@ -24,8 +24,8 @@ from sklearn.pipeline import Pipeline
 
 from fairsteer import OptimalSteeringTransformer, SteeredClassifier
 from fairsteer.datasets import fetch_adult
+from fairsteer.estimators._table_order import TargetOrder
 from fairsteer.metrics import make_fairness_scorer, most_accurate_within
-from fairsteer.ordering import TargetOrder
 
 FOLDS = 3
 SHOWN = 6

@@ -18,12 +18,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
 from fairsteer import OptimalSteeringTransformer, WithinLabelEraser
-from fairsteer.encoding import standard_encoder
+from fairsteer.compare._load import load_table
+from fairsteer.compare._methods import make_estimator
+from fairsteer.core.priors import ideal_priors, prior_weights
+from fairsteer.estimators._table_encoding import standard_encoder
+from fairsteer.estimators._table_order import TargetOrder
 from fairsteer.metrics import gaps, noise_floor
-from fairsteer.mitigators import make_estimator
-from fairsteer.ordering import TargetOrder
-from fairsteer.priors import ideal_priors, prior_weights
-from fairsteer.tables import load_table
 
 RESULTS = Path(__file__).parent / "results" / "hidden.csv"
 MOMENTS = {"equalized_odds": EqualizedOdds, "equal_opportunity": TruePositiveRateParity}

@@ -37,9 +37,9 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from fairsteer import OptimalSteeringTransformer, WithinLabelEraser
-from fairsteer.bounds import CONSTRAINTS
-from fairsteer.encoding import standard_encoder
-from fairsteer.tuned import SETTINGS, TunedSteering
+from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.estimators._classifier_cv import SETTINGS, TunedSteering
+from fairsteer.estimators._table_encoding import standard_encoder
 
 GROUP = "(group)"
 MOMENTS = {

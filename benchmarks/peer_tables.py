@@ -9,8 +9,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from fairsteer.compare._load import load_table
+from fairsteer.compare._table import Table
 from fairsteer.datasets import make_gaussian_subgroups
-from fairsteer.tables import Table, load_table
 
 SIMULATED_ROWS = 2_000
 

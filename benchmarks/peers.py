@@ -49,7 +49,7 @@ from peer_measures import measure
 from peer_methods import ENVIRONMENTS, ESTIMATORS, NOT_RUN, PEERS, Task
 from peer_units import PACKAGES, Plan, installed, units_of, work
 
-from fairsteer.tables import UsageError
+from fairsteer.exceptions import UsageError
 
 HERE = Path(__file__).parent
 LONGEST_FIT = 30.0

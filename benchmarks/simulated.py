@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from fairsteer.bounds import CONSTRAINTS
+from fairsteer.compare._methods import METHODS, make_estimator, make_procedure
+from fairsteer.core.certificates import CONSTRAINTS
 from fairsteer.metrics import gaps, noise_floor
-from fairsteer.mitigators import METHODS, make_estimator, make_procedure
 
 RESULTS = Path(__file__).parent / "results" / "simulated.csv"
 N_TABLES, N_TRAIN, N_TEST = 20, 4_000, 40_000

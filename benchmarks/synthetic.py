@@ -35,7 +35,7 @@ Columns of ``synthetic.csv``, one row a law, seed, separation and intervention
     ``error``
         Error of the Bayes-optimal group-aware classifier on the intervened law.
     ``demographic_parity``, ``equal_opportunity``, ``equalized_odds``
-        Its gaps there, as :func:`fairsteer.ideal.bayes_metrics` defines them; positive is the
+        Its gaps there, as :func:`fairsteer.core.ideal.bayes_metrics` defines them; positive is the
         last label.
     ``error_se``, ``demographic_parity_se``, ``equal_opportunity_se``, ``equalized_odds_se``
         Monte Carlo standard errors; 0 in one dimension, where rates are exact.
@@ -61,11 +61,11 @@ from matplotlib.figure import Figure
 from scipy import special
 
 from fairsteer import SubgroupGaussians, nearest_ideal
-from fairsteer.affine import transport_map
-from fairsteer.divergence import gaussian_kl, mixture_kl
-from fairsteer.ideal import bayes_metrics, ideal_gap, prior_gap
-from fairsteer.posterior import subgroup_log_densities
-from fairsteer.priors import ideal_priors
+from fairsteer.core.affine import transport_map
+from fairsteer.core.divergence import gaussian_kl, mixture_kl
+from fairsteer.core.ideal import bayes_metrics, ideal_gap, prior_gap
+from fairsteer.core.posterior import subgroup_log_densities
+from fairsteer.core.priors import ideal_priors
 
 HERE = Path(__file__).parent
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from fairsteer.moments import sorted_values
+from fairsteer.core.moments import sorted_values
 
 _ANOTHER_ATTRIBUTE = (
     "Pass the attribute either as columns of X (sensitive_feature_ids) or as sensitive_features=."

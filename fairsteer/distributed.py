@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from fairsteer.families import SUMMED_FAMILIES
+from fairsteer.core.families import SUMMED_FAMILIES
 
 try:
     import dask

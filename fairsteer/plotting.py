@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import gaussian_kde
 from sklearn.utils.validation import check_is_fitted
 
-from fairsteer._gaps import listed
+from fairsteer.metrics._gaps import listed
 
 # Okabe-Ito colours; marker and dashes tell the same things apart without colour.
 STYLES = (
@@ -38,8 +38,8 @@ def plot_frontier(frontier: pd.DataFrame, constraint: str, ax=None):
     Parameters
     ----------
     frontier : DataFrame
-        From `fairsteer.frontier.frontier_table`, the rows of one estimator. Rows of methods that
-        failed (NaN) are left out.
+        From `fairsteer.compare._frontier.frontier_table`, the rows of one estimator. Rows of
+        methods that failed (NaN) are left out.
     constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}
         Which gap.
     ax : matplotlib Axes, optional

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fairsteer.solvers import SOLVERS
+from fairsteer.core.solvers import SOLVERS
 
 DOCS = Path(__file__).parents[1] / "docs"
 NAMES = sorted(set(re.findall(r"`(fairsteer(?:\.\w+)+)`", (DOCS / "theory.md").read_text())))

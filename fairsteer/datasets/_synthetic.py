@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state, check_scalar
 
-from fairsteer.gaussian import SubgroupGaussians
+from fairsteer.core.gaussians import SubgroupGaussians
 
 from ._base import make_bunch
 

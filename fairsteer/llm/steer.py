@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 
-from fairsteer.layer_steps import concept_steps, layer_steps
+from fairsteer.estimators._layer_steps import concept_steps, layer_steps
 from fairsteer.llm.hooks import hooked
 
 

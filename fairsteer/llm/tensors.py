@@ -1,4 +1,4 @@
-"""The steps of a layer, on tensors: the same mathematics as :mod:`fairsteer.moves`."""
+"""The steps of a layer, on tensors: the same mathematics as :mod:`fairsteer.core.moves`."""
 
 from __future__ import annotations
 

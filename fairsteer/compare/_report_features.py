@@ -1,0 +1,220 @@
+"""The steering of a comparison once more: what it did to the features, and its audit.
+
+A comparison keeps which setting steering chose in every fold. With it, and the fold's seed, the
+steering that the comparison used is fitted again without searching.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from fairsteer.audit._audit import SteeringAudit, audit_steering
+from fairsteer.compare._methods import METHODS
+from fairsteer.compare._run import Comparison, split_rows, unit_seed
+from fairsteer.core.certificates import Certificate
+from fairsteer.estimators._classifier_cv import NOTHING, SteeredTable
+from fairsteer.estimators._table_encoding import is_number
+
+AUDIT_FOLDS = 5
+AUDIT_ROWS = 5_000
+FEATURE_COLUMNS = (
+    *("feature", "moved", "group", "rows", "statistic", "category", "before", "after"),
+)
+AUDIT_COLUMNS = (
+    *("features", "classifier", "label", "auc", "auc_deviation", "z"),
+    *("balanced_accuracy", "advantage", "advantage_deviation", "rows"),
+)
+CERTIFICATE_COLUMNS = ("constraint", "bound", "kind", "advantage", "advantage_deviation")
+
+
+@dataclass(frozen=True, eq=False)
+class SteeringStory:
+    """What one steering of a comparison did to the held-out rows of the first repeat.
+
+    Parameters
+    ----------
+    features : DataFrame
+        Statistics of every feature per group, before and after; see `features_table`.
+    audit : SteeringAudit
+        Of `SteeringByFold`, on the held-out rows.
+    unsteered_folds : int
+        In how many folds the search preferred not to steer.
+    """
+
+    features: pd.DataFrame
+    audit: SteeringAudit
+    unsteered_folds: int
+
+
+class SteeringByFold(BaseEstimator):
+    """The steerings of all folds as one: every row moves by the map of the fold that held it out.
+
+    Parameters
+    ----------
+    constraint : str
+        The gap that is targeted.
+    splits : list of (train, test)
+        Row positions of every fold.
+    settings : list of Setting
+        Of every fold.
+    seeds : list of int
+        Of every fold's draws.
+    """
+
+    family = "copula"
+
+    def __init__(self, constraint, splits, settings, seeds):
+        self.constraint, self.splits = constraint, splits
+        self.settings, self.seeds = settings, seeds
+
+    def fit(self, data, y, groups):
+        """Fit every fold's steering on its training rows."""
+        self.folds_ = []
+        for (train, test), setting, seed in zip(
+            self.splits, self.settings, self.seeds, strict=True
+        ):
+            steered = SteeredTable(self.constraint, setting, 1.0, seed)
+            steered.fit_transform(data.iloc[train], y[train], groups[train])
+            self.folds_.append((test, steered))
+        return self
+
+    @property
+    def certificate_(self) -> dict[str, Certificate]:
+        """The largest bound of the folds, of what every fold has a certificate for."""
+        certificates = [steered.steering.certificate_ for _, steered in self.folds_]
+        return {
+            name: max((own[name] for own in certificates), key=lambda each: each.bound)
+            for name in certificates[0]
+            if all(name in own for own in certificates)
+        }
+
+    def order(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Write the table as numbers, each row in the order of its fold."""
+        parts = [steered.order.transform(data.iloc[rows]) for rows, steered in self.folds_]
+        return pd.concat(parts).sort_index()
+
+    def transform(self, X: pd.DataFrame, *, sensitive_features) -> pd.DataFrame:
+        """Steer every row of an ordered table."""
+        groups = np.asarray(sensitive_features)
+        parts = []
+        for rows, steered in self.folds_:
+            own = X.iloc[rows]
+            moved = steered.steering.transform(own, sensitive_features=groups[rows])
+            parts.append(pd.DataFrame(moved, own.index, own.columns))
+        return pd.concat(parts).sort_index()
+
+    def unorder(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return an ordered table to its own values."""
+        parts = [steered.order.inverse_transform(X.iloc[rows]) for rows, steered in self.folds_]
+        return pd.concat(parts).sort_index()
+
+
+def tell_steering(comparison: Comparison, estimator: str, method: str) -> SteeringStory:
+    """Fit the steering of every fold of the first repeat again and look at what it moved.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        From `fairsteer.compare.compare`; ``chosen`` must hold the method.
+    estimator, method : str
+        Which steering.
+
+    Returns
+    -------
+    SteeringStory
+    """
+    table, settings = comparison.table, comparison.settings
+    chosen = comparison.chosen[estimator, method, 0]
+    data, groups = table.data.reset_index(drop=True), table.groups.to_numpy()
+    steering = SteeringByFold(
+        METHODS[method].constraint,
+        split_rows(table, settings.folds, settings.seed),
+        chosen,
+        [unit_seed(settings.seed, 0, fold) for fold in range(settings.folds)],
+    )
+    # What these fits warn of stands in the comparison already.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        steering.fit(data, table.target.to_numpy(), groups)
+        ordered = steering.order(data)
+        moved = steering.transform(ordered, sensitive_features=groups)
+        audit = audit_steering(
+            steering,
+            ordered,
+            table.target.to_numpy(),
+            sensitive_features=groups,
+            cv=min(AUDIT_FOLDS, table.groups.value_counts().min()),
+            max_rows=AUDIT_ROWS,
+        )
+    return SteeringStory(
+        features=features_table(
+            steering.unorder(ordered), steering.unorder(moved), groups, _change(ordered, moved)
+        ),
+        audit=audit,
+        unsteered_folds=sum(setting == NOTHING for setting in chosen),
+    )
+
+
+def features_table(
+    before: pd.DataFrame, after: pd.DataFrame, groups: np.ndarray, change: pd.Series
+) -> pd.DataFrame:
+    """Tabulate what happened to every feature in every group.
+
+    Parameters
+    ----------
+    before, after : DataFrame of shape (n, d)
+        The table's own values, without missing ones.
+    groups : ndarray of shape (n,)
+        The group of every row.
+    change : Series of shape (d,)
+        How far each feature moved, in standard deviations.
+
+    Returns
+    -------
+    DataFrame
+        The columns `FEATURE_COLUMNS`, features that moved most first. The statistics of a number
+        are its mean and median, those of anything else the share of each category; ``changed`` is
+        the share of rows with another value than before (it has no before).
+    """
+    rows = []
+    for name in change.sort_values(ascending=False, kind="stable").index:
+        for group in np.unique(groups):
+            own = groups == group
+            pair = before[name].to_numpy()[own], after[name].to_numpy()[own]
+            start = {"feature": name, "moved": change[name], "group": group, "rows": own.sum()}
+            changed = np.nan, float(np.mean(pair[0] != pair[1]))
+            values = {("changed", ""): changed}
+            if is_number(before[name]):
+                values["mean", ""] = tuple(float(np.mean(part)) for part in pair)
+                values["median", ""] = tuple(float(np.median(part)) for part in pair)
+            else:
+                for category in sorted({*before[name], *after[name]}):
+                    values["share", category] = tuple(float(np.mean(p == category)) for p in pair)
+            for (statistic, category), (first, second) in values.items():
+                what = {"statistic": statistic, "category": category}
+                rows.append({**start, **what, "before": first, "after": second})
+    return pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
+
+
+def audit_tables(story: SteeringStory | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the audit and the certificate as plain tables, empty without a story."""
+    if story is None:
+        return pd.DataFrame(columns=list(AUDIT_COLUMNS)), pd.DataFrame(
+            columns=list(CERTIFICATE_COLUMNS)
+        )
+    return (
+        story.audit.recoverability.reset_index()[list(AUDIT_COLUMNS)],
+        story.audit.certificate.reset_index()[list(CERTIFICATE_COLUMNS)],
+    )
+
+
+def _change(ordered: pd.DataFrame, moved: pd.DataFrame) -> pd.Series:
+    """Return the root mean square change of every feature in its standard deviations."""
+    deviation = ordered.std(ddof=0)
+    change = np.sqrt(((moved - ordered) ** 2).mean())
+    return change / deviation.where(deviation > 0.0, 1.0)

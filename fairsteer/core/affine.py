@@ -1,0 +1,232 @@
+"""Affine maps of feature space, and the optimal-transport map between Gaussians."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fairsteer.core.linalg import Array, distinct, invsqrtm, sqrtm, symmetrize
+
+
+@dataclass(frozen=True, eq=False)
+class AffineMap:
+    """One affine map ``x -> matrix @ x + offset``, or an array of them.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (..., d, d)
+        Linear parts.
+    offset : ndarray of shape (..., d)
+        Translations. Leading axes are those of an array of maps, which is indexed like one:
+        ``maps[i, a]``.
+    """
+
+    matrix: Array
+    offset: Array
+
+    def __post_init__(self) -> None:
+        for name in ("matrix", "offset"):
+            view = np.asarray(getattr(self, name), dtype=np.float64).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+        if self.matrix.shape[:-1] != self.offset.shape or (
+            self.matrix.shape[-1] != self.offset.shape[-1]
+        ):
+            raise ValueError(
+                f"matrix of shape {self.matrix.shape} and offset of shape {self.offset.shape} do "
+                "not form affine maps: (..., d, d) and (..., d) are needed."
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies and files would hold a matrix that labels share once for each.
+        shared = distinct(self.matrix) if self.matrix.ndim > 2 else self.matrix
+        return {"matrix": shared, "offset": self.offset}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # They lose write protection, too.
+        offset = state["offset"]
+        matrix = np.broadcast_to(state["matrix"], (*offset.shape, offset.shape[-1]))
+        self.__dict__.update(matrix=matrix, offset=offset)
+        self.__post_init__()
+
+    @classmethod
+    def identity(cls, n_features: int, shape: tuple[int, ...] = ()) -> AffineMap:
+        """Return an array of identity maps of the given shape."""
+        matrix = np.broadcast_to(np.eye(n_features), (*shape, n_features, n_features))
+        return cls(matrix, np.zeros((*shape, n_features)))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array of maps; ``()`` for a single one."""
+        return self.offset.shape[:-1]
+
+    def __getitem__(self, index: Any) -> AffineMap:
+        return AffineMap(self.matrix[index], self.offset[index])
+
+    def apply(self, X: Array) -> Array:
+        """Map the rows of ``X``, shape (n, d), by a single map.
+
+        Written as ``X`` plus a displacement, so that an identity map returns ``X`` exactly.
+        """
+        return X + self.displacement(X)
+
+    def displacement(self, X: Array) -> Array:
+        """Return how far a single map moves each row of ``X``, shape (n, d)."""
+        moved: Array = X @ (self.matrix - np.eye(self.matrix.shape[-1])).T
+        moved += self.offset
+        return moved
+
+    def mean_displacement(self, X: Array, weights: Array) -> Array:
+        """Return how far an average of maps, one for each of K labels, moves each row.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+            Rows.
+        weights : ndarray of shape (n, K)
+            Shares of the maps, which sum to one in each row.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            ``sum_i w_i (T_i(x) - x)``.
+        """
+        origin = np.zeros(X.shape[1])
+        return MeanDisplacement(self, origin)(extended(X, origin), weights)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether every map of the array leaves every row exactly where it is."""
+        eye = np.eye(self.matrix.shape[-1])
+        return not self.offset.any() and bool(np.all(distinct(self.matrix) == eye))
+
+    def inverse(self) -> AffineMap:
+        """Return the inverse maps."""
+        matrix = np.linalg.inv(self.matrix)
+        return AffineMap(matrix, -np.einsum("...jk,...k->...j", matrix, self.offset))
+
+    def compose(self, first: AffineMap) -> AffineMap:
+        """Return the maps that apply ``first`` and then this one; shapes broadcast."""
+        offset = np.einsum("...jk,...k->...j", self.matrix, first.offset) + self.offset
+        if first.matrix.ndim <= self.matrix.ndim:
+            return AffineMap(self.matrix @ first.matrix, offset)
+        matrix = self.matrix @ distinct(first.matrix)
+        return AffineMap(np.broadcast_to(matrix, (*offset.shape, matrix.shape[-1])), offset)
+
+    def partial(self, strength: float) -> AffineMap:
+        """Return ``x + strength (T(x) - x)``: 0 is the identity, 1 the map itself."""
+        eye = np.eye(self.matrix.shape[-1])
+        return AffineMap(eye + strength * (self.matrix - eye), strength * self.offset)
+
+    def pushforward(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        """Return mean (..., d) and covariance (..., d, d) of the mapped Gaussians."""
+        mapped = np.einsum("...jk,...k->...j", self.matrix, means) + self.offset
+        spread = self.matrix @ covariances @ np.swapaxes(self.matrix, -1, -2)
+        return mapped, symmetrize(spread)
+
+
+def extended(X: Array, origin: Array) -> Array:
+    """Return rows (n, d) taken from a point and followed by a 1, shape (n, d + 1).
+
+    Products with these have a constant term without another pass over the rows.
+    """
+    rows = np.empty((X.shape[0], X.shape[1] + 1))
+    np.subtract(X, origin, out=rows[:, :-1])
+    rows[:, -1] = 1.0
+    return rows
+
+
+class MeanDisplacement:
+    """How far an average of maps, one for each of K labels, moves rows.
+
+    ``sum_i w_i (T_i(x) - x)``, as the displacement of the first map and weighted differences of
+    the others from it: where labels share a matrix, these are constant.
+
+    Parameters
+    ----------
+    maps : AffineMap of shape (K,)
+        ``T_i``.
+    origin : ndarray of shape (d,)
+        What rows are taken from in :func:`extended`.
+    """
+
+    def __init__(self, maps: AffineMap, origin: Array) -> None:
+        shared = distinct(maps.matrix)
+        shifts = maps.offset + (maps.matrix @ origin - origin)
+        linear = shared - np.eye(len(origin))
+        self._first = np.vstack([linear[0].T, shifts[:1]])
+        self._shifts = shifts - shifts[0]
+        self._others = [
+            np.vstack([(matrix - linear[0]).T, shift])
+            for matrix, shift in zip(linear[1:], self._shifts[1:], strict=False)
+        ]
+
+    def __call__(self, rows: Array, weights: Array) -> Array:
+        """Return the displacements (n, d) of extended rows (n, d + 1) by weights (n, K)."""
+        step: Array = rows @ self._first
+        if not self._others and len(self._shifts) > 1:
+            step += weights @ self._shifts
+        for i, other in enumerate(self._others, 1):
+            further = rows @ other
+            further *= weights[:, [i]]
+            step += further
+        return step
+
+
+def transport_matrix(source: Array, target: Array) -> Array:
+    """Return the symmetric M with ``M source M = target``, shape (..., d, d).
+
+    The linear part of the optimal-transport map between centred Gaussians (quadratic cost):
+    ``source^{-1/2} (source^{1/2} target source^{1/2})^{1/2} source^{-1/2}``.
+    """
+    root, inverse_root = sqrtm(source), invsqrtm(source)
+    return symmetrize(inverse_root @ sqrtm(symmetrize(root @ target @ root)) @ inverse_root)
+
+
+def transport_map(
+    source_means: Array,
+    source_covariances: Array,
+    target_means: Array,
+    target_covariances: Array,
+    scale: Array | None = None,
+) -> AffineMap:
+    """Return the optimal-transport maps between Gaussians (identity where laws are equal).
+
+    Parameters
+    ----------
+    source_means, target_means : ndarray of shape (..., d)
+        Means.
+    source_covariances, target_covariances : ndarray of shape (..., d, d)
+        Symmetric positive definite covariances.
+    scale : ndarray of shape (d,), default=None
+        Unit of each feature in the transport cost; a rescaled feature with a rescaled unit
+        gives the rescaled map.
+
+    Returns
+    -------
+    AffineMap
+        Array of maps of the shape of the leading axes.
+    """
+    unit = np.ones(source_means.shape[-1]) if scale is None else scale
+    shape = np.broadcast_shapes(source_covariances.shape, target_covariances.shape)
+    if source_covariances.ndim == target_covariances.ndim > 2:
+        # Where labels share their covariances they share the matrix, which is solved for once.
+        shared = [distinct(part) for part in (source_covariances, target_covariances)]
+        if len(shared[0]) == len(shared[1]):
+            source_covariances, target_covariances = shared
+    source, target = np.broadcast_arrays(source_covariances, target_covariances)
+    still = np.all(source == target, axis=(-2, -1))
+    matrix = np.empty(source.shape)
+    matrix[:] = np.eye(len(unit))
+    square = np.outer(unit, unit)
+    for place in np.argwhere(~still):
+        i = tuple(place)
+        moved = transport_matrix(source[i] / square, target[i] / square)
+        matrix[i] = unit[:, None] * moved / unit
+    matrix = np.broadcast_to(matrix, shape)
+    offset = target_means - np.einsum("...jk,...k->...j", matrix, source_means)
+    same = still & np.all(source_means == target_means, axis=-1)
+    offset = np.where(same[..., None], 0.0, offset)
+    return AffineMap(matrix, offset)

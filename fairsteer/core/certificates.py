@@ -1,0 +1,289 @@
+"""What a divergence guarantees: total-variation bounds and certificates per constraint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.special import logsumexp
+
+from fairsteer.core.affine import AffineMap
+from fairsteer.core.crossings import crossings, interval_probabilities
+from fairsteer.core.divergence import gaussian_kl
+from fairsteer.core.gaussians import SubgroupGaussians
+from fairsteer.core.linalg import Array
+from fairsteer.core.posterior import subgroup_log_densities
+from fairsteer.core.preimages import moved_log_densities
+
+CONSTRAINTS = ("equalized_odds", "equal_opportunity", "demographic_parity")
+"""What is to be equal between groups, by the names of fairlearn's metrics."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A bound on a fairness gap of every classifier that sees steered features only.
+
+    Parameters
+    ----------
+    bound : float
+        In [0, 1].
+    kind : {"proved", "estimated"}
+        ``"proved"`` follows from the fitted Gaussian law; ``"estimated"`` is a Monte Carlo
+        estimate under it, not an upper bound. Neither speaks of features that are not
+        Gaussian, nor of the sampling error of the fitted parameters.
+    """
+
+    bound: float
+    kind: str
+
+
+def total_variation_bound(kl: Array) -> Array:
+    """Return the smaller of Pinsker's and Bretagnolle and Huber's bounds.
+
+    ``min(sqrt(KL / 2), sqrt(1 - exp(-KL)))``, at most 1.
+
+    Parameters
+    ----------
+    kl : ndarray of shape (...)
+        Divergences in nats.
+    """
+    bound: Array = np.minimum(np.sqrt(kl / 2.0), np.sqrt(-np.expm1(-kl)))
+    return bound
+
+
+def univariate_total_variation(
+    mean: float, variance: float, other_mean: float, other_variance: float
+) -> float:
+    """Return the exact total-variation distance of two Gaussians on a line."""
+    means = np.array([mean, other_mean])
+    deviations = np.sqrt([variance, other_variance])
+    cuts = crossings(np.array([1.0, -1.0]), means, deviations)
+    first, second = (
+        interval_probabilities(cuts, float(m), float(s))
+        for m, s in zip(means, deviations, strict=True)
+    )
+    return float(min(0.5 * np.sum(np.abs(first - second)), 1.0))
+
+
+def total_variation(
+    means: Array, covariances: Array, other_means: Array, other_covariances: Array
+) -> Array:
+    """Return upper bounds on the total variation of pairs of Gaussians, shape (...).
+
+    Exact for one feature; otherwise :func:`total_variation_bound` of the smaller of the two
+    divergences.
+
+    Parameters
+    ----------
+    means, other_means : ndarray of shape (..., d)
+        Means.
+    covariances, other_covariances : ndarray of shape (..., d, d)
+        Symmetric positive definite covariances.
+    """
+    if means.shape[-1] == 1:
+        parts = np.broadcast_arrays(
+            means[..., 0], covariances[..., 0, 0], other_means[..., 0], other_covariances[..., 0, 0]
+        )
+        return np.asarray(np.vectorize(univariate_total_variation, otypes=[float])(*parts))
+    forward = gaussian_kl(means, covariances, other_means, other_covariances)
+    backward = gaussian_kl(other_means, other_covariances, means, covariances)
+    return total_variation_bound(np.minimum(forward, backward))
+
+
+def pairwise_total_variation(
+    means: Array, covariances: Array, to_ideal: Array | None = None
+) -> Array:
+    """Bound the total variation between every two groups, given the label.
+
+    Parameters
+    ----------
+    means : ndarray of shape (K, G, d)
+        Means of the subgroups as a classifier sees them.
+    covariances : ndarray of shape (K, G, d, d)
+        Their covariances.
+    to_ideal : ndarray of shape (K, G), default=None
+        Bounds on each subgroup's distance from a law common to the groups; the triangle
+        inequality then may be nearer than the direct bound.
+
+    Returns
+    -------
+    ndarray of shape (K, G, G)
+        Symmetric, zero on the diagonal.
+    """
+    n_labels, n_groups = means.shape[:2]
+    distances = np.zeros((n_labels, n_groups, n_groups))
+    for a, b in combinations(range(n_groups), 2):
+        direct = total_variation(means[:, a], covariances[:, a], means[:, b], covariances[:, b])
+        if to_ideal is not None:
+            direct = np.minimum(direct, to_ideal[:, a] + to_ideal[:, b])
+        distances[:, a, b] = distances[:, b, a] = np.minimum(direct, 1.0)
+    return distances
+
+
+def equal_opportunity_bound(distances: Array, positive: int) -> float:
+    """Bound the equal-opportunity gap by pairwise total variations (K, G, G)."""
+    return float(distances[positive].max())
+
+
+def equalized_odds_bound(distances: Array) -> float:
+    """Bound the equalized-odds gap by pairwise total variations (K, G, G)."""
+    return float(distances.max())
+
+
+def demographic_parity_bound(distances: Array, priors: Array) -> float:
+    """Bound the demographic-parity gap by pairwise total variations and base rates.
+
+    ``sum_i min(pi_ia, pi_ib) TV_iab + 1/2 sum_i |pi_ia - pi_ib|``, ``pi_ia = P(i | a)``: base
+    rates that differ cannot be certified away by features.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (K, G, G)
+        Total variations between groups given the label.
+    priors : ndarray of shape (K, G)
+        Law of (label, group).
+    """
+    conditional = priors / priors.sum(axis=0)
+    first, second = conditional[:, :, None], conditional[:, None, :]
+    shared = np.sum(np.minimum(first, second) * distances, axis=0)
+    base_rates = 0.5 * np.sum(np.abs(first - second), axis=0)
+    return float(min((shared + base_rates).max(), 1.0))
+
+
+def proved_certificates(
+    gaussians: SubgroupGaussians, maps: AffineMap, ideal: SubgroupGaussians, positive: int
+) -> dict[str, Certificate]:
+    """Certify one affine map per group, for any classifier that sees mapped features only.
+
+    Parameters
+    ----------
+    gaussians : SubgroupGaussians
+        Fitted law of the data.
+    maps : AffineMap of shape (G,)
+        Map of each group, whatever the label.
+    ideal : SubgroupGaussians
+        Ideal law in the common frame; any of its groups serves.
+    positive : int
+        Position of the positive label.
+
+    Returns
+    -------
+    dict of str to Certificate
+        By constraint; kind ``"proved"``.
+    """
+    means, covariances = maps.pushforward(gaussians.means, gaussians.covariances)
+    to_ideal = total_variation(means, covariances, ideal.means, ideal.covariances)
+    distances = pairwise_total_variation(means, covariances, to_ideal)
+    bounds = {
+        "equalized_odds": equalized_odds_bound(distances),
+        "equal_opportunity": equal_opportunity_bound(distances, positive),
+        "demographic_parity": demographic_parity_bound(distances, gaussians.priors),
+    }
+    return {name: Certificate(bound, "proved") for name, bound in bounds.items()}
+
+
+def estimated_certificates(
+    gaussians: SubgroupGaussians,
+    maps: AffineMap | None,
+    ideal: SubgroupGaussians,
+    reference: int,
+    positive: int,
+    *,
+    n_samples: int,
+    random_state: int,
+) -> dict[str, Certificate]:
+    """Estimate bounds on the gaps that any classifier of moved rows can have.
+
+    The largest gap over all classifiers is the total variation between the groups' laws after
+    the move. Each group's distance from the ideal law is estimated at draws from the group;
+    the distance of two groups is at most the sum (exact for the reference group of an
+    affirmative intervention, which stands at the ideal law). A move that folds the space has
+    several rows end in one place (:func:`fairsteer.core.preimages.moved_log_densities`); a draw
+    where not all of them are found counts as wholly different from the ideal law.
+
+    Parameters
+    ----------
+    gaussians : SubgroupGaussians
+        Fitted law of the data.
+    maps : AffineMap of shape (K, G) or None
+        Map of every label and group, averaged over the label's posterior. None for rows that
+        stay where they are.
+    ideal : SubgroupGaussians
+        Ideal law in the common frame.
+    reference : int
+        Position of the group whose base rates the marginal law is compared at.
+    positive : int
+        Position of the positive label.
+    n_samples : int
+        Draws from each subgroup.
+    random_state : int
+        Seed.
+
+    Returns
+    -------
+    dict of str to Certificate
+        By constraint; kind ``"estimated"``.
+    """
+    conditional = gaussians.priors / gaussians.priors.sum(axis=0)
+    rng = np.random.default_rng(random_state)
+    given_label = np.zeros(gaussians.priors.shape)
+    marginal = np.zeros(gaussians.n_groups)
+    for a in range(gaussians.n_groups):
+        X = _draws(gaussians, a, n_samples, rng)
+        if maps is None:
+            moved, settled = X, np.ones(len(X), dtype=bool)
+            source = subgroup_log_densities(gaussians, X, a)
+        else:
+            moved, source, settled = moved_log_densities(gaussians, maps, X, a, rng)
+        target = subgroup_log_densities(ideal, moved, a)
+        drawn_from = np.repeat(np.arange(gaussians.n_labels), n_samples)
+        own = np.arange(len(X)), drawn_from
+        excess = np.where(settled, _excess(target[own] - source[own]), 1.0)
+        given_label[:, a] = excess.reshape(-1, n_samples).mean(axis=1)
+        mixtures = [
+            logsumexp(densities, b=weights, axis=1)
+            for densities, weights in (
+                (target, conditional[:, reference]),
+                (source, conditional[:, a]),
+            )
+        ]
+        excess = np.where(settled, _excess(mixtures[0] - mixtures[1]), 1.0)
+        marginal[a] = conditional[:, a] @ excess.reshape(-1, n_samples).mean(axis=1)
+    pairs = np.array([_two_largest(row) for row in given_label])
+    bounds = {
+        "equalized_odds": float(pairs.max()),
+        "equal_opportunity": float(pairs[positive]),
+        "demographic_parity": _two_largest(marginal),
+    }
+    return {name: Certificate(min(bound, 1.0), "estimated") for name, bound in bounds.items()}
+
+
+def _draws(gaussians: SubgroupGaussians, group: int, size: int, rng: np.random.Generator) -> Array:
+    """Draw ``size`` rows of every label of one group, label after label, (K * size, d)."""
+    factors = np.linalg.cholesky(gaussians.covariances[:, group])
+    normal = rng.standard_normal((gaussians.n_labels, size, factors.shape[-1]))
+    rows = gaussians.means[:, group][:, None] + normal @ np.swapaxes(factors, -1, -2)
+    return rows.reshape(-1, factors.shape[-1])
+
+
+def _excess(log_ratio: Array) -> Array:
+    """``(1 - ratio)_+``, whose mean is the total variation if the draws are the denominator's."""
+    excess: Array = np.maximum(0.0, -np.expm1(np.minimum(log_ratio, 0.0)))
+    return excess
+
+
+def _two_largest(distances: Array) -> float:
+    return float(np.sort(distances)[-2:].sum())
+
+
+def paper_bounds(kl: Array) -> tuple[Array, Array]:
+    """Return Proposition 4.4's bounds of error change and gap, ``sqrt(2 KL)`` and ``sqrt(8 KL)``.
+
+    Parameters
+    ----------
+    kl : ndarray of shape (...)
+        Divergences in nats of the laws that the error or the rates are taken under: for a gap
+        given the label those of the subgroups, not of the whole.
+    """
+    return np.sqrt(2.0 * kl), np.sqrt(8.0 * kl)

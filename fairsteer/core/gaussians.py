@@ -1,0 +1,372 @@
+"""Gaussian parameters per label and group, and their estimation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fairsteer.core.affine import AffineMap
+from fairsteer.core.linalg import Array, distinct, is_spd, is_symmetric, symmetrize
+from fairsteer.core.moments import pooled_scale, subgroup_moments
+from fairsteer.core.shrinkage import shrink_covariance, toward_effects
+
+COVARIANCE_TYPES = ("full", "tied", "diag")
+
+
+def cell_name(label: object, group: object) -> str:
+    """Name a (label, group) cell the way every message does."""
+    label, group = (v.item() if isinstance(v, np.generic) else v for v in (label, group))
+    return f"label={label!r}, group={group!r}"
+
+
+@dataclass(frozen=True, eq=False)
+class SubgroupGaussians:
+    """A joint law of label, group and features, Gaussian given label and group.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (K,)
+        Label values.
+    groups : ndarray of shape (G,)
+        Group values (for intersections a 1-d object array of tuples).
+    priors : ndarray of shape (K, G)
+        ``P(label, group)``, positive, summing to one.
+    means : ndarray of shape (K, G, d)
+        Subgroup means.
+    covariances : ndarray of shape (K, G, d, d)
+        Subgroup covariances, symmetric positive definite.
+    counts : ndarray of shape (K, G)
+        Rows (sums of frequencies) behind each subgroup.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, priors are not a law, or a covariance is not symmetric
+        positive definite; the message names the cell.
+    """
+
+    labels: NDArray[Any]
+    groups: NDArray[Any]
+    priors: Array
+    means: Array
+    covariances: Array
+    counts: Array
+
+    def __post_init__(self) -> None:
+        for name in ("priors", "means", "covariances", "counts"):
+            array = np.array(getattr(self, name), dtype=np.float64, copy=None)
+            object.__setattr__(self, name, array.view())
+        for name in ("labels", "groups"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name)).view())
+        apart = self.covariances.ndim == 4 and self.covariances.strides[0] != 0
+        if apart and np.all(self.covariances == self.covariances[:1]):
+            # Kept once, shared covariances are factorised once, however many labels there are.
+            shared = np.broadcast_to(self.covariances[:1], self.covariances.shape)
+            object.__setattr__(self, "covariances", shared)
+        self._check()
+        for name in ("labels", "groups", "priors", "means", "covariances", "counts"):
+            getattr(self, name).flags.writeable = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies and files would hold a covariance that labels share once for each.
+        return {**self.__dict__, "covariances": distinct(self.covariances)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # They lose write protection, too.
+        self.__dict__.update(state)
+        shape = (*self.means.shape, self.means.shape[-1])
+        object.__setattr__(self, "covariances", np.broadcast_to(state["covariances"], shape))
+        self.__post_init__()
+
+    @property
+    def n_labels(self) -> int:
+        """Number of labels, K."""
+        return int(self.priors.shape[0])
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups, G."""
+        return int(self.priors.shape[1])
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return int(self.means.shape[2])
+
+    @property
+    def feature_scale(self) -> Array:
+        """Pooled within-subgroup standard deviation of each feature, shape (d,)."""
+        variances = np.einsum("iajj->iaj", self.covariances)
+        scale: Array = np.sqrt(np.einsum("ia,iaj->j", self.priors, variances))
+        return scale
+
+    def in_units(self, centre: Array, scale: Array) -> SubgroupGaussians:
+        """Return the law of ``(x - centre) / scale``, both of shape (d,)."""
+        covariances = distinct(self.covariances) / np.outer(scale, scale)
+        return replace(
+            self,
+            means=(self.means - centre) / scale,
+            covariances=np.broadcast_to(covariances, self.covariances.shape),
+        )
+
+    def pushed(self, maps: AffineMap) -> SubgroupGaussians:
+        """Return the law of the features mapped by one affine map a group, shape (G,)."""
+        means, covariances = maps.pushforward(self.means, distinct(self.covariances))
+        return replace(
+            self, means=means, covariances=np.broadcast_to(covariances, self.covariances.shape)
+        )
+
+    def like_group(self, group: int) -> SubgroupGaussians:
+        """Return the law in which every group has the features of the group at a position."""
+        shape, matrices = self.means.shape, self.covariances.shape
+        return replace(
+            self,
+            means=np.broadcast_to(self.means[:, [group]], shape),
+            covariances=np.broadcast_to(self.covariances[:, [group]], matrices),
+        )
+
+    def group_index(self, group: object) -> int:
+        """Return the position of a group value.
+
+        Raises
+        ------
+        ValueError
+            If there is no such group; the message lists those there are.
+        """
+        return _position(self.groups, group, "group")
+
+    def label_index(self, label: object) -> int:
+        """Return the position of a label value.
+
+        Raises
+        ------
+        ValueError
+            If there is no such label; the message lists those there are.
+        """
+        return _position(self.labels, label, "label")
+
+    def _check(self) -> None:
+        if self.means.ndim != 3:
+            raise ValueError(f"means must have shape (K, G, d), got {self.means.shape}.")
+        n_labels, n_groups, d = self.means.shape
+        if d == 0:
+            raise ValueError("means have no features; a law needs at least one.")
+        expected = {
+            "labels": (n_labels,),
+            "groups": (n_groups,),
+            "priors": (n_labels, n_groups),
+            "counts": (n_labels, n_groups),
+            "covariances": (n_labels, n_groups, d, d),
+        }
+        for name, shape in expected.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                raise ValueError(
+                    f"{name} must have shape {shape} to agree with means {self.means.shape}, "
+                    f"got {found}."
+                )
+        total = float(self.priors.sum())
+        if not (np.all(self.priors > 0.0) and abs(total - 1.0) < 1e-8):
+            raise ValueError(
+                "priors must be positive and sum to one, got "
+                f"a smallest entry of {self.priors.min():.3g} and a sum of {total:.6g}."
+            )
+        if not np.all(np.isfinite(self.means)):
+            raise ValueError("means must be finite.")
+        covariances = distinct(self.covariances)
+        # Together where they are small: of large ones the copies would count.
+        small = covariances.size <= 2**16
+        if not (small and is_symmetric(covariances) and is_spd(covariances)):
+            for i, a in np.ndindex(len(covariances), n_groups):
+                self._check_covariance(i, a)
+
+    def _check_covariance(self, i: int, a: int) -> None:
+        covariance = self.covariances[i, a]
+        cell = cell_name(self.labels[i], self.groups[a])
+        if not is_symmetric(covariance):
+            raise ValueError(f"{cell}: the covariance is not symmetric.")
+        if not is_spd(covariance):
+            raise ValueError(
+                f"{cell}: the covariance is not positive definite, so the subgroup lies in fewer "
+                "dimensions than it has features; raise shrinkage, or drop constant and duplicate "
+                "features."
+            )
+
+
+def _position(values: NDArray[Any], value: object, kind: str) -> int:
+    for index, candidate in enumerate(values):
+        if candidate == value:
+            return index
+    known = [v.item() if isinstance(v, np.generic) else v for v in values]
+    raise ValueError(f"there is no {kind} {value!r}; the {kind}s are {known}.")
+
+
+def minimum_rows(
+    covariance_type: str, shrinkage: float | str, n_features: int, borrow: bool = False
+) -> int:
+    """Return the fewest rows from which a cell's covariance can be estimated."""
+    if covariance_type != "full" or borrow:
+        return 1
+    return n_features + 1 if shrinkage == 0 else 2
+
+
+def gaussians_from_moments(
+    labels: NDArray[Any],
+    groups: NDArray[Any],
+    counts: Array,
+    means: Array,
+    scatters: Array,
+    *,
+    covariance_type: str = "full",
+    shrinkage: float | str = 0.01,
+    borrow: bool = False,
+) -> SubgroupGaussians:
+    """Turn subgroup moments into regularised Gaussians; see :func:`estimate_gaussians`.
+
+    With ``borrow`` cells borrow from each other first, the smaller the more; see
+    :func:`fairsteer.core.shrinkage.toward_effects`.
+    """
+    _check_options(covariance_type, shrinkage)
+    n_labels, n_groups, n_features = means.shape
+    needed = minimum_rows(covariance_type, shrinkage, n_features, borrow)
+    empty, small = np.argwhere(counts == 0), np.argwhere(counts < needed)
+    if len(empty):
+        i, a = empty[0]
+        raise ValueError(
+            f"{cell_name(labels[i], groups[a])} has no rows: every group needs rows of every "
+            "label. Drop or merge this group or label, or let the transformer merge groups by "
+            "small_cells='pooled'."
+        )
+    if len(small):
+        i, a = small[0]
+        if np.any(counts != np.round(counts)):
+            raise ValueError(
+                f"{cell_name(labels[i], groups[a])} weighs {counts[i, a]:g}, all rows together "
+                f"{counts.sum():g}, and at least {needed} is needed: weights are frequencies, so "
+                "scale them to sum to the number of rows."
+            )
+        remedy = "covariance_type='tied' or 'diag'"
+        if shrinkage == 0:
+            remedy += ", or a positive shrinkage"
+        raise ValueError(
+            f"{cell_name(labels[i], groups[a])} has {counts[i, a]:g} row(s) for {n_features} "
+            f"features, but at least {needed} are needed: merge or drop this group or label, or "
+            f"use {remedy}; the transformer merges groups by small_cells='pooled'."
+        )
+
+    scale = pooled_scale(counts, means, scatters)
+    if borrow:
+        means, scatters = toward_effects(counts, means, scatters)
+    outer_scale = np.outer(scale, scale)
+    if covariance_type == "tied":
+        group_counts = counts.sum(axis=0)
+        shared = np.empty_like(scatters[0])
+        for a in range(n_groups):
+            scaled = scatters[:, a].sum(axis=0) / group_counts[a] / outer_scale
+            shared[a] = shrink_covariance(scaled, float(group_counts[a]), shrinkage)
+        covariances = np.broadcast_to(
+            symmetrize(shared * outer_scale), (n_labels, *scatters.shape[1:])
+        )
+    else:
+        covariances = np.empty_like(scatters)
+        for i, a in np.ndindex(n_labels, n_groups):
+            scaled = scatters[i, a] / counts[i, a] / outer_scale
+            if covariance_type == "diag":
+                scaled = np.diag(np.diag(scaled))
+            shrunk = shrink_covariance(scaled, float(counts[i, a]), shrinkage)
+            covariances[i, a] = symmetrize(shrunk * outer_scale)
+    return SubgroupGaussians(
+        labels=labels,
+        groups=groups,
+        priors=counts / counts.sum(),
+        means=means,
+        covariances=covariances,
+        counts=counts,
+    )
+
+
+def estimate_gaussians(
+    X: ArrayLike,
+    y: ArrayLike,
+    groups: ArrayLike,
+    *,
+    covariance_type: str = "full",
+    shrinkage: float | str = 0.01,
+    sample_weight: ArrayLike | None = None,
+) -> SubgroupGaussians:
+    """Estimate a Gaussian per label and group.
+
+    Maximum-likelihood moments; then each covariance is shrunk, in coordinates in which every
+    feature has unit pooled within-subgroup standard deviation, towards (its mean variance)
+    times the identity. Only moments enter, and rescaling a feature rescales the estimate.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d)
+        Finite numbers.
+    y : array-like of shape (n,)
+        Labels.
+    groups : array-like of shape (n,)
+        Group values; object arrays of tuples are welcome.
+    covariance_type : {"full", "tied", "diag"}, default="full"
+        ``"tied"`` shares one covariance among the labels of a group.
+    shrinkage : float in [0, 1] or "auto", default=0.01
+        Weight of the target; ``"auto"`` chooses it per covariance by oracle approximating
+        shrinkage.
+    sample_weight : array-like of shape (n,), default=None
+        Frequencies: weight 2 is the row twice, weight 0 is no row.
+
+    Returns
+    -------
+    SubgroupGaussians
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown, lengths differ, values are not finite, or a (label, group)
+        cell has too few rows; the message names the cell.
+    """
+    X = np.asarray(X, dtype=np.float64)
+    y = np.asarray(y)
+    groups = np.asarray(groups)
+    if X.ndim != 2:
+        raise ValueError(f"X must be a table of shape (n, d), got shape {X.shape}.")
+    if y.shape != X.shape[:1] or groups.shape != X.shape[:1]:
+        raise ValueError(
+            f"X has {X.shape[0]} rows but y has shape {y.shape} and groups has shape "
+            f"{groups.shape}; all must describe the same rows."
+        )
+    if not np.all(np.isfinite(X)):
+        raise ValueError("X contains NaN or infinity; impute or drop these values first.")
+    weights = None
+    if sample_weight is not None:
+        weights = np.asarray(sample_weight, dtype=np.float64)
+        if weights.shape != X.shape[:1] or not np.all(weights >= 0.0):
+            raise ValueError(
+                f"sample_weight must hold {X.shape[0]} frequencies that are zero or positive."
+            )
+        present = weights > 0.0
+        X, y, groups, weights = X[present], y[present], groups[present], weights[present]
+    labels, label_codes = np.unique(y, return_inverse=True)
+    group_values, group_codes = np.unique(groups, return_inverse=True)
+    moments = subgroup_moments(
+        X, label_codes, group_codes, (len(labels), len(group_values)), weights
+    )
+    return gaussians_from_moments(
+        labels, group_values, *moments, covariance_type=covariance_type, shrinkage=shrinkage
+    )
+
+
+def _check_options(covariance_type: str, shrinkage: float | str) -> None:
+    if covariance_type not in COVARIANCE_TYPES:
+        raise ValueError(
+            f"covariance_type must be one of {list(COVARIANCE_TYPES)}, got {covariance_type!r}."
+        )
+    valid = shrinkage == "auto" or (
+        not isinstance(shrinkage, str) and 0.0 <= float(shrinkage) <= 1.0
+    )
+    if not valid:
+        raise ValueError(f"shrinkage must be 'auto' or a number in [0, 1], got {shrinkage!r}.")

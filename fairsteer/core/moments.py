@@ -1,0 +1,400 @@
+"""Counts, means and scatter matrices of every label and group: sums, taken block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from numbers import Number
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairsteer.core.linalg import Array
+
+_BLOCK_NUMBERS = 2**18
+"""Numbers in a block of rows: 2 MiB, so that every pass over a block but the first hits a cache."""
+_MOST_NUMBERS = 2**23
+"""Numbers in a larger block, of as many rows as the sums of its subgroups take passes: 64 MiB."""
+
+
+def row_blocks(n_rows: int, n_features: int, n_subgroups: int = 1) -> Iterator[slice]:
+    """Cut rows into blocks of a size that does not depend on how many there are."""
+    d = max(n_features, 1)
+    step = max(_BLOCK_NUMBERS // d, min(d * n_subgroups, _MOST_NUMBERS // d), 1)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+class RunningMoments:
+    """Moments of subgroups that grow with every block of rows.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Labels and groups, (K, G).
+    n_features : int
+        Features, d.
+    tied : bool, default=False
+        Whether one scatter matrix a group will do: the sum of those of its labels.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (K, G)
+        Rows (sums of frequencies).
+    means : ndarray of shape (K, G, d)
+        Zeros where there are no rows.
+    scatters : ndarray of shape (K, G, d, d), or (1, G, d, d) if tied
+        Weighted sums of outer products of deviations from the subgroup's mean.
+
+    References
+    ----------
+    Chan, Golub and LeVeque (1983), "Algorithms for computing the sample variance", The American
+    Statistician 37(3), for the sum of two parts' moments.
+    """
+
+    def __init__(self, shape: tuple[int, int], n_features: int, *, tied: bool = False) -> None:
+        self.tied = tied
+        self.counts = np.zeros(shape)
+        self.means = np.zeros((*shape, n_features))
+        slots = (1 if tied else shape[0], shape[1])
+        self.scatters = np.zeros((*slots, n_features, n_features))
+
+    @property
+    def parts(self) -> tuple[Array, Array, Array]:
+        """Counts, means and scatter matrices."""
+        return self.counts, self.means, self.scatters
+
+    def update(
+        self,
+        X: Array,
+        label_codes: NDArray[np.intp],
+        group_codes: NDArray[np.intp],
+        sample_weight: Array | None = None,
+    ) -> None:
+        """Add rows (n, d) with the positions of their labels and groups, and their frequencies.
+
+        Deviations are taken from the mean of the subgroup's rows before (of its first block, from
+        that block's mean), so that an offset of the features costs no digits. A constant feature
+        keeps a scatter of exactly 0.
+        """
+        n_labels, n_groups = self.counts.shape
+        slots = self.scatters.shape[:2]
+        if sample_weight is not None and np.all(sample_weight == 1.0):
+            sample_weight = None
+        for block in row_blocks(len(X), X.shape[1], slots[0] * slots[1]):
+            # Group by group, so that the labels of a group lie side by side.
+            cells = group_codes[block] * n_labels + label_codes[block]
+            if self.counts.size <= 256:
+                cells = cells.astype(np.uint8)  # which numpy sorts by counting
+            order = np.argsort(cells, kind="stable")
+            sizes = np.bincount(cells, minlength=self.counts.size).reshape(n_groups, n_labels)
+            ends = np.cumsum(sizes).reshape(sizes.shape)
+            rows = X[block].take(order, axis=0).astype(np.float64, copy=False)
+            weights = None if sample_weight is None else sample_weight[block][order]
+            for slot in np.ndindex(slots):
+                a, labels = slot[1], range(n_labels) if self.tied else [slot[0]]
+                own = slice(ends[a, labels[0]] - sizes[a, labels[0]], ends[a, labels[-1]])
+                if own.start < own.stop:
+                    self._extend(
+                        slot,
+                        [(i, sizes[a, i]) for i in labels if sizes[a, i]],
+                        rows[own],
+                        None if weights is None else weights[own],
+                    )
+
+    def _extend(
+        self,
+        slot: tuple[int, int],
+        parts: list[tuple[int, int]],
+        rows: Array,
+        weights: Array | None,
+    ) -> None:
+        """Add rows (n, d) of one group, which are overwritten; ``parts`` are labels and sizes."""
+        pulls: list[Array] = []
+        stop = 0
+        for label, size in parts:
+            start, stop = stop, stop + size
+            own = rows[start:stop]
+            share = np.ones(size) if weights is None else weights[start:stop]
+            pull = self._recentred((label, slot[1]), own, share)
+            if pull is not None:
+                pulls.append(pull)
+        if not pulls:
+            return
+        if weights is not None:
+            rows *= np.sqrt(weights)[:, None]
+        # About the new mean: sum (x - m)(x - m)' - N (m' - m)(m' - m)'.
+        self.scatters[slot] += rows.T @ rows
+        if len(pulls) == 1:
+            self.scatters[slot] -= np.outer(pulls[0], pulls[0])
+        else:
+            stacked = np.stack(pulls)
+            self.scatters[slot] -= stacked.T @ stacked
+
+    def _recentred(self, cell: tuple[int, int], rows: Array, share: Array) -> Array | None:
+        """Take rows (n, d) from the mean so far, move it; return ``sqrt(N) (m' - m)``, (d,)."""
+        count = float(share.sum())
+        if count == 0.0:
+            rows[:] = 0.0
+            return None
+        if self.counts[cell] == 0.0:
+            origin = rows[0].copy()
+            rows -= origin
+            shift = share @ rows / count
+            rows -= shift
+            self.means[cell] = origin + shift
+        else:
+            rows -= self.means[cell]
+        self.counts[cell] += count
+        move = share @ rows / self.counts[cell]
+        self.means[cell] += move
+        pull: Array = np.sqrt(self.counts[cell]) * move
+        return pull
+
+    def add(
+        self,
+        parts: tuple[Array, Array, Array],
+        labels: list[int],
+        groups: list[int],
+    ) -> None:
+        """Add moments of other rows.
+
+        Parameters
+        ----------
+        parts : tuple of ndarray
+            Their counts (K', G'), means and scatter matrices, tied or not as here.
+        labels, groups : list of int, of length K' and G'
+            Which label and group here each of theirs is; a group of -1 is left out.
+        """
+        counts, means, scatters = parts
+        for a, group in enumerate(groups):
+            if group < 0:
+                continue
+            for i, label in enumerate(labels):
+                slot = (0 if self.tied else label, group)
+                self._add_cell((label, group), slot, float(counts[i, a]), means[i, a])
+            for k, scatter in enumerate(scatters[:, a]):
+                self.scatters[0 if self.tied else labels[k], group] += scatter
+
+    def _add_cell(
+        self, cell: tuple[int, int], slot: tuple[int, int], count: float, mean: Array
+    ) -> None:
+        if count == 0.0:
+            return
+        before = self.counts[cell]
+        total = before + count
+        shift = mean - self.means[cell]
+        self.counts[cell] = total
+        self.means[cell] += shift * (count / total)
+        if before:
+            self.scatters[slot] += np.outer(shift, shift) * (before * count / total)
+
+
+def subgroup_moments(
+    X: Array,
+    label_codes: NDArray[np.intp],
+    group_codes: NDArray[np.intp],
+    shape: tuple[int, int],
+    sample_weight: Array | None = None,
+    *,
+    tied: bool = False,
+) -> tuple[Array, Array, Array]:
+    """Return counts (K, G), means (K, G, d) and scatter matrices (K, G, d, d).
+
+    ``scatter`` is the weighted sum of outer products of deviations from the subgroup mean;
+    an empty subgroup has zeros everywhere. If `tied`, scatter matrices are summed over the labels
+    of a group, (1, G, d, d). One pass over the rows, block by block.
+    """
+    running = RunningMoments(shape, X.shape[1], tied=tied)
+    running.update(X, label_codes, group_codes, sample_weight)
+    return running.parts
+
+
+@dataclass(frozen=True, eq=False)
+class SubgroupMoments:
+    """Moments of labelled rows of groups; those of two tables add up to those of both.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (K,)
+        Label values.
+    groups : ndarray of shape (G,)
+        Group values (for intersections a 1-d object array of tuples).
+    counts : ndarray of shape (K, G)
+        Rows (sums of frequencies).
+    means : ndarray of shape (K, G, d)
+        Zeros where there are no rows.
+    scatters : ndarray of shape (K, G, d, d), or (1, G, d, d) where labels share a covariance
+        Weighted sums of outer products of deviations from the subgroup's mean.
+    tied : bool, default=False
+        Whether they do.
+    """
+
+    labels: NDArray[Any]
+    groups: NDArray[Any]
+    counts: Array
+    means: Array
+    scatters: Array
+    tied: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "groups", "counts", "means", "scatters"):
+            view = np.asarray(getattr(self, name)).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies and files lose write protection.
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    @property
+    def parts(self) -> tuple[Array, Array, Array]:
+        """Counts, means and scatter matrices."""
+        return self.counts, self.means, self.scatters
+
+    @property
+    def varying(self) -> NDArray[np.bool_]:
+        """Whether each feature varies over the rows, shape (d,)."""
+        there = self.counts > 0.0
+        means = self.means[there]
+        within = np.einsum("iajj->iaj", self.scatters).any(axis=(0, 1))
+        varying: NDArray[np.bool_] = within | np.any(means != means[:1], axis=0)
+        return varying
+
+    def of_features(self, positions: NDArray[np.intp]) -> SubgroupMoments:
+        """Return the moments over some of the features."""
+        if len(positions) == self.means.shape[2]:
+            return self
+        square = np.ix_(*map(np.arange, self.scatters.shape[:2]), positions, positions)
+        return replace(self, means=self.means[:, :, positions], scatters=self.scatters[square])
+
+    def regrouped(self, groups: NDArray[Any], position: NDArray[np.intp]) -> SubgroupMoments:
+        """Return the moments of other groups.
+
+        Parameters
+        ----------
+        groups : ndarray of shape (G',)
+            Their values.
+        position : ndarray of shape (G,)
+            Which of them each group becomes a part of, -1 for none.
+
+        Returns
+        -------
+        SubgroupMoments
+        """
+        if np.array_equal(position, np.arange(len(groups))):
+            return replace(self, groups=groups)
+        running = self._empty(self.labels, groups)
+        running.add(self.parts, list(range(len(self.labels))), position.tolist())
+        return SubgroupMoments(self.labels, groups, *running.parts, self.tied)
+
+    def merge(self, other: SubgroupMoments) -> SubgroupMoments:
+        """Return the moments of the rows of both.
+
+        Parameters
+        ----------
+        other : SubgroupMoments
+            Over as many features, tied or not as here; its labels and groups may be others.
+
+        Returns
+        -------
+        SubgroupMoments
+            Labels and groups of both, sorted.
+
+        Raises
+        ------
+        ValueError
+            If the numbers of features differ, or labels or groups are of other kinds: text here
+            and numbers there.
+        """
+        n_features = self.means.shape[2]
+        if other.means.shape[2] != n_features:
+            raise ValueError(
+                f"moments over {n_features} and over {other.means.shape[2]} features do not add "
+                "up: take both over the same columns."
+            )
+        labels = merged_values(self.labels, other.labels, "labels")
+        groups = merged_values(self.groups, other.groups, "groups")
+        running = self._empty(labels, groups)
+        for part in (self, other):
+            running.add(part.parts, positions(part.labels, labels), positions(part.groups, groups))
+        return SubgroupMoments(labels, groups, *running.parts, self.tied)
+
+    def _empty(self, labels: NDArray[Any], groups: NDArray[Any]) -> RunningMoments:
+        return RunningMoments((len(labels), len(groups)), self.means.shape[2], tied=self.tied)
+
+
+def merged_values(first: NDArray[Any], second: NDArray[Any], what: str) -> NDArray[Any]:
+    """Return the distinct values of two arrays, sorted.
+
+    Raises
+    ------
+    ValueError
+        If the two have no kind in common (numbers, text, tuples of a length).
+    """
+    if len(first) and len(second) and not _kinds(first) & _kinds(second):
+        raise ValueError(
+            f"the {what} are {first.tolist()} in some rows and {second.tolist()} in others, which "
+            "are values of other kinds: convert them to one type first."
+        )
+    distinct = sorted_values(list(dict.fromkeys([*first.tolist(), *second.tolist()])))
+    if first.dtype != object and second.dtype != object:
+        return np.array(distinct, dtype=np.result_type(first, second))
+    merged = np.empty(len(distinct), dtype=object)
+    merged[:] = distinct
+    return merged
+
+
+def _kinds(values: NDArray[Any]) -> set[object]:
+    def kind(value: object) -> object:
+        if isinstance(value, tuple):
+            return len(value)
+        return "number" if isinstance(value, Number) else type(value)
+
+    return {kind(value) for value in values.tolist()}
+
+
+def sorted_values(values: list[Any]) -> list[Any]:
+    """Sort distinct values; mixed types are sorted by type name first."""
+    try:
+        return sorted(values)
+    except TypeError:
+        return sorted(values, key=lambda value: (type(value).__name__, str(value)))
+
+
+def positions(values: NDArray[Any], among: NDArray[Any]) -> list[int]:
+    """Return where each value stands among others."""
+    order = {value: k for k, value in enumerate(among.tolist())}
+    return [order[value] for value in values.tolist()]
+
+
+def pool_labels(counts: Array, means: Array, scatters: Array) -> tuple[Array, Array, Array]:
+    """Merge the moments of all labels of each group: (1, G), (1, G, d), (1, G, d, d).
+
+    Parameters
+    ----------
+    counts, means, scatters : ndarray of shapes (K, G), (K, G, d), (K, G, d, d)
+        From :func:`subgroup_moments`.
+    """
+    totals = counts.sum(axis=0)
+    pooled = np.einsum("ia,iaj->aj", counts, means) / totals[:, None]
+    shifts = means - pooled
+    between = np.einsum("ia,iaj,iak->ajk", counts, shifts, shifts)
+    return totals[None], pooled[None], (scatters.sum(axis=0) + between)[None]
+
+
+def pooled_scale(counts: Array, means: Array, scatters: Array) -> Array:
+    """Pooled within-subgroup standard deviations, with a positive stand-in where they are 0.
+
+    A feature constant within every subgroup takes its standard deviation between subgroups;
+    one that is constant altogether takes 1.
+    """
+    total = counts.sum()
+    centre = np.einsum("ia,iaj->j", counts, means) / total
+    between = np.sqrt(np.einsum("ia,iaj->j", counts, (means - centre) ** 2) / total)
+    within = np.sqrt(np.einsum("iajj->j", scatters) / total)
+    noise = 1e-10 * (between + np.abs(centre))
+    scale: Array = np.where(within > noise, within, np.where(between > 0.0, between, 1.0))
+    return scale

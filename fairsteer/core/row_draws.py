@@ -1,0 +1,88 @@
+"""Uniform draws that belong to a row: reproducible, and independent of the rows around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairsteer.core.linalg import Array
+
+_Words = NDArray[np.uint64]
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class RowDraws:
+    """Numbers in (0, 1) from a hash of the seed, each row's values and its occurrence.
+
+    The hash is the finaliser of SplitMix64 (Steele, Lea and Flood 2014) chained over the columns.
+    The k-th of several identical rows of a call gets the k-th draw, so that identical rows are
+    spread; the draws of distinct rows do not depend on each other, on their order, or on the
+    process. One word a row is kept; ``draws[rows]`` makes the numbers of some rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        The values that are hashed; 0.0 and -0.0 are the same.
+    codes : ndarray of shape (n,)
+        Position of each row's group, hashed too; -1 where it is not known.
+    seed : int
+        Other seeds give independent draws.
+    n_draws : int
+        Draws for each row.
+    """
+
+    def __init__(self, X: Array, codes: NDArray[np.intp], seed: int, n_draws: int) -> None:
+        self._n_draws = n_draws
+        with np.errstate(over="ignore"):
+            words = _mix(np.full(len(X), seed, dtype=np.uint64) + _GOLDEN)
+            for column in X.T:
+                values = np.ascontiguousarray(column, dtype=np.float64) + 0.0
+                words = _mix(words ^ values.view(np.uint64)) + _GOLDEN
+            words = _mix(words ^ codes.astype(np.int64).view(np.uint64))
+            self._words = _mix(words + _occurrence(words) * _GOLDEN)
+
+    def __getitem__(self, rows: Any) -> Array:
+        """Return the draws of rows, shape (m, n_draws)."""
+        words = self._words[rows]
+        draws = np.empty((len(words), self._n_draws))
+        with np.errstate(over="ignore"):
+            for j in range(self._n_draws):
+                bits = _mix(words + np.uint64(j + 1) * _GOLDEN) >> np.uint64(11)
+                draws[:, j] = (bits.astype(np.float64) + 0.5) * 2.0**-53
+        return draws
+
+
+class NoDraws:
+    """The middle of (0, 1) for every row, where nothing is drawn.
+
+    Parameters
+    ----------
+    n_draws : int
+        Numbers for each row.
+    """
+
+    def __init__(self, n_draws: int) -> None:
+        self._n_draws = n_draws
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> Array:
+        """Return 0.5 for positions of rows, shape (m, n_draws)."""
+        return np.broadcast_to(0.5, (len(rows), self._n_draws))
+
+
+def _mix(words: _Words) -> _Words:
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def _occurrence(words: _Words) -> _Words:
+    """Count, for every row, the equal rows before it."""
+    order = np.argsort(words, kind="stable")
+    position = np.arange(len(words))
+    is_first = np.diff(words[order], prepend=~words[order][:1]) != 0
+    first = np.maximum.accumulate(np.where(is_first, position, 0))
+    occurrence = np.empty(len(words), dtype=np.uint64)
+    occurrence[order] = (position - first).astype(np.uint64)
+    return occurrence

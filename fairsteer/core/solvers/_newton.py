@@ -1,0 +1,159 @@
+"""Trust-region Newton method on a manifold of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from fairsteer.core.linalg import Array
+
+Operator = Callable[[Array], Array]
+
+
+class Model(NamedTuple):
+    """Second-order expansion at a point, and a metric near its Hessian with its inverse."""
+
+    gradient: Array
+    hessian: Operator
+    metric: Operator
+    inverse_metric: Operator
+
+
+GRADIENT_TOLERANCE = 1e-12
+MAX_ITERATIONS = 300
+_MAX_RADIUS = 2.0
+_MAX_CG_STEPS = 2000
+_SMALLEST_EIGENVALUE = 1e-3
+
+
+class NewtonResult(NamedTuple):
+    """Where the method stopped: point, norm of its gradient, iterations."""
+
+    point: Array
+    gradient_norm: float
+    n_iter: int
+
+
+def minimise(
+    value: Callable[[Array], float],
+    model: Callable[[Array], Model],
+    retract: Callable[[Array, Array], Array],
+    start: Array,
+) -> NewtonResult:
+    """Minimise a smooth function of a matrix.
+
+    Parameters
+    ----------
+    value : callable
+        Point to objective.
+    model : callable
+        Point to the expansion of ``step -> value(retract(point, step))`` at step 0.
+    retract : callable
+        Point and step to the next point.
+    start : ndarray of shape (d, d)
+        First point.
+
+    Returns
+    -------
+    NewtonResult
+
+    References
+    ----------
+    Absil, Baker and Gallivan (2007), "Trust-region methods on Riemannian manifolds";
+    the inner iteration is Steihaug's truncated conjugate gradient method (1983).
+    """
+    point, current, radius = start, value(start), 1.0
+    local = model(point)
+    norm = float(np.linalg.norm(local.gradient))
+    n_iter = 0
+    while norm > GRADIENT_TOLERANCE and n_iter < MAX_ITERATIONS:
+        n_iter += 1
+        step, on_boundary = _truncated_cg(local, radius)
+        predicted = -float(np.sum(step * (local.gradient + 0.5 * local.hessian(step))))
+        candidate = retract(point, step)
+        reached = value(candidate)
+        if predicted < 1e-13 * max(1.0, abs(current)):
+            # The decrease drowns in rounding: only the gradient can still tell progress.
+            new_local = model(candidate)
+            new_norm = float(np.linalg.norm(new_local.gradient))
+            if not new_norm < norm:
+                break
+            point, current, local, norm = candidate, reached, new_local, new_norm
+            continue
+        ratio = (current - reached) / predicted if np.isfinite(reached) else -1.0
+        if ratio < 0.25:
+            radius *= 0.25
+        elif ratio > 0.75 and on_boundary:
+            radius = min(2.0 * radius, _MAX_RADIUS)
+        if ratio > 0.05:
+            point, current = candidate, reached
+            local = model(point)
+            norm = float(np.linalg.norm(local.gradient))
+    return NewtonResult(point, norm, n_iter)
+
+
+def _truncated_cg(local: Model, radius: float) -> tuple[Array, bool]:
+    """Minimise the quadratic model in a ball of the metric; say whether the border was hit."""
+    step = np.zeros_like(local.gradient)
+    residual = local.gradient
+    pulled = local.inverse_metric(residual)
+    direction = -pulled
+    square = float(np.sum(residual * pulled))
+    norm = float(np.linalg.norm(residual))
+    tolerance = min(0.1, norm**0.5) * norm
+    for _ in range(_MAX_CG_STEPS):
+        image = local.hessian(direction)
+        curvature = float(np.sum(direction * image))
+        if curvature <= 0.0:
+            return _to_border(local.metric, step, direction, radius), True
+        further = step + square / curvature * direction
+        if np.sum(further * local.metric(further)) >= radius**2:
+            return _to_border(local.metric, step, direction, radius), True
+        step = further
+        residual = residual + square / curvature * image
+        if np.linalg.norm(residual) <= tolerance:
+            break
+        pulled = local.inverse_metric(residual)
+        previous, square = square, float(np.sum(residual * pulled))
+        direction = -pulled + square / previous * direction
+    return step, False
+
+
+def _to_border(metric: Operator, step: Array, direction: Array, radius: float) -> Array:
+    image = metric(direction)
+    a = float(np.sum(direction * image))
+    b = float(np.sum(step * image))
+    c = float(np.sum(step * metric(step))) - radius**2
+    return step + (-b + float(np.sqrt(max(b * b - a * c, 0.0)))) / a * direction
+
+
+def pair_metric(curvatures: Array) -> tuple[Operator, Operator]:
+    """Return ``X -> curvatures * X + X'`` and its inverse, made positive definite.
+
+    Entries (j, k) and (k, j) form 2 by 2 blocks; a multiple of the identity lifts those whose
+    smaller eigenvalue is not clearly positive.
+
+    Parameters
+    ----------
+    curvatures : ndarray of shape (d, d)
+        Positive.
+    """
+    first, second = curvatures, curvatures.T
+    smaller = 0.5 * (first + second) - np.hypot(0.5 * (first - second), 1.0)
+    lifted = curvatures + np.maximum(_SMALLEST_EIGENVALUE - smaller, 0.0)
+    determinant = lifted * lifted.T - 1.0
+    # On the diagonal X and X' are the same entry.
+    own = np.eye(len(curvatures), dtype=bool)
+    diagonal = np.diag(curvatures) + 1.0
+
+    def metric(x: Array) -> Array:
+        image: Array = np.where(own, diagonal * x, lifted * x + x.T)
+        return image
+
+    def inverse(x: Array) -> Array:
+        solved: Array = np.where(own, x / diagonal, (lifted.T * x - x.T) / determinant)
+        return solved
+
+    return metric, inverse

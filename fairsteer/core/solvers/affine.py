@@ -1,0 +1,194 @@
+"""Nearest ideal law under the affine conditions: any invertible map per group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import expm
+from scipy.stats import ortho_group
+
+from fairsteer.core.affine import transport_matrix
+from fairsteer.core.linalg import Array, invsqrtm, symmetrize
+from fairsteer.core.solvers._newton import Model, NewtonResult, minimise, pair_metric
+from fairsteer.core.solvers._problem import GroupProblem
+from fairsteer.core.solvers._result import GroupSolution
+from fairsteer.core.solvers.tied import tied_matrix
+from fairsteer.core.solvers.whitened import solve_whitened
+
+_TIE = 1e-9
+
+
+def solve_affine(
+    problem: GroupProblem,
+    *,
+    anchor: int,
+    n_init: int = 1,
+    random_state: np.random.Generator | None = None,
+) -> GroupSolution:
+    """Return the best local optimum found over all invertible ``B``.
+
+    The objective is smooth but not convex. Newton's method runs from the optimal-transport map
+    of the pooled covariances, the whitened optimum, the closed form for pooled covariances, and
+    the map that matches the spectra of a contrast of the labels. So the divergence never
+    exceeds that of the whitened conditions, and an ideal law is recognised; then from
+    ``n_init - 1`` random starts. Among optima that tie, the one that moves the features
+    least is kept. Restarts alternate between uniformly random rotations (or
+    reflections) and random rotations of the best point so far.
+
+    Parameters
+    ----------
+    problem : GroupProblem
+        Any number of features and labels.
+    anchor : int
+        Label that whitens in the whitened start.
+    n_init : int, default=1
+        One more than the number of random starts.
+    random_state : numpy.random.Generator, default=None
+        Source of the random starts.
+
+    Returns
+    -------
+    GroupSolution
+    """
+    reference, group = problem.pooled()
+    frame = _Frame.of(problem)
+    starts = [
+        frame.inward(matrix)
+        for matrix in (
+            transport_matrix(reference, group),
+            solve_whitened(problem, anchor=anchor).matrix,
+            tied_matrix(problem),
+            *_spectral_matrices(problem),
+        )
+    ]
+    found = [_descend(frame.problem, start) for start in starts]
+    rng = random_state if random_state is not None else np.random.default_rng()
+    for k in range(n_init - 1):
+        found.append(_descend(frame.problem, _restart(_select(frame, found).point, k, rng)))
+    best = _select(frame, found)
+    n_iter = sum(result.n_iter for result in found)
+    return GroupSolution(frame.outward(best.point), best.gradient_norm, n_iter)
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """Coordinates in which pooled covariances are the identity and the contrast is diagonal."""
+
+    problem: GroupProblem
+    left: Array
+    right: Array
+
+    @classmethod
+    def of(cls, problem: GroupProblem) -> _Frame:
+        (_, whiten_reference), (_, whiten_group) = problem.roots
+        scores = problem.weights * np.linspace(-1.0, 1.0, len(problem.weights))
+        contrast = np.einsum("i,ijk->jk", scores, problem.reference_covariances)
+        turned = symmetrize(whiten_reference @ contrast @ whiten_reference)
+        axes = np.linalg.eigh(turned)[1].T
+        left, right = axes @ whiten_group, axes @ whiten_reference
+        return cls(problem.in_coordinates(left, right), left, right)
+
+    def inward(self, matrix: Array) -> Array:
+        """Express a map between the original features in these coordinates."""
+        return np.asarray(np.linalg.solve(self.right.T, (self.left @ matrix).T).T)
+
+    def outward(self, point: Array) -> Array:
+        """Express a point as a map between the original features."""
+        return np.asarray(np.linalg.solve(self.left, point @ self.right))
+
+
+def _spectral_matrices(problem: GroupProblem) -> list[Array]:
+    """Match the spectra of contrasts of the labels' second moments in both groups.
+
+    Where one affine map carries all laws of the reference onto the group's, it carries the
+    eigenvectors of ``sum_i w_i t_i E[xx' | i]`` relative to ``sum_i w_i E[xx' | i]`` too, up to
+    their signs. Agreement of all moments in the two eigenbases settles those: they are the
+    signs of a leading eigenvector. For distinct eigenvalues the result is that map. Two
+    contrasts are tried, since one may leave labels apart that the other does not.
+    """
+    weights = problem.weights
+    labels = np.arange(len(weights))
+    sides = []
+    for means, covariances in (
+        (problem.reference_means, problem.reference_covariances),
+        (problem.means, problem.covariances),
+    ):
+        centred = means - weights @ means
+        moments = covariances + centred[:, :, None] * centred[:, None, :]
+        whiten = invsqrtm(np.einsum("i,ijk->jk", weights, moments))
+        sides.append((whiten, centred @ whiten, symmetrize(whiten @ moments @ whiten)))
+    matrices = []
+    for scores in (np.linspace(-1.0, 1.0, len(weights)), np.cos(1.0 + 3.0 * labels)):
+        turned = []
+        for whiten, centred, second in sides:
+            axes = np.linalg.eigh(np.einsum("i,ijk->jk", weights * scores, second))[1]
+            turned.append((axes.T @ whiten, centred @ axes, axes.T @ second @ axes))
+        (frame, mean, moment), (own_frame, own_mean, own_moment) = turned
+        products = mean * own_mean
+        agreement = np.einsum("i,ijk,ijk->jk", weights, moment, own_moment)
+        agreement += np.einsum("i,ij,ik->jk", weights, products, products)
+        signs = np.where(np.linalg.eigh(agreement)[1][:, -1] < 0.0, -1.0, 1.0)
+        if np.sum(weights @ products * signs) < 0.0:
+            signs = -signs
+        matrices.append(np.asarray(np.linalg.solve(own_frame, signs[:, None] * frame)))
+    return matrices
+
+
+def refine_affine(problem: GroupProblem, matrix: Array) -> GroupSolution:
+    """Return the local optimum that Newton's method reaches from a given ``B``."""
+    frame = _Frame.of(problem)
+    found = _descend(frame.problem, frame.inward(matrix))
+    return GroupSolution(frame.outward(found.point), found.gradient_norm, found.n_iter)
+
+
+def _descend(local: GroupProblem, start: Array) -> NewtonResult:
+    return minimise(local.value, lambda e: _model(local, e), _move, start)
+
+
+def _restart(best: Array, k: int, rng: np.random.Generator) -> Array:
+    """Alternate between a uniform rotation or reflection and a rotation of the best so far."""
+    d = len(best)
+    if k % 2 == 0:
+        return np.asarray(ortho_group.rvs(d, random_state=rng)) if d > 1 else -best
+    generator = rng.normal(size=(d, d))
+    return _move(best, 0.5 * (generator - generator.T))
+
+
+def _select(frame: _Frame, found: list[NewtonResult]) -> NewtonResult:
+    found = [result for result in found if np.isfinite(result.point).all()]
+    values = np.array([frame.problem.value(result.point) for result in found])
+    if not np.isfinite(values).any():
+        raise ValueError(
+            "The covariances are too close to singular to solve for: raise shrinkage, or drop "
+            "features that are almost combinations of others."
+        )
+    values[~np.isfinite(values)] = np.inf
+    tied = np.flatnonzero(values <= values.min() + _TIE * max(1.0, abs(float(values.min()))))
+    identity = np.eye(frame.problem.n_features)
+    movement = [float(np.linalg.norm(found[k].point - identity)) for k in tied]
+    return found[int(tied[int(np.argmin(movement))])]
+
+
+def _model(problem: GroupProblem, e: Array) -> Model:
+    """Expand ``X -> J(e exp(X))`` to second order.
+
+    ``exp`` follows rotations exactly, along which the objective is nearly flat. In coordinates
+    in which the reference's covariances are nearly diagonal, near the optimum so are the
+    group's precisions pulled back, and the Hessian acts on entries (j, k) and (k, j) alone.
+    """
+    quadratic = e.T @ problem.quadratic_gradient(e)
+    precisions = e.T @ problem.weighted_precisions @ e
+
+    def hessian(x: Array) -> Array:
+        curved = problem.curvature(precisions, x)
+        return curved + 0.5 * (quadratic @ x.T + x.T @ quadratic)
+
+    rows = np.broadcast_to(np.einsum("ijj->ij", precisions), problem.reference_means.shape)
+    columns = np.einsum("ijj->ij", problem.reference_covariances)
+    return Model(quadratic - np.eye(len(e)), hessian, *pair_metric(rows.T @ columns))
+
+
+def _move(e: Array, x: Array) -> Array:
+    moved: Array = e @ expm(x)
+    return moved

@@ -1,0 +1,238 @@
+"""All-subgroups intervention (Proposition 4.3 of Sharma et al. 2025): every law may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fairsteer.core.affine import AffineMap, transport_map
+from fairsteer.core.gaussians import SubgroupGaussians
+from fairsteer.core.linalg import Array, inv_spd, invsqrtm, is_spd, sqrtm, symmetrize
+from fairsteer.core.solvers import affirmative
+from fairsteer.core.solvers._problem import GroupProblem
+from fairsteer.core.solvers._result import GroupSolution, Settings, Solution, Template
+from fairsteer.core.solvers.affine import refine_affine
+from fairsteer.core.solvers.univariate import solve_univariate
+from fairsteer.core.solvers.whitened import solve_whitened
+
+MAX_ROUNDS = 2000
+_ROUGH = 1e-4
+_GRADIENT_TOLERANCE = 1e-12
+_ROUNDING = 1e-14
+_MEMORY = 8
+
+
+def fit_template(
+    gaussians: SubgroupGaussians, priors: Array, maps: AffineMap, anchor: int | None = None
+) -> Template:
+    """Return the best template for given maps, in closed form.
+
+    ``S_i^{-1} = sum_a q_ia B_a' P_ia B_a / sum_a q_ia`` and
+    ``m_i = [sum_a q_ia B_a' P_ia B_a]^{-1} sum_a q_ia B_a' P_ia (mu_ia - c_a)``.
+
+    Parameters
+    ----------
+    gaussians : SubgroupGaussians
+        Law of the data.
+    priors : ndarray of shape (K, G)
+        Law of (label, group) of the target.
+    maps : AffineMap of shape (G,)
+        Template to group.
+    anchor : int, default=None
+        Label whose covariance stays the identity (whitened conditions).
+
+    Returns
+    -------
+    Template
+    """
+    back = np.swapaxes(maps.matrix, -1, -2)
+    pulled = back @ (priors[:, :, None, None] * inv_spd(gaussians.covariances))
+    precisions = symmetrize(np.sum(pulled @ maps.matrix, axis=1))
+    weighted = np.einsum("iajk,iak->ij", pulled, gaussians.means - maps.offset)
+    means = np.linalg.solve(precisions, weighted[..., None])[..., 0]
+    covariances = inv_spd(precisions / priors.sum(axis=1)[:, None, None])
+    if anchor is not None:
+        covariances[anchor] = np.eye(gaussians.n_features)
+    return Template(means, covariances)
+
+
+def solve_subgroups(gaussians: SubgroupGaussians, settings: Settings) -> Solution:
+    """Return the best law found in which every subgroup may change.
+
+    Template and maps are optimised in turn, which never raises the objective, from the
+    affirmative optimum of every group; so the divergence is at most the smallest of theirs.
+
+    Parameters
+    ----------
+    gaussians : SubgroupGaussians
+        Law of the data.
+    settings : Settings
+        Conditions; the reference group is the one whose frame the template takes.
+
+    Returns
+    -------
+    Solution
+    """
+    if settings.conditions == "identical":
+        maps = AffineMap.identity(gaussians.n_features, (gaussians.n_groups,))
+        return Solution(maps, fit_template(gaussians, settings.priors, maps), 0.0, 1)
+    if gaussians.n_labels == 1:
+        return barycentre(gaussians, settings.priors)
+    starts = _starts(gaussians, settings)
+    runs = [_alternate(gaussians, settings, start, _ROUGH) for start in starts]
+    best = min(runs, key=lambda run: run[-1].objective)
+    final = _alternate(gaussians, settings, best[-1].maps, _GRADIENT_TOLERANCE)
+    maps, template = _in_frame_of(final[-1].maps, final[-1].template, settings.reference)
+    rounds = sum(len(run) for run in [*runs, final])
+    return Solution(maps, template, final[-1].optimality, rounds)
+
+
+def _starts(gaussians: SubgroupGaussians, settings: Settings) -> list[AffineMap]:
+    """Return the affirmative optimum of every group, or an earlier solution, as maps."""
+    whiten = settings.conditions == "whitened"
+    if settings.start is not None:
+        solutions = [settings.start]
+    else:
+        solve = affirmative.whitened if whiten else affirmative.affine
+        if gaussians.n_features == 1:
+            solve = affirmative.univariate
+        groups = range(gaussians.n_groups)
+        solutions = [solve(gaussians, replace(settings, reference=r)) for r in groups]
+    if not whiten:
+        return [solution.maps for solution in solutions]
+    # The template is whitened at the anchor: the maps take over the square root.
+    roots = [sqrtm(solution.template.covariances[settings.anchor]) for solution in solutions]
+    return [
+        AffineMap(solution.maps.matrix @ root, solution.maps.offset)
+        for solution, root in zip(solutions, roots, strict=True)
+    ]
+
+
+def _improve(problem: GroupProblem, settings: Settings, matrix: Array) -> GroupSolution:
+    if settings.conditions == "whitened":
+        return solve_whitened(problem, anchor=settings.anchor, start=matrix)
+    if problem.n_features == 1:
+        return solve_univariate(problem, reflect=True)
+    return refine_affine(problem, matrix)
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Maps, the best template for them, the groups' problems and the objective in nats."""
+
+    maps: AffineMap
+    template: Template
+    problems: list[GroupProblem]
+    objective: float
+    optimality: float
+
+
+def _state(gaussians: SubgroupGaussians, settings: Settings, maps: AffineMap) -> _State:
+    anchor = settings.anchor if settings.conditions == "whitened" else None
+    template = fit_template(gaussians, settings.priors, maps, anchor)
+    groups = range(gaussians.n_groups)
+    problems = [affirmative.group_problem(gaussians, settings, template, a) for a in groups]
+    pairs = list(zip(problems, maps.matrix, strict=True))
+    return _State(
+        maps=maps,
+        template=template,
+        problems=problems,
+        objective=float(settings.priors.sum(axis=0) @ [p.value(matrix) for p, matrix in pairs]),
+        optimality=max(p.optimality(m, symmetric=anchor is not None) for p, m in pairs),
+    )
+
+
+def _alternate(
+    gaussians: SubgroupGaussians, settings: Settings, start: AffineMap, tolerance: float
+) -> list[_State]:
+    """Optimise template and maps in turn until the gradient vanishes; return every round.
+
+    Rounds converge linearly, so they are extrapolated from the last few (Anderson's method);
+    an extrapolation that raises the objective is dropped, so the objective never rises.
+    """
+    path = [_state(gaussians, settings, start)]
+    points: list[Array] = []
+    images: list[Array] = []
+    while path[-1].optimality > tolerance and len(path) < MAX_ROUNDS:
+        current = path[-1]
+        improved = [
+            _improve(problem, settings, matrix).matrix
+            for problem, matrix in zip(current.problems, current.maps.matrix, strict=True)
+        ]
+        offsets = [p.offset(m) for p, m in zip(current.problems, improved, strict=True)]
+        plain = AffineMap(np.stack(improved), np.stack(offsets))
+        points, images = (
+            [*points, _flat(current.maps)][-_MEMORY:],
+            [*images, _flat(plain)][-_MEMORY:],
+        )
+        reached = _state(gaussians, settings, plain)
+        if len(points) > 1:
+            guess = _unflat(_extrapolate(points, images), plain)
+            if settings.conditions != "whitened" or is_spd(guess.matrix):
+                further = _state(gaussians, settings, guess)
+                if further.objective <= reached.objective:
+                    reached = further
+        if not reached.objective <= current.objective + _ROUNDING:
+            break
+        path.append(reached)
+        recent = [state.optimality for state in path[-_MEMORY:]]
+        if len(path) > _MEMORY and min(recent[1:]) >= recent[0]:
+            break
+    return path
+
+
+def _extrapolate(points: list[Array], images: list[Array]) -> Array:
+    """Return the combination of images whose step, linearly extrapolated, is shortest."""
+    steps = np.stack(images) - np.stack(points)
+    weights = np.linalg.lstsq(np.diff(steps, axis=0).T, steps[-1], rcond=None)[0]
+    extrapolated: Array = images[-1] - weights @ np.diff(np.stack(images), axis=0)
+    return extrapolated
+
+
+def _flat(maps: AffineMap) -> Array:
+    return np.concatenate([maps.matrix.ravel(), maps.offset.ravel()])
+
+
+def _unflat(values: Array, like: AffineMap) -> AffineMap:
+    size = like.matrix.size
+    matrix = values[:size].reshape(like.matrix.shape)
+    return AffineMap(matrix, values[size:].reshape(like.offset.shape))
+
+
+def _in_frame_of(maps: AffineMap, template: Template, group: int) -> tuple[AffineMap, Template]:
+    """Express maps and template so that one group's map is the identity."""
+    frame = maps[group]
+    moved = maps.compose(frame.inverse()[None])
+    matrix, offset = moved.matrix.copy(), moved.offset.copy()
+    matrix[group], offset[group] = np.eye(matrix.shape[-1]), 0.0
+    return AffineMap(matrix, offset), Template(*frame.pushforward(*template))
+
+
+def barycentre(gaussians: SubgroupGaussians, priors: Array) -> Solution:
+    """Return the Wasserstein barycentre of the groups' laws (one label) and the maps from it.
+
+    Under the affine conditions with one label every law is ideal; the barycentre is the common
+    law that moves the rows least.
+
+    References
+    ----------
+    Alvarez-Esteban, del Barrio, Cuesta-Albertos and Matran (2016), "A fixed-point approach to
+    barycenters in Wasserstein space", Theorem 4.2.
+    """
+    weights = priors[0]
+    covariances = gaussians.covariances[0]
+    mean = weights @ gaussians.means[0]
+    centre = np.einsum("a,ajk->jk", weights, covariances)
+    rounds, moved = 0, np.inf
+    while moved > 1e-14 and rounds < MAX_ROUNDS:
+        rounds += 1
+        root, inverse = sqrtm(centre), invsqrtm(centre)
+        spread = np.einsum("a,ajk->jk", weights, sqrtm(symmetrize(root @ covariances @ root)))
+        previous, centre = centre, symmetrize(inverse @ spread @ spread @ inverse)
+        moved = float(np.abs(centre - previous).max() / np.abs(centre).max())
+    maps = transport_map(mean[None], centre[None], gaussians.means[0], covariances)
+    # First-order optimality of a barycentre: the maps to the groups average to the identity.
+    average = np.einsum("a,ajk->jk", weights, maps.matrix)
+    residual = float(np.linalg.norm(average - np.eye(gaussians.n_features)))
+    return Solution(maps, Template(mean[None], centre[None]), residual, rounds)

@@ -1,0 +1,60 @@
+"""The paper's convex program (Theorem 4.1 of Sharma et al. 2025)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import expm
+
+from fairsteer.core.affine import transport_matrix
+from fairsteer.core.linalg import Array, invsqrtm, sqrtm, symmetrize
+from fairsteer.core.solvers._newton import Model, minimise
+from fairsteer.core.solvers._problem import GroupProblem
+from fairsteer.core.solvers._result import GroupSolution
+
+
+def solve_whitened(
+    problem: GroupProblem, *, anchor: int, start: Array | None = None
+) -> GroupSolution:
+    """Return the global optimum over ``B = S Sigma_kr^{-1/2}``, S symmetric positive definite.
+
+    Parameters
+    ----------
+    problem : GroupProblem
+        Any number of features and labels.
+    anchor : int
+        Position k of the label whose covariance whitens.
+    start : ndarray of shape (d, d), default=None
+        First S, symmetric positive definite. The objective is convex in S, so the optimum does
+        not depend on it.
+
+    Returns
+    -------
+    GroupSolution
+    """
+    whiten = invsqrtm(problem.reference_covariances[anchor])
+    inner = problem.in_coordinates(np.eye(problem.n_features), whiten)
+    if start is None:
+        start = transport_matrix(*inner.pooled())
+    found = minimise(inner.value, lambda s: _model(inner, s), _along_geodesic, start)
+    return GroupSolution(found.point @ whiten, found.gradient_norm, found.n_iter)
+
+
+def _model(problem: GroupProblem, s: Array) -> Model:
+    """Expand ``Y -> J(L exp(Y) L)``, ``L = s^{1/2}``, Y symmetric, to second order."""
+    root = sqrtm(s)
+    gradient = problem.symmetric_gradient(s)
+    local = problem.in_coordinates(np.linalg.inv(root), root)
+
+    def hessian(y: Array) -> Array:
+        curved = symmetrize(local.curvature(local.weighted_precisions, y))
+        return curved + y + symmetrize(gradient @ y)
+
+    def keep(y: Array) -> Array:
+        return y
+
+    return Model(gradient, hessian, keep, keep)
+
+
+def _along_geodesic(s: Array, y: Array) -> Array:
+    root = sqrtm(s)
+    return symmetrize(root @ expm(y) @ root)

@@ -1,0 +1,334 @@
+"""A classifier behind steering, trained with the weights that make label and group independent."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _estimator_has,
+    _num_samples,
+    check_is_fitted,
+)
+
+from fairsteer import _validation as check
+from fairsteer.estimators._eraser import WithinLabelEraser
+from fairsteer.estimators._transformer import OptimalSteeringTransformer
+from fairsteer.estimators._weighting import fit_weighted
+
+_NEEDS = {"sensitive_features": True}
+_METHODS = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score")
+
+
+class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Steer the features, then fit any classifier on them, its rows weighted to the ideal priors.
+
+    The classifier is blind to the group: it sees steered features only. Where its ``fit`` takes
+    weights, it gets the ``ideal_sample_weight`` of the steering.
+
+    Parameters
+    ----------
+    estimator : classifier
+        The unfitted classifier; it is cloned.
+    steering : OptimalSteeringTransformer or WithinLabelEraser, default=None
+        The unfitted steering; it is cloned. Default: ``OptimalSteeringTransformer(
+        priors="independent")``, for which the attribute is passed as ``sensitive_features=``.
+    training : {"deployable", "ideal"}, default="deployable"
+        What the classifier is trained on: rows that were moved without their label, as new rows
+        will be, or rows that were moved with it (``steer``), the law on which fairness costs
+        nothing. The eraser moves no row by its label and serves ``"deployable"`` only.
+
+    Attributes
+    ----------
+    steering_ : OptimalSteeringTransformer or WithinLabelEraser
+        The fitted steering.
+    estimator_ : classifier
+        The classifier fitted on steered features.
+    classes_ : ndarray of shape (K,)
+        Labels, in the order of the columns of ``predict_proba``.
+    n_features_in_ : int
+        Columns of X, sensitive ones included.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X has them.
+
+    Warns
+    -----
+    SteeringWarning
+        In ``fit``, if rows have unequal weights and the classifier takes none.
+
+    Notes
+    -----
+    The methods request ``sensitive_features`` from metadata routing without ``set_fit_request``
+    and the like, unless the attribute stands in columns of X. Called directly they need no
+    routing. An eraser needs the attribute in ``fit`` only and ignores it afterwards.
+
+    A `Pipeline` as the classifier gets the weights at its last step, a search at the estimator
+    that it searches over, a vote or stack if all its members take them; requests set on its parts
+    do not matter.
+
+    Examples
+    --------
+    >>> from fairsteer import OptimalSteeringTransformer, SteeredClassifier
+    >>> from fairsteer.datasets import load_diabetes_progression
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> diabetes = load_diabetes_progression()
+    >>> steering = OptimalSteeringTransformer("sex", priors="independent")
+    >>> model = SteeredClassifier(LogisticRegression(max_iter=1000), steering)
+    >>> model.fit(diabetes.data, diabetes.target).predict(diabetes.data.head(3)).shape
+    (3,)
+    """
+
+    __metadata_request__fit: ClassVar = _NEEDS
+    __metadata_request__predict: ClassVar = _NEEDS
+    __metadata_request__predict_proba: ClassVar = _NEEDS
+    __metadata_request__predict_log_proba: ClassVar = _NEEDS
+    __metadata_request__decision_function: ClassVar = _NEEDS
+    __metadata_request__score: ClassVar = _NEEDS
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods("fit")],
+        "steering": "no_validation",
+        "training": [StrOptions({"deployable", "ideal"})],
+    }
+
+    def __init__(self, estimator, steering=None, *, training="deployable"):
+        self.estimator = estimator
+        self.steering = steering
+        self.training = training
+
+    def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
+        """Fit the steering, then the classifier on steered rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            Numbers; sensitive columns may hold anything.
+        y : array-like of shape (n,)
+            Labels.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it stands in X.
+        sample_weight : array-like of shape (n,), default=None
+            Frequencies: weight 2 is the row twice, weight 0 is no row. They reach the steering,
+            and multiply the weights of the classifier.
+
+        Returns
+        -------
+        SteeredClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the input cannot be used; the message says what to do.
+        TypeError
+            If X is sparse, or a parameter is no estimator of the kind it should be.
+        """
+        self._validate_params()
+        steering = self._new_steering()
+        n_rows = _num_samples(X)
+        y, weights = check.check_labels(y, n_rows), check.check_frequencies(sample_weight, n_rows)
+        steering.fit(X, y, sensitive_features=sensitive_features, sample_weight=weights)
+
+        # The steering has checked all rows and knows no label or group that only absent ones have.
+        present = np.flatnonzero(weights)
+        if len(present) < n_rows:
+            X, y, weights = _safe_indexing(X, present), y[present], weights[present]
+            if sensitive_features is not None:
+                sensitive_features = _safe_indexing(sensitive_features, present)
+        if isinstance(steering, OptimalSteeringTransformer):
+            ideal = steering.ideal_sample_weight(X, y, sensitive_features=sensitive_features)
+            weights = weights * ideal
+        if self.training == "ideal":
+            moved = steering.steer(X, y, sensitive_features=sensitive_features)
+        else:
+            moved = _moved(steering, X, sensitive_features)
+        estimator = fit_weighted(clone(self.estimator), moved, y, weights)
+
+        # Nothing is written before everything has succeeded: a failed fit changes nothing.
+        self.steering_, self.estimator_ = steering, estimator
+        return self
+
+    def predict(self, X, *, sensitive_features=None):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it stands in X.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Labels.
+        """
+        return self._call("predict", X, sensitive_features)
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X, *, sensitive_features=None):
+        """Return the probability of every label; only where the classifier does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it stands in X.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Columns in the order of ``classes_``.
+        """
+        return self._call("predict_proba", X, sensitive_features)
+
+    @available_if(_estimator_has("predict_log_proba"))
+    def predict_log_proba(self, X, *, sensitive_features=None):
+        """Return the logarithm of the probability of every label; only where the classifier does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it stands in X.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Columns in the order of ``classes_``.
+        """
+        return self._call("predict_log_proba", X, sensitive_features)
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(self, X, *, sensitive_features=None):
+        """Return the classifier's scores; only where it has them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it stands in X.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, K)
+            As the classifier returns them.
+        """
+        return self._call("decision_function", X, sensitive_features)
+
+    def score(self, X, y, sample_weight=None, *, sensitive_features=None):
+        """Return the accuracy of the predicted labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it stands in X.
+
+        Returns
+        -------
+        float
+            Share of rows whose label is predicted.
+        """
+        from sklearn.metrics import accuracy_score  # slow to import, as in ClassifierMixin
+
+        predicted = self.predict(X, sensitive_features=sensitive_features)
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
+
+    @property
+    def classes_(self):
+        """Labels, in the order of the columns of ``predict_proba``."""
+        return self.estimator_.classes_
+
+    @property
+    def n_features_in_(self):
+        """Columns of X, sensitive ones included."""
+        return self.steering_.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Column names, where X has them."""
+        return self.steering_.feature_names_in_
+
+    def set_params(self, **params):
+        """Set parameters; with ``steering__`` and ``estimator__`` before the name, of these.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or a parameter of ``steering=None`` is set.
+        """
+        nested = sorted(name for name in params if name.startswith("steering__"))
+        if nested and params.get("steering", self.steering) is None:
+            raise ValueError(
+                f"Invalid parameter {nested[0]!r}: steering=None has no parameters to set. Write "
+                "the default out, steering=OptimalSteeringTransformer(priors='independent')."
+            )
+        return super().set_params(**params)
+
+    def get_metadata_routing(self):
+        """Return the routing requests: none for the attribute where it stands in X.
+
+        Returns
+        -------
+        MetadataRequest
+        """
+        request = super().get_metadata_routing()
+        if self._column_mode:
+            for method in _METHODS:
+                getattr(request, method).add_request(param="sensitive_features", alias=False)
+        return request
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        if inner.classifier_tags is not None:
+            tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
+            tags.classifier_tags.poor_score = inner.classifier_tags.poor_score
+        tags.non_deterministic = inner.non_deterministic
+        tags.target_tags.required = True
+        tags.input_tags.categorical = self._column_mode
+        return tags
+
+    @property
+    def _column_mode(self):
+        return getattr(self.steering, "sensitive_feature_ids", None) is not None
+
+    def _new_steering(self):
+        if not is_classifier(self.estimator):
+            raise TypeError(
+                f"estimator is a {type(self.estimator).__name__}, which is no classifier: steering "
+                "serves the prediction of labels, so pass one, for instance LogisticRegression()."
+            )
+        if self.steering is None:
+            return OptimalSteeringTransformer(priors="independent")
+        if not isinstance(self.steering, OptimalSteeringTransformer | WithinLabelEraser):
+            raise TypeError(
+                "steering must be an OptimalSteeringTransformer or a WithinLabelEraser, got a "
+                f"{type(self.steering).__name__}: put steps that come before steering into a "
+                "Pipeline, with SteeredClassifier as its last step."
+            )
+        if self.training == "ideal" and isinstance(self.steering, WithinLabelEraser):
+            raise ValueError(
+                "training='ideal' moves training rows by their labels, but WithinLabelEraser moves "
+                "all rows alike: use training='deployable' or an OptimalSteeringTransformer."
+            )
+        return clone(self.steering)
+
+    def _call(self, method, X, sensitive_features):
+        check_is_fitted(self)
+        moved = _moved(self.steering_, X, sensitive_features)
+        return getattr(self.estimator_, method)(moved)
+
+
+def _moved(steering, X, sensitive_features):
+    if isinstance(steering, WithinLabelEraser):
+        return steering.transform(X)
+    return steering.transform(X, sensitive_features=sensitive_features)

@@ -1,0 +1,20 @@
+"""Fairness metrics of predictions, and scorers of them."""
+
+from fairsteer.metrics._by_label import rms_tpr_gap, rms_tpr_gap_floor, tpr_by_label
+from fairsteer.metrics._gaps import gaps, noise_floor
+from fairsteer.metrics._refit import most_accurate_within
+from fairsteer.metrics._report import fairness_report, levelling_down
+from fairsteer.metrics._scorer import FairnessScorer, make_fairness_scorer
+
+__all__ = [
+    "FairnessScorer",
+    "fairness_report",
+    "gaps",
+    "levelling_down",
+    "make_fairness_scorer",
+    "most_accurate_within",
+    "noise_floor",
+    "rms_tpr_gap",
+    "rms_tpr_gap_floor",
+    "tpr_by_label",
+]

@@ -1,0 +1,274 @@
+"""What a classifier does to each group: rates and gaps, before and after, and who pays for it.
+
+The gaps are fairlearn's, except that a gap which rests on an absent (label, group) cell is NaN.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from fairlearn.metrics import (
+    MetricFrame,
+    count,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
+)
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_consistent_length
+
+from fairsteer.metrics._by_label import (
+    root_mean_square,
+    tpr_by_label,
+)
+from fairsteer.metrics._gaps import (
+    attribute_frame,
+    gaps,
+    group_codes,
+    has_label,
+    labels_of,
+    listed,
+)
+
+RATES = ("selection_rate", "tpr", "fpr", "accuracy")
+BENEFICIAL_RATES = ("selection_rate", "tpr")
+
+
+def fairness_report(
+    y_true,
+    y_pred,
+    *,
+    sensitive_features,
+    y_pred_before=None,
+    pos_label=None,
+    tolerance: float = 0.01,
+) -> pd.DataFrame:
+    """Tabulate what a classifier does to each group, and who pays when a gap is closed.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Labels and predictions. With more than two labels the rates are those of ``pos_label``
+        against the rest; accuracy counts every label.
+    sensitive_features : array-like of shape (n,) or (n, k), Series, DataFrame or mapping
+        The sensitive attribute; several columns mean their intersection.
+    y_pred_before : array-like of shape (n,), optional
+        Predictions before an intervention, to compare with ``y_pred``, those after it.
+    pos_label : label, optional
+        The favourable label; default the last of the sorted labels.
+    tolerance : float, default=0.01
+        Changes of a rate up to this size count as no change when levelling down is judged.
+
+    Returns
+    -------
+    DataFrame
+        One row per group (a MultiIndex for several sensitive columns) with the columns ``rows``,
+        ``selection_rate``, ``tpr``, ``fpr`` and ``accuracy``, then a row ``gap``: the number of all
+        rows, and the largest minus the smallest value of each rate. Its selection rate is the
+        demographic parity gap, its TPR the equal opportunity gap, the larger of its TPR and FPR the
+        equalized odds gap.
+
+        With ``y_pred_before`` every rate has two columns, ``(rate, "before")`` and ``(rate,
+        "after")``, and the column ``levelling_down`` flags the groups that lost through levelling
+        down (see Notes); in the row ``gap`` it says whether any did.
+
+        ``.attrs["gaps"]`` holds fairlearn's three gaps by name, ``.attrs["tpr_gaps"]`` the gap of
+        the true positive rate of every label, ``.attrs["rms_tpr_gap"]`` their root mean square
+        (see `tpr_by_label`, `rms_tpr_gap`), NaN where a group has no row of a label. With
+        ``y_pred_before`` each is a dict of two, ``before`` and ``after``, and
+        ``.attrs["levelling_down"]`` has the flagged groups of each rate.
+
+    Warns
+    -----
+    UserWarning
+        When a rate is undefined because a group has no row of a label: the rate and the gaps that
+        rest on it are NaN (fairlearn's functions count it as 0), and the sentence names the groups.
+
+    Notes
+    -----
+    Levelling down, in a rate that is a benefit to its receiver (selection rate and TPR): the gap
+    shrank, no group's rate rose, and some group's rate fell, each by more than ``tolerance``. The
+    gap was closed by making the better-off worse and nobody better. The groups whose rate fell are
+    flagged, if the fall is also more than one row of those that the rate is about (all of the group
+    for the selection rate, those with ``pos_label`` for the TPR): in a small group one person moves
+    a rate by more than any tolerance, so at least two must have lost. FPR and accuracy are shown
+    but not judged: neither is a benefit that one of the three constraints equalises.
+
+    Examples
+    --------
+    >>> y, group = [1, 1, 1, 1, 0] * 2, ["a"] * 5 + ["b"] * 5
+    >>> report = fairness_report(y, [1, 0, 0, 0, 0] * 2, sensitive_features=group,
+    ...                          y_pred_before=[1, 1, 1, 0, 0] + [1, 0, 0, 0, 0])
+    >>> report["tpr"]
+         before  after
+    a      0.75   0.25
+    b      0.25   0.25
+    gap    0.50   0.00
+    >>> report["levelling_down"].to_dict()
+    {'a': True, 'b': False, 'gap': True}
+    """
+    frame = attribute_frame(sensitive_features)
+    y_true = labels_of(y_true, "y_true")
+    predictions = {"after": labels_of(y_pred, "y_pred")}
+    if y_pred_before is not None:
+        predictions = {"before": labels_of(y_pred_before, "y_pred_before"), **predictions}
+    check_consistent_length(y_true, frame, *predictions.values())
+    pos_label = _positive_label(pos_label, [y_true, *predictions.values()])
+
+    positive = (y_true == pos_label).astype(int)
+    codes, index = group_codes(frame)
+    _warn_undefined(positive, codes, index, pos_label)
+    rates, measured, by_label = {}, {}, {}
+    for when, y in predictions.items():
+        predicted = (y == pos_label).astype(int)
+        rates[when] = _rates_by_group(positive, predicted, y_true == y, codes, index)
+        measured[when] = gaps(positive, predicted, codes)
+        by_label[when] = tpr_by_label(y_true, y, sensitive_features=codes)["gap"]
+
+    attributes = {
+        "gaps": measured,
+        "tpr_gaps": {when: spread.to_dict() for when, spread in by_label.items()},
+        "rms_tpr_gap": {when: root_mean_square(spread) for when, spread in by_label.items()},
+    }
+    if y_pred_before is None:
+        report = _with_gap_row(rates["after"])
+        report.attrs.update({name: values["after"] for name, values in attributes.items()})
+        return report
+    flags = levelling_down(
+        rates["before"], rates["after"], receivers(positive, codes, index), tolerance=tolerance
+    )
+    report = _before_after(rates["before"], rates["after"], flags)
+    report.attrs.update(attributes)
+    return report
+
+
+def receivers(positive, codes, index) -> pd.DataFrame:
+    """Count the rows that each beneficial rate of each group is about.
+
+    Parameters
+    ----------
+    positive : array-like of shape (n,)
+        1 where the label is the favourable one, else 0.
+    codes : ndarray of int of shape (n,)
+        The position of every row's group in ``index``.
+    index : Index
+        The groups.
+
+    Returns
+    -------
+    DataFrame
+        One row per group: ``selection_rate`` counts all of its rows, ``tpr`` those with the
+        favourable label.
+    """
+    counts = np.bincount(codes), np.bincount(codes, weights=positive).astype(int)
+    return pd.DataFrame(dict(zip(BENEFICIAL_RATES, counts, strict=True)), index=index)
+
+
+def levelling_down(
+    before: pd.DataFrame, after: pd.DataFrame, rows: pd.DataFrame, *, tolerance: float = 0.01
+) -> pd.DataFrame:
+    """Flag the groups whose rate fell when a gap was closed and nobody's rate rose.
+
+    Parameters
+    ----------
+    before, after : DataFrame
+        One row per group, with the columns ``selection_rate`` and ``tpr``.
+    rows : DataFrame
+        The number of rows that each of these rates is about, laid out alike.
+    tolerance : float, default=0.01
+        Changes up to this size count as no change, and so does the fall of a rate by one row.
+
+    Returns
+    -------
+    DataFrame of bool
+        One row per group, the columns ``selection_rate`` and ``tpr``.
+    """
+    names = list(BENEFICIAL_RATES)
+    before, after = before[names], after[names]
+    change = after - before
+    gap_change = (after.max() - after.min()) - (before.max() - before.min())
+    closed = (gap_change < -tolerance) & ~(change > tolerance).any()
+    # Rates are quotients: one lost row of 49 must not count as more than one by rounding.
+    lost = -change * rows[names] > 1 + 1e-6
+    return (change < -tolerance) & lost & closed
+
+
+def _before_after(before, after, flags) -> pd.DataFrame:
+    frames = {"before": _with_gap_row(before), "after": _with_gap_row(after)}
+    report = pd.DataFrame({("rows", ""): frames["after"]["rows"]})
+    for rate in RATES:
+        for when, frame in frames.items():
+            report[(rate, when)] = frame[rate]
+    hit = flags.any(axis=1)
+    report[("levelling_down", "")] = np.append(hit, hit.any())
+    report.columns = pd.MultiIndex.from_tuples(report.columns)
+    report.attrs["levelling_down"] = {rate: list(flags.index[flags[rate]]) for rate in flags}
+    return report
+
+
+def _rates_by_group(positive, predicted, correct, codes, index) -> pd.DataFrame:
+    rates = MetricFrame(
+        metrics={
+            "rows": count,
+            "selection_rate": selection_rate,
+            "tpr": true_positive_rate,
+            "fpr": false_positive_rate,
+        },
+        y_true=positive,
+        y_pred=predicted,
+        sensitive_features=codes,
+    ).by_group
+    rates["accuracy"] = MetricFrame(
+        metrics=accuracy_score,
+        y_true=np.ones(len(codes), dtype=int),
+        y_pred=np.asarray(correct, dtype=int),
+        sensitive_features=codes,
+    ).by_group
+    rates = rates.astype({"rows": int, **dict.fromkeys(RATES, float)})
+    rates.loc[~has_label(positive, codes, 1), "tpr"] = np.nan
+    rates.loc[~has_label(positive, codes, 0), "fpr"] = np.nan
+    return rates.set_axis(index, axis=0)
+
+
+def _with_gap_row(rates: pd.DataFrame) -> pd.DataFrame:
+    spread = rates[list(RATES)].max(skipna=False) - rates[list(RATES)].min(skipna=False)
+    values = pd.concat([pd.Series({"rows": rates["rows"].sum()}), spread])
+    index = rates.index
+    name = ("gap", *[""] * (index.nlevels - 1)) if index.nlevels > 1 else "gap"
+    if index.nlevels > 1:
+        index = pd.MultiIndex.from_tuples([*index, name], names=index.names)
+    else:
+        index = pd.Index([*index, name], name=index.name, dtype=object)
+    report = pd.DataFrame(np.vstack([rates, values]), index=index, columns=rates.columns)
+    return report.astype({"rows": int})
+
+
+def _warn_undefined(positive, codes, index, pos_label) -> None:
+    for label, text, rate in (
+        (1, f"label {pos_label!r}", "TPR, equal_opportunity and equalized_odds"),
+        (0, f"another label than {pos_label!r}", "FPR and equalized_odds"),
+    ):
+        absent = [index[code] for code in np.flatnonzero(~has_label(positive, codes, label))]
+        if absent:
+            names = ", ".join(repr(group) for group in absent)
+            warnings.warn(
+                f"no row with {text} in group {names}: {rate} are undefined (NaN).", stacklevel=3
+            )
+
+
+def _positive_label(pos_label, arrays):
+    try:
+        labels = np.unique(np.concatenate([array.astype(object) for array in arrays]))
+    except TypeError:
+        raise ValueError(
+            "y_true and the predictions mix text and numbers; give them labels of one kind."
+        ) from None
+    if pos_label is None:
+        return labels[-1]
+    if pos_label not in labels:
+        raise ValueError(
+            f"pos_label {pos_label!r} is not among the labels, which are {listed(labels)}."
+        )
+    return pos_label

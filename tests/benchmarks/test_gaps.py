@@ -1,0 +1,138 @@
+"""The benchmarks behind docs/results.md run, and the page shows what they wrote."""
+
+import re
+from pathlib import Path
+
+import gaps
+import hidden
+import numpy as np
+import pandas as pd
+import pytest
+import simulated
+
+from fairsteer.compare._load import load_table
+from fairsteer.core.certificates import CONSTRAINTS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_every_cell_of_a_table_is_printed(monkeypatch):
+    monkeypatch.setattr(gaps, "NAMES", {"logistic": "LR"})
+    frame = gaps.cells("diabetes", "sex", 1, 1)
+    assert len(frame) == 3
+    assert frame.notna().all(axis=None)
+    lines = gaps.markdown(frame).splitlines()
+    assert len(lines) == 5
+    cell = frame.iloc[0]
+    shown = f"{cell['steering accuracy']:.3f} / {cell['steering gap']:.3f}".replace("0.", ".")
+    assert shown in lines[2]
+
+
+def test_who_is_ahead_in_both_is_told():
+    names = [
+        f"{who} {what}"
+        for who in ("steering", "threshold_optimizer")
+        for what in ("accuracy", "gap")
+    ]
+    rows = [(0.7, 0.01, 0.6, 0.02), (0.7, 0.03, 0.7, 0.02), (0.7, 0.03, 0.6, 0.02)]
+    cells = pd.DataFrame(rows, columns=names)
+    cells = cells.assign(table="t", estimator="LR", constraint=["a_1", "b_2", "c_3"])
+    assert gaps.ahead(cells) == (
+        "`ThresholdOptimizer` is at least as accurate with at most the gap in 1 of 3 cells: "
+        "t LR b 2. Steering is at least as accurate with at most the gap in 1 of 3 cells: t LR a 1."
+    )
+    assert "in 0 of 1 cells: none." in gaps.ahead(cells[:1])
+
+
+def test_a_frontier_mixes_its_points():
+    assert hidden.height([0.6, 0.7], [0.1, 0.3], 0.2) == pytest.approx(0.65)
+    assert hidden.height([0.6, 0.7], [0.1, 0.3], 0.1) == pytest.approx(0.6)
+    assert hidden.height([0.6, 0.5, 0.7], [0.1, 0.2, 0.3], 0.2) == pytest.approx(0.65)
+    assert hidden.height([0.6, 0.7], [0.1, 0.3], 0.9) == pytest.approx(0.7)
+    assert hidden.height([0.6], [0.1], 0.05) == -np.inf
+
+
+def test_quick_gaps_are_fairlearns(rng):
+    y, predicted, codes = (
+        rng.integers(0, 2, size=300),
+        rng.integers(0, 2, size=300),
+        np.arange(300) % 3,
+    )
+    exact = hidden.gaps(y, predicted, codes)
+    for constraint in hidden.MOMENTS:
+        found = hidden.quick_gap(constraint, y, predicted, codes)
+        assert found == pytest.approx(exact[constraint])
+
+
+def test_weights_make_label_and_group_independent(rng):
+    groups = rng.choice(["a", "b", "c"], size=400)
+    y = rng.binomial(1, np.where(groups == "a", 0.2, 0.6))
+    weights = hidden.independent_weights(y, groups)
+    sums = pd.Series(weights).groupby([y, groups]).sum().unstack()
+    np.testing.assert_allclose(sums, np.outer(sums.sum(axis=1), sums.sum()) / 400)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # fairlearn's ExponentiatedGradient and pandas 3
+def test_predictions_without_the_attribute(monkeypatch):
+    table = load_table("diabetes")
+    rows = table.data, table.target.to_numpy(), table.groups.to_numpy()
+    monkeypatch.setattr(hidden, "load", lambda *_: rows)
+    monkeypatch.setattr(hidden, "STRENGTHS", (1.0, 0.0))
+    monkeypatch.setattr(hidden, "N_BOOTSTRAP", 5)
+    frame, lines = hidden.compas()
+    assert frame.notna().all(axis=None)
+    assert len(lines) == 2 * len(hidden.ENCODINGS)
+    full = frame["method"] == "eraser at 1, standard"
+    none = frame["method"] == "eraser at 0, standard"
+    assert np.all(frame.loc[full, "gap"].to_numpy() < frame.loc[none, "gap"].to_numpy())
+    shown = gaps.hidden_cells(frame)
+    assert len(shown) == 6
+    assert shown.notna().all(axis=None)
+    line = gaps.markdown(shown).splitlines()[2]
+    assert line.startswith("| compas race, hidden: eraser, standard | LR | equalized odds |")
+    peer = frame[frame["method"] == "ExponentiatedGradient"].iloc[0]
+    assert line.endswith(f"{peer['accuracy']:.3f} / {peer['gap']:.3f} |".replace("0.", "."))
+
+
+def test_simulated_tables_have_one_law_a_seed():
+    data, y, groups = simulated.simulated_table(3, 500)
+    again = simulated.simulated_table(3, 500)
+    pd.testing.assert_frame_equal(data, again[0])
+    np.testing.assert_array_equal(y, again[1])
+    other = simulated.simulated_table(4, 500)
+    assert len(np.unique(groups)) == 3
+    assert len(np.unique(other[2])) == 2
+    assert all(data[name].nunique() < 100 for name in data)
+
+
+def test_the_readme_shows_the_same_cells():
+    readme = (ROOT / "README.md").read_text()
+    cells = pd.read_csv(ROOT / "benchmarks" / "results" / "gaps.csv")
+    cells = cells.set_index(["table", "estimator", "constraint"])
+    for table, command in (("compas race", "compare compas"), ("adult sex", "compare adult")):
+        block = readme.split(f"`fairsteer {command} -")[1].split("```")[1]
+        steering = block.split("\nsteering\n")[1].split("\ncorrelation_remover")[0]
+        rows = re.findall(r"^  (\w+) +(\.\d+) (.*)$", steering, re.MULTILINE)
+        assert [row[0] for row in rows] == list(CONSTRAINTS)
+        for constraint, accuracy, rest in rows:
+            cell = cells.loc[(table, "LR", constraint)]
+            (gap,) = re.findall(r"(\.\d+)\*", rest)
+            assert float(accuracy) == pytest.approx(cell["steering accuracy"], abs=6e-4)
+            assert float(gap) == pytest.approx(cell["steering gap"], abs=6e-4)
+
+
+def test_the_page_shows_the_cells_that_were_written():
+    page = (ROOT / "docs" / "results.md").read_text()
+    cells = pd.read_csv(ROOT / "benchmarks" / "results" / "gaps.csv")
+    assert len(cells) == 24
+    without = pd.read_csv(ROOT / "benchmarks" / "results" / "hidden.csv")
+    every = pd.concat([cells, gaps.hidden_cells(without)])
+    for line in gaps.markdown(every).splitlines():
+        assert line in page
+    assert gaps.ahead(cells) in page
+    for line in hidden.markdown(without).splitlines():
+        assert line in page
+    tables = pd.read_csv(ROOT / "benchmarks" / "results" / "simulated.csv")
+    assert f"{tables['change'].max():+.3f}" in page

@@ -1,0 +1,16 @@
+"""The benchmark of the solvers still runs."""
+
+import runpy
+from pathlib import Path
+
+
+def test_it_prints_a_row_per_law(capsys, monkeypatch):
+    monkeypatch.delenv("FAIRSTEER_DATA", raising=False)
+    path = Path(__file__).parents[2] / "benchmarks" / "solvers.py"
+    script = runpy.run_path(str(path))
+    law = script["tied_law"](n_labels=3, n_features=4)
+    script["main"].__globals__["tied_law"] = lambda: law
+    script["main"]()
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 3
+    assert "| tied |" in rows[2]

@@ -1,0 +1,123 @@
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
+
+from fairsteer.compare import _methods as mitigators
+from fairsteer.compare import compare
+from fairsteer.compare._frontier import FRONTIER_COLUMNS, frontier_table
+from fairsteer.compare._methods import FRONTIER_METHODS, METHODS
+from fairsteer.compare._run import Unit, plan, run_unit
+from fairsteer.compare._summaries import group_outcomes
+from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.exceptions import UsageError
+from tests.compare.test_compare import make_table
+
+QUICK = ["exponentiated_gradient", "threshold_optimizer"]
+STEERED = [f"steering-{constraint}" for constraint in CONSTRAINTS]
+STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Keep many tiny fits from waiting for threads that other processes hold up."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare(make_table(), repeats=2, folds=2, skip=QUICK, frontier=True)
+
+
+@pytest.fixture(scope="module")
+def frontier(comparison):
+    return frontier_table(comparison)
+
+
+def test_the_columns_and_the_rows(frontier):
+    assert tuple(frontier) == FRONTIER_COLUMNS == (
+        "dataset", "estimator", "constraint", "method", "strength", "accuracy",
+        "accuracy_spread", "gap", "gap_spread", "floor",
+    )  # fmt: skip
+    assert frontier["constraint"].tolist() == [c for c in CONSTRAINTS for _ in range(7)]
+    one = frontier[frontier["constraint"] == "equal_opportunity"]
+    assert one["method"].tolist() == ["steering"] * 5 + ["nothing", "correlation_remover"]
+    assert_array_equal(one["strength"], [*STRENGTHS, np.nan, np.nan])
+    assert set(frontier["dataset"]) == {"made"}
+    assert frontier.drop(columns="strength").notna().all(axis=None)
+
+
+def test_the_numbers_are_those_of_the_results(comparison, frontier):
+    results = comparison.results.set_index("method")
+    for row in frontier.itertuples():
+        name = row.method
+        if name == "steering":
+            name += f"-{row.constraint}"
+            name += "" if row.strength == 1.0 else f"@{row.strength:g}"
+        rows = results.loc[name]
+        assert len(rows) == 2
+        assert row.accuracy == pytest.approx(rows["accuracy"].mean())
+        assert row.accuracy_spread == pytest.approx(rows["accuracy"].std())
+        assert row.gap == pytest.approx(rows[row.constraint].mean())
+        assert row.gap_spread == pytest.approx(rows[row.constraint].std())
+        assert row.floor == pytest.approx(rows[f"floor_{row.constraint}"].mean())
+
+
+def test_methods_at_full_strength_keep_their_names_and_results(comparison):
+    assert all("@" not in name for name in METHODS)
+    assert list(FRONTIER_METHODS)[:4] == [f"{STEERED[0]}@{s:g}" for s in STRENGTHS[:4]]
+    plain = compare(make_table(), repeats=2, folds=2, skip=QUICK)
+    shown = comparison.results["method"].isin(plain.settings.methods)
+    pd.testing.assert_frame_equal(
+        comparison.results[shown].drop(columns="fit_seconds"),
+        plain.results.drop(columns="fit_seconds"),
+    )
+    pd.testing.assert_frame_equal(group_outcomes(comparison), group_outcomes(plain))
+    assert frontier_table(plain).empty
+    assert tuple(frontier_table(plain)) == FRONTIER_COLUMNS
+
+
+@pytest.mark.parametrize("name", STEERED)
+def test_strength_0_is_no_steering(name):
+    table, train, test = make_table(), np.arange(160), np.arange(160, 240)
+    still = run_unit(Unit("logistic", f"{name}@0", 0, 0), table, train, test, 0)
+    blind = run_unit(Unit("logistic", "nothing", 0, 0), table, train, test, 0)
+    assert still.reason == blind.reason == ""
+    assert_array_equal(still.predicted, blind.predicted)
+    assert_allclose(still.score, blind.score, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", STEERED)
+def test_strength_1_is_the_plain_row_and_between_is_between(name, comparison):
+    runs = [f"{name}@{strength:g}" for strength in STRENGTHS[:4]] + [name]
+    scores = [comparison.scores["logistic", run, 0] for run in runs]
+    moved = [np.abs(score - scores[0]).mean() for score in scores]
+    assert np.all(np.diff(moved) > 0.0)
+
+
+def test_a_skipped_constraint_has_no_frontier():
+    settings = plan(make_table(), skip=STEERED[:1], frontier=True)
+    assert {name.split("@")[0] for name in settings.frontier} == set(STEERED[1:])
+    assert not any("@" in name for name in settings.methods)
+    with pytest.raises(UsageError, match="but steering is skipped; keep at least one constraint"):
+        plan(make_table(), skip=["steering"], frontier=True)
+
+
+def test_a_strength_that_failed_has_no_numbers(monkeypatch):
+    procedure = mitigators.steering_procedure
+
+    def refuse_half(constraint, estimator, seed, strength):
+        if strength == 0.5:
+            raise RuntimeError("no way")
+        return procedure(constraint, estimator, seed, strength)
+
+    monkeypatch.setattr(mitigators, "steering_procedure", refuse_half)
+    skip = [*QUICK, "correlation_remover", *STEERED[:2]]
+    comparison = compare(make_table(), folds=2, skip=skip, frontier=True)
+    frontier = frontier_table(comparison)
+    failed = frontier["strength"] == 0.5
+    assert frontier.loc[failed, ["accuracy", "gap", "floor"]].isna().all(axis=None)
+    assert frontier.loc[~failed, ["accuracy", "gap", "floor"]].notna().all(axis=None)
+    assert list(comparison.failures) == [("logistic", f"{STEERED[2]}@0.5")]

@@ -1,0 +1,380 @@
+import ast
+import inspect
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fairsteer.compare import _csv as _csv_file
+from fairsteer.compare import _load as tables
+from fairsteer.compare import _own_table, _table
+from fairsteer.compare._load import load_table
+from fairsteer.compare._table import Table, check_cells
+from fairsteer.exceptions import UsageError
+
+needs_data = [
+    pytest.mark.data,
+    pytest.mark.skipif("FAIRSTEER_DATA" not in os.environ, reason="FAIRSTEER_DATA is not set"),
+]
+
+
+@pytest.fixture
+def frame():
+    """Make 80 rows of text, numbers and missing values; every cell has 20 rows."""
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "hired": ["no", "yes"] * 40,
+            "sex": ["f", "f", "m", "m"] * 20,
+            "age": np.where(rng.random(80) < 0.2, np.nan, rng.integers(18, 80, 80)),
+            "job": rng.choice(["cook", "clerk", None], 80),
+            "score": rng.normal(size=80),
+            "flag": rng.random(80) < 0.5,
+            "name": [f"person {i}" for i in range(80)],
+        }
+    )
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Write a table to a CSV and load it back."""
+
+    def write_and_load(frame, target="hired", sensitive="sex", **options):
+        path = tmp_path / "people.csv"
+        frame.to_csv(path, index=False)
+        return load_table(path, target, sensitive, **options)
+
+    return write_and_load
+
+
+def test_a_mixed_table(frame, load):
+    table = load(frame)
+    assert isinstance(table, Table)
+    assert table.name == "people"
+    assert list(table.data) == ["age", "job", "score", "flag"]
+    assert table.target.tolist() == [0, 1] * 40
+    assert table.groups.tolist() == ["f", "f", "m", "m"] * 20
+    assert (table.sensitive, table.favourable) == (("sex",), "yes")
+    assert table.warnings == ("left out as text with very many values: 'name'.",)
+    assert table.conventions == (
+        "people.csv: 80 of 80 rows (0 without target or sensitive value dropped), favourable "
+        "hired = yes (the last of the sorted values), features: 2 numeric, 2 categorical."
+    )
+
+
+def test_rows_without_target_or_sensitive_value_are_dropped_and_counted(frame, load):
+    frame.loc[[0, 1], "hired"] = None
+    frame.loc[[1, 2, 3], "sex"] = None
+    table = load(frame)
+    assert "76 of 80 rows (4 without target or sensitive value dropped)" in table.conventions
+    assert len(table.data) == len(table.target) == len(table.groups) == 76
+    assert table.data.index.equals(table.target.index)
+    assert table.data.index.equals(table.groups.index)
+
+
+def test_several_sensitive_columns_are_their_intersection(frame, load):
+    frame["young"] = np.arange(80) < 40
+    table = load(frame, sensitive=["sex", "young"])
+    assert sorted(set(table.groups)) == ["f & False", "f & True", "m & False", "m & True"]
+    assert table.groups.name == "sex & young"
+    assert "young" not in table.data
+
+
+def test_columns_can_be_left_out(frame, load):
+    table = load(frame, drop=["name", "score"])
+    assert list(table.data) == ["age", "job", "flag"]
+    assert table.warnings == ()
+    assert list(load(frame, drop="age").data) == ["job", "score", "flag"]
+
+
+@pytest.mark.parametrize(
+    ("values", "favourable", "chosen"),
+    [
+        ([0, 1], "0", "0"),
+        ([0, 1], "1.0", "1"),
+        ([0, 1], 1, "1"),
+        ([0.0, 1.0], "1", "1"),
+        ([False, True], "1", "True"),
+        ([False, True], "False", "False"),
+        ([False, True], "true", "True"),
+        ([False, True], "FALSE", "False"),
+        (["a", "b"], "a", "a"),
+        ([2, 10], None, "10"),
+        (["2", "b"], None, "b"),
+    ],
+)
+def test_the_favourable_value_is_compared_as_text_and_as_number(
+    frame, load, values, favourable, chosen
+):
+    frame["hired"] = values * 40
+    table = load(frame, favourable=favourable)
+    assert table.favourable == chosen
+    wanted = [str(value) == chosen or value == 1.0 == float(chosen == "1") for value in values]
+    assert table.target.tolist() == [int(flag) for flag in wanted] * 40
+
+
+def test_integers_next_to_missing_cells_keep_their_name(frame, load):
+    frame["sex"] = [1.0, 1.0, 2.0, 2.0] * 20
+    frame.loc[0, "sex"] = None
+    assert set(load(frame).groups) == {"1", "2"}
+
+
+def test_text_with_moderately_many_values_stays(load):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"hired": [0, 1] * 1000, "sex": rng.choice(["f", "m"], 2000)})
+    frame["zip"] = [f"z{i % 60}" for i in range(2000)]
+    frame["street"] = [f"s{i % 120}" for i in range(2000)]
+    table = load(frame)
+    assert list(table.data) == ["zip"]
+    assert table.warnings == ("left out as text with very many values: 'street'.",)
+
+
+def test_infinite_numbers_count_as_missing(frame, load):
+    frame.loc[:2, "score"] = [np.inf, -np.inf, 1.0]
+    assert load(frame).data["score"].isna().tolist()[:3] == [True, True, False]
+
+
+def test_a_comma_at_the_end_of_every_row_shifts_no_name(frame, load, tmp_path):
+    header, *rows = frame.to_csv(index=False).splitlines()
+    path = tmp_path / "trailing.csv"
+    path.write_text("\n".join([header, *(f"{row}," for row in rows)]))
+    table, plain = load_table(path, "hired", "sex"), load(frame)
+    pd.testing.assert_frame_equal(table.data, plain.data)
+    assert table.groups.equals(plain.groups)
+
+
+@pytest.mark.parametrize(
+    ("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")]
+)
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_other_separators_are_found_and_stated(frame, load, tmp_path, separator, name, decimal):
+    frame = frame.rename(columns={"job": "job, or none"})
+    path = tmp_path / "people.csv"
+    plain = load(frame)
+    frame.to_csv(path, index=False, sep=separator, decimal=decimal)
+    table = load_table(path, "hired", "sex")
+    pd.testing.assert_frame_equal(table.data, plain.data)
+    points = ", decimal commas read as points" if decimal == "," else ""
+    assert table.conventions.startswith(f"people.csv (cells separated by {name}{points}): 80 of 80")
+
+
+def test_separators_within_names_do_not_count(frame, load):
+    frame = frame.rename(columns={"score": "a;b;c;d;e;f;g;h;i"})
+    table = load(frame)
+    assert "a;b;c;d;e;f;g;h;i" in table.data
+    assert "separated" not in table.conventions
+
+
+def test_a_short_first_row_hides_no_separator(frame, load, tmp_path):
+    path = tmp_path / "short.csv"
+    path.write_text(frame.to_csv(index=False).replace("\n", "\nno,f\n", 1))
+    table = load_table(path, "hired", "sex")
+    assert list(table.data) == list(load(frame).data)
+    assert len(table.data) == 81
+
+
+def test_one_to_one_copies_are_warned_of_but_stay(frame, load):
+    frame["young"] = np.arange(80) % 8 < 4
+    frame["her or his"] = frame["sex"].map({"f": 1, "m": 0})
+    frame["both"] = frame["sex"] + frame["young"].astype(str)
+    frame["outcome"] = frame["hired"].map({"no": "-", "yes": "+"})
+    frame["almost"] = frame["hired"].where(frame.index > 0, "yes")
+    table = load(frame, sensitive=["sex", "young"], drop=["name"])
+    assert {"her or his", "both", "outcome", "almost"} <= set(table.data)
+    copy = "is a one-to-one copy of the sensitive column"
+    blind = "so that no method is blind to the group: leave it out with --drop"
+    assert table.warnings == (
+        f"the feature 'her or his' {copy} 'sex', {blind} 'her or his'.",
+        f"the feature 'both' {copy} 'sex & young', {blind} both.",
+        "the feature 'outcome' is a one-to-one copy of the target 'hired': leave it out with "
+        "--drop outcome.",
+    )
+    assert load(frame, drop=["name", "her or his", "outcome"]).warnings == ()
+
+
+def test_a_column_without_a_name_is_warned_of(frame, load):
+    frame.insert(0, "", range(80))
+    warned = load(frame, drop="name").warnings
+    assert warned == (
+        "'Unnamed: 0' has no name in the header; if it only numbers the rows, leave it out with "
+        "--drop 'Unnamed: 0'.",
+    )
+
+
+def test_pandas_missing_strings_are_missing(tmp_path, frame):
+    frame["job"] = ["None", "cook"] * 40
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert load_table(tmp_path / "t.csv", "hired", "sex").data["job"].isna().sum() == 40
+
+
+REFUSALS = {
+    "many labels": (
+        {"hired": [f"v{i % 3}" for i in range(80)]},
+        {},
+        r"target 'hired' must have two values, but has 3 values \(v0, v1, v2\): bin it into two",
+    ),
+    "very many labels": ({"hired": range(80)}, {}, r"80 values \(0, 1, 2, 3, 4, 5, \.\.\.\)"),
+    "one label": ({"hired": "yes"}, {}, "only the value 'yes': choose a column with two"),
+    "one group": ({"sex": "f"}, {}, "'sex' has only the value 'f'; a comparison needs"),
+    "many groups": (
+        {"sex": range(80)},
+        {},
+        "the sensitive column 'sex' has 80 values, more than 20: bin it",
+    ),
+    "small cell": (
+        {"sex": ["x"] * 4 + ["f", "f", "m", "m"] * 19},
+        {},
+        r"needs at least 5 rows, but label='no', group='x' has 2; label='yes', group='x' has 2: "
+        "bin or merge",
+    ),
+    "empty cell": (
+        {"sex": ["x", "f"] * 40},
+        {},
+        "label='no', group='f' has 0; label='yes', group='x' has 0: bin",
+    ),
+    "many small cells": ({"sex": [f"g{i % 20}" for i in range(80)]}, {}, "and 37 more cells"),
+    "no target left": ({"hired": None}, {}, "no row of 'people.csv' has both"),
+    "unknown favourable": ({}, {"favourable": "maybe"}, "'maybe' is not a value.*'no' and 'yes'"),
+    "text in another case": ({}, {"favourable": "YES"}, "'YES' is not a value of the target"),
+    "near name": ({}, {"target": "hird"}, "no column 'hird' in 'people.csv'; did you mean 'hired'"),
+    "unknown name": (
+        {},
+        {"sensitive": "zzzz"},
+        "no column 'zzzz' in 'people.csv', which has 'hired', 'sex', 'age'",
+    ),
+    "unknown drop": ({}, {"drop": ["nme"]}, "did you mean 'name'"),
+    "no roles": ({}, {"target": None}, "say --target COLUMN and --sensitive COLUMN, from 'hired'"),
+    "no sensitive": ({}, {"sensitive": None}, "needs its target and its sensitive columns"),
+    "target is sensitive": ({}, {"sensitive": "hired"}, "'hired' is named twice"),
+    "sensitive twice": ({}, {"sensitive": ["sex", "sex"]}, "'sex' is named twice"),
+    "target dropped": ({}, {"drop": ["hired"]}, "'hired' is needed; it cannot be dropped"),
+    "no feature": (
+        {},
+        {"drop": ["age", "job", "score", "flag"]},
+        r"no feature that varies once the text with very many values \('name'\) is left out",
+    ),
+    "only constants": (
+        {"age": 1, "job": "x"},
+        {"drop": ["score", "flag", "name"]},
+        "'people.csv' has no feature that varies.$",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_does_not_fit_is_one_sentence(frame, load, case):
+    columns, options, message = REFUSALS[case]
+    with pytest.raises(UsageError, match=message) as refused:
+        load(frame.assign(**columns), **options)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"a,b,c\n", "has a header but no rows"),
+        (b"a b c\n1 2 3\n", "only the columns 'a b c'.*separated by commas"),
+        (b"\xff\xfe\x00\x81binary", "is not a CSV table in UTF-8"),
+        (b"a,b,c\n1,2,3\n1,2,3,4,5\n", "is not a CSV table.*commas between.*Expected 3 fields"),
+        (b"a;b;c\n1;2;3\n1;2;3;4;5\n", "is not a CSV.*semicolons between.*Expected 3 fields"),
+        (b"a,b,c\n1,2,3,4\n1,2,3,4\n", "more cells than its header has names: name every col"),
+        (b"a,b,c,b\n1,2,3,4\n", "names 2 columns 'b': give every column a name of its own"),
+        (b'a,b, "b"\n1,2,3\n', "names 2 columns 'b'"),
+    ],
+)
+def test_a_file_that_is_no_table_is_one_sentence(tmp_path, content, message):
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=message) as refused:
+        load_table(path, "a", "b")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_is_one_sentence(tmp_path):
+    with pytest.raises(UsageError, match="neither a file nor one of the named tables diabetes"):
+        load_table(tmp_path / "none.csv", "a", "b")
+    with pytest.raises(UsageError, match="neither a file"):
+        load_table(tmp_path, "a", "b")
+
+
+@pytest.mark.parametrize("module", [tables, _own_table, _csv_file, _table])
+def test_the_readers_of_tables_import_at_the_top_only(module):
+    tree = ast.parse(inspect.getsource(module))
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert all(node in tree.body for node in imports)
+
+
+def test_check_cells_names_labels_as_they_are():
+    y, groups = pd.Series([0, 1, 1, 1]), pd.Series(["a", "a", "b", "b"])
+    with pytest.raises(UsageError, match=r"label=0, group='a' has 1; label=1.*: merge\.$"):
+        check_cells(y, groups, 2, "merge")
+    check_cells(pd.Series([0, 1]), pd.Series(["a", "a"]), 1, "merge")
+
+
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    text=st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=6) | st.none(),
+        min_size=40,
+        max_size=40,
+    ),
+    numbers=st.lists(st.floats(width=32) | st.none(), min_size=40, max_size=40),
+)
+def test_any_text_and_numbers_load(tmp_path, text, numbers):
+    frame = pd.DataFrame({"y": [0, 1] * 20, "s": ["a", "a", "b", "b"] * 10, "ok": range(40)})
+    frame["text"], frame["number"] = text, pd.array(numbers, dtype="Float64")
+    frame.to_csv(tmp_path / "any.csv", index=False)
+    table = load_table(tmp_path / "any.csv", "y", "s")
+    assert "ok" in table.data
+    assert len(table.data) == 40
+    assert not np.isinf(table.data.select_dtypes("number").to_numpy(dtype=float)).any()
+
+
+# ----------------------------------------------------------------------------------- named tables
+
+
+def test_the_embedded_table():
+    table = load_table()
+    assert (table.name, table.sensitive, len(table.data)) == ("diabetes", ("sex",), 442)
+    assert "sex" not in table.data
+    assert set(table.target) == {0, 1}
+    assert table.conventions
+
+
+@pytest.mark.parametrize("option", ["target", "favourable", "drop"])
+def test_options_for_a_csv_do_not_fit_a_named_table(option):
+    with pytest.raises(UsageError, match=f"{option} fits a CSV file only; 'compas' has its own"):
+        load_table("compas", **{option: "x"})
+
+
+def test_sensitive_attributes_of_named_tables():
+    assert load_table("diabetes", sensitive="sex").sensitive == ("sex",)
+    with pytest.raises(UsageError, match="'diabetes' has one sensitive attribute, sex"):
+        load_table("diabetes", sensitive="age")
+    with pytest.raises(UsageError, match="of 'adult' is either sex or race, not 'age'"):
+        load_table("adult", sensitive="age")
+    with pytest.raises(UsageError, match="either sex or race, not 'sex' 'race'"):
+        load_table("compas", sensitive=["sex", "race"])
+
+
+@pytest.mark.parametrize(
+    ("name", "sensitive", "expected", "rows"),
+    [
+        pytest.param("adult", None, "sex", 45_222, marks=needs_data),
+        pytest.param("adult", "race", "race", 45_222, marks=needs_data),
+        pytest.param("compas", None, "race", 5_278, marks=needs_data),
+        pytest.param("compas", "sex", "sex", 5_278, marks=needs_data),
+    ],
+)
+def test_original_tables(name, sensitive, expected, rows):
+    table = load_table(name, sensitive=sensitive)
+    assert table.sensitive == (expected,)
+    assert expected not in table.data
+    assert len(table.data) == rows
+    assert table.groups.nunique() == 2

@@ -1,0 +1,403 @@
+"""The nearest ideal law: closed forms, optimality, invariances, degenerate cases."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import approx_fprime, minimize
+
+from fairsteer import nearest_ideal
+from fairsteer.core.affine import AffineMap
+from fairsteer.core.divergence import gaussian_kl
+from fairsteer.core.solvers import INTERVENTIONS, SOLVERS, _newton, default_reference_group
+from fairsteer.core.solvers._problem import GroupProblem
+from fairsteer.core.solvers.affine import solve_affine
+from fairsteer.core.solvers.tied import solve_tied
+from fairsteer.core.solvers.univariate import solve_univariate
+from fairsteer.core.solvers.whitened import solve_whitened
+from fairsteer.datasets._synthetic import random_gaussians
+from tests.conftest import tied_gaussians, with_parts
+
+LAWS = [(2, 2, 3), (3, 3, 2), (4, 2, 4), (2, 4, 3), (4, 4, 2)]
+
+
+def group_problem(law, reference=0, group=1):
+    weights = law.priors[:, group] / law.priors[:, group].sum()
+    return GroupProblem(
+        weights=weights,
+        reference_means=law.means[:, reference],
+        reference_covariances=law.covariances[:, reference],
+        means=law.means[:, group],
+        covariances=law.covariances[:, group],
+    )
+
+
+def direct_objective(problem, matrix, offset):
+    """The definition: the weighted divergence of the mapped reference from the group."""
+    mapped = AffineMap(matrix, offset).pushforward(
+        problem.reference_means, problem.reference_covariances
+    )
+    return problem.weights @ gaussian_kl(*mapped, problem.means, problem.covariances)
+
+
+def brute_force(problem, start):
+    """Minimise over (B, c) by finite-difference quasi-Newton steps."""
+    d = problem.n_features
+
+    def objective(z):
+        matrix = z[: d * d].reshape(d, d)
+        if abs(np.linalg.det(matrix)) < 1e-12:
+            return 1e6
+        return direct_objective(problem, matrix, z[d * d :])
+
+    first = np.concatenate([start.ravel(), problem.offset(start)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return minimize(objective, first, method="BFGS", options={"gtol": 1e-9}).fun
+
+
+@pytest.mark.parametrize(("n_labels", "n_groups", "d"), LAWS)
+def test_value_and_gradient_follow_the_definition(n_labels, n_groups, d, rng):
+    problem = group_problem(random_gaussians(n_labels, n_groups, d, 0))
+    B = np.eye(d) + 0.3 * rng.normal(size=(d, d))
+    value = direct_objective(problem, B, problem.offset(B))
+    assert problem.value(B) == pytest.approx(value, abs=1e-12)
+    for _ in range(5):
+        shifted = problem.offset(B) + 0.1 * rng.normal(size=d)
+        assert direct_objective(problem, B, shifted) > value
+    numeric = approx_fprime(B.ravel(), lambda z: problem.value(z.reshape(d, d)), 1e-7)
+    gradient = problem.quadratic_gradient(B) - np.linalg.inv(B).T
+    np.testing.assert_allclose(gradient, numeric.reshape(d, d), atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_univariate_equals_brute_force(seed):
+    problem = group_problem(random_gaussians(2 + seed % 4, 2, 1, seed))
+    for reflect in (False, True):
+        solution = solve_univariate(problem, reflect=reflect)
+        signs = (1.0, -1.0) if reflect else (1.0,)
+        best = min(brute_force(problem, np.array([[s * 0.8]])) for s in signs)
+        assert problem.value(solution.matrix) == pytest.approx(best, abs=1e-7)
+        assert solution.optimality < 1e-12
+
+
+def test_univariate_reflects_only_where_the_labels_are_ordered_differently():
+    law = random_gaussians(2, 2, 1, 0)
+    means = np.array([[[0.0], [3.0]], [[3.0], [0.0]]])
+    crossed = with_parts(law, means=means, covariances=np.ones((2, 2, 1, 1)))
+    affine = nearest_ideal(crossed, reference_group="a")
+    whitened = nearest_ideal(crossed, reference_group="a", conditions="whitened")
+    assert affine.group_maps.matrix[1, 0, 0] < 0 < whitened.group_maps.matrix[1, 0, 0]
+    assert affine.kl_divergence < whitened.kl_divergence
+
+
+@pytest.mark.parametrize(("n_labels", "n_groups", "d"), LAWS)
+@pytest.mark.parametrize("seed", range(3))
+def test_tied_is_the_best_of_many_restarts(n_labels, n_groups, d, seed):
+    problem = group_problem(tied_gaussians(n_labels, n_groups, d, seed))
+    closed = solve_tied(problem)
+    numerical = solve_affine(problem, anchor=0, n_init=12, random_state=np.random.default_rng(0))
+    assert problem.value(closed.matrix) == pytest.approx(problem.value(numerical.matrix), abs=1e-8)
+    assert closed.optimality < 1e-10
+    assert brute_force(problem, closed.matrix) > problem.value(closed.matrix) - 1e-7
+
+
+def test_tied_with_one_label_is_the_optimal_transport_map():
+    law = random_gaussians(1, 2, 4, 0)
+    problem = group_problem(law)
+    matrix = solve_tied(problem).matrix
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-10)
+    assert problem.value(matrix) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n_labels", "n_groups", "d"), LAWS)
+def test_whitened_reaches_one_optimum_from_ten_random_starts(n_labels, n_groups, d, rng):
+    problem = group_problem(random_gaussians(n_labels, n_groups, d, 1))
+    first = solve_whitened(problem, anchor=n_labels - 1)
+    assert first.optimality < 1e-8
+    for _ in range(10):
+        factor = rng.normal(size=(d, d))
+        start = factor @ factor.T + 0.1 * np.eye(d)
+        other = solve_whitened(problem, anchor=n_labels - 1, start=start)
+        np.testing.assert_allclose(other.matrix, first.matrix, atol=1e-6)
+        assert problem.value(other.matrix) == pytest.approx(problem.value(first.matrix), abs=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whitened_equals_brute_force_over_symmetric_factors(seed):
+    problem = group_problem(random_gaussians(3, 2, 2, seed))
+    solution = solve_whitened(problem, anchor=2)
+    values, vectors = np.linalg.eigh(problem.reference_covariances[2])
+    whiten = (vectors / np.sqrt(values)) @ vectors.T
+
+    def objective(z):
+        factor = np.array([[np.exp(z[0]), 0.0], [z[1], np.exp(z[2])]])
+        B = factor @ factor.T @ whiten
+        return direct_objective(problem, B, problem.offset(B))
+
+    best = minimize(objective, np.zeros(3), method="BFGS", options={"gtol": 1e-9}).fun
+    assert problem.value(solution.matrix) == pytest.approx(best, abs=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_affine_is_a_local_optimum_of_the_definition(seed):
+    problem = group_problem(random_gaussians(3, 2, 3, seed))
+    solution = solve_affine(problem, anchor=2)
+    assert solution.optimality < 1e-8
+    assert np.linalg.norm(problem.relative_gradient(solution.matrix)) < 1e-7
+    value = problem.value(solution.matrix)
+    assert brute_force(problem, solution.matrix) == pytest.approx(value, abs=1e-7)
+
+
+@given(st.integers(2, 4), st.integers(2, 4), st.integers(1, 4), st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_weaker_conditions_are_nearer(n_labels, n_groups, d, seed):
+    law = random_gaussians(n_labels, n_groups, d, seed)
+    kl = {
+        conditions: nearest_ideal(law, conditions=conditions).kl_divergence
+        for conditions in ("affine", "whitened", "identical")
+    }
+    assert 0.0 <= kl["affine"] <= kl["whitened"] + 1e-9
+    assert kl["whitened"] <= kl["identical"] + 1e-9
+
+
+@pytest.mark.parametrize("conditions", ["affine", "whitened", "identical"])
+def test_the_target_is_the_mapped_template(conditions):
+    law = random_gaussians(3, 4, 3, 2)
+    result = nearest_ideal(law, conditions=conditions, reference_group="c")
+    assert result.converged
+    assert result.optimality < 1e-6
+    assert np.array_equal(result.target.means[:, 2], law.means[:, 2])
+    assert np.array_equal(result.group_maps.matrix[2], np.eye(3))
+    means, covariances = result.group_maps.pushforward(result.ideal.means, result.ideal.covariances)
+    np.testing.assert_allclose(means, result.target.means, atol=1e-10)
+    np.testing.assert_allclose(covariances, result.target.covariances, atol=1e-10)
+    kl = gaussian_kl(means, covariances, law.means, law.covariances)
+    np.testing.assert_allclose(result.kl_per_subgroup, kl, atol=1e-10)
+    assert result.kl_divergence == pytest.approx(np.sum(law.priors * kl))
+
+
+def test_identical_targets_are_the_references_laws():
+    law = random_gaussians(3, 3, 2, 4)
+    result = nearest_ideal(law, conditions="identical", reference_group="b")
+    for a in range(3):
+        np.testing.assert_allclose(result.target.means[:, a], law.means[:, 1], atol=1e-12)
+    assert result.optimality == 0.0
+
+
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
+@pytest.mark.parametrize("conditions", ["affine", "whitened"])
+def test_an_ideal_law_is_left_alone(conditions, intervention, rng):
+    law = random_gaussians(3, 3, 3, 5)
+    if conditions == "affine":
+        matrices = np.eye(3) + 0.4 * rng.normal(size=(3, 3, 3))
+    else:
+        values, vectors = np.linalg.eigh(law.covariances[2, 0])
+        whiten = (vectors / np.sqrt(values)) @ vectors.T
+        factors = rng.normal(size=(3, 3, 3))
+        matrices = (factors @ np.swapaxes(factors, -1, -2) + 0.5 * np.eye(3)) @ whiten
+    maps = AffineMap(matrices, rng.normal(size=(3, 3)))
+    means, covariances = maps.pushforward(law.means[:, :1], law.covariances[:, :1])
+    ideal = with_parts(law, means=means, covariances=0.5 * (covariances + covariances.mT))
+    for reference in ideal.groups:
+        options = {"intervention": intervention, "reference_group": reference}
+        result = nearest_ideal(ideal, conditions=conditions, **options)
+        assert result.kl_divergence < 1e-12
+    np.testing.assert_allclose(result.target.means, ideal.means, atol=1e-5)
+
+
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
+def test_identical_laws_are_left_alone_exactly(intervention):
+    law = random_gaussians(3, 3, 3, 5).like_group(1)
+    for conditions in ("affine", "whitened", "identical"):
+        result = nearest_ideal(law, conditions=conditions, intervention=intervention)
+        assert result.kl_divergence < 1e-12
+        np.testing.assert_allclose(result.target.means, law.means, atol=1e-6)
+        np.testing.assert_allclose(result.target.covariances, law.covariances, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("solver", "conditions", "d"),
+    [
+        ("univariate", "affine", 1),
+        ("univariate", "whitened", 1),
+        ("whitened", "whitened", 1),
+        ("affine", "affine", 1),
+        ("tied", "affine", 3),
+        ("affine", "affine", 3),
+    ],
+)
+def test_every_solver_leaves_an_ideal_law_alone(solver, conditions, d, rng):
+    law = tied_gaussians(3, 3, d, 5)
+    maps = AffineMap(rng.normal(size=(3, d, d)) + (1.5 if d == 1 else 0.0), rng.normal(size=(3, d)))
+    maps = AffineMap(np.abs(maps.matrix) if d == 1 else maps.matrix, maps.offset)
+    ideal = law.like_group(0).pushed(maps)
+    ideal = with_parts(ideal, covariances=0.5 * (ideal.covariances + ideal.covariances.mT))
+    for reference in ideal.groups:
+        result = nearest_ideal(
+            ideal, solver=solver, conditions=conditions, reference_group=reference
+        )
+        assert result.kl_divergence < 1e-12
+        np.testing.assert_allclose(result.target.means, ideal.means, atol=1e-6)
+
+
+def special_law(kind, seed):
+    """Laws whose labels agree in part, so that one contrast does not tell them apart."""
+    n_labels = 4 if kind == "four labels, equal means" else 3
+    law = random_gaussians(n_labels, 2, 3, seed)
+    means, covariances = law.means.copy(), law.covariances.copy()
+    if kind.endswith("equal means"):
+        means[:] = means[:1]
+    elif kind == "first and last alike":
+        means[2], covariances[2] = means[0], covariances[0]
+    else:
+        means[1], means[2], covariances[2] = 0.0, -means[0], covariances[0]
+    return with_parts(law, means=means, covariances=covariances)
+
+
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize(
+    "kind", ["equal means", "four labels, equal means", "first and last alike", "mirrored"]
+)
+def test_special_ideal_laws_are_recognised(kind, seed, rng):
+    law = special_law(kind, seed)
+    maps = AffineMap(rng.normal(size=(2, 3, 3)), rng.normal(size=(2, 3)))
+    means, covariances = maps.pushforward(law.means[:, :1], law.covariances[:, :1])
+    ideal = with_parts(law, means=means, covariances=0.5 * (covariances + covariances.mT))
+    assert nearest_ideal(ideal).kl_divergence < 1e-12
+
+
+@pytest.mark.parametrize("eps", [1e-9, 1e-11, 1e-12, 1e-13])
+@pytest.mark.filterwarnings("ignore:The .* solver stopped:RuntimeWarning")
+def test_nearly_singular_laws_are_solved_or_refused_in_a_sentence(eps):
+    law = random_gaussians(2, 2, 3, 0)
+    squeeze = np.diag([1.0, 1.0, np.sqrt(eps)])
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3))).Q
+    covariances = turn @ squeeze @ law.covariances @ squeeze @ turn.T
+    law = with_parts(law, covariances=0.5 * (covariances + covariances.mT))
+    try:
+        result = nearest_ideal(law)
+    except ValueError as error:
+        assert "raise shrinkage" in str(error)
+    else:
+        assert np.isfinite(result.kl_divergence)
+
+
+def test_one_feature_given_to_the_general_solvers_equals_the_closed_form():
+    for seed in range(10):
+        law = random_gaussians(3, 3, 1, seed)
+        closed = nearest_ideal(law, solver="univariate", conditions="whitened")
+        general = nearest_ideal(law, solver="whitened", conditions="whitened")
+        assert general.kl_divergence == pytest.approx(closed.kl_divergence, abs=1e-10)
+        best = nearest_ideal(law, solver="univariate")
+        found = nearest_ideal(law, solver="affine")
+        assert found.kl_divergence == pytest.approx(best.kl_divergence, abs=1e-10)
+
+
+@pytest.mark.parametrize("conditions", ["affine", "whitened", "identical"])
+def test_permuting_labels_groups_and_features_permutes_the_result(conditions):
+    law = random_gaussians(3, 3, 3, 7)
+    before = nearest_ideal(law, conditions=conditions, reference_group="b", anchor=1)
+    labels, groups, features = [2, 0, 1], [1, 2, 0], [2, 1, 0]
+    cells = np.ix_(labels, groups)
+    permuted = with_parts(
+        law,
+        labels=law.labels[labels],
+        groups=law.groups[groups],
+        priors=law.priors[cells],
+        counts=law.counts[cells],
+        means=law.means[cells][..., features],
+        covariances=law.covariances[cells][..., features, :][..., features],
+    )
+    after = nearest_ideal(permuted, conditions=conditions, reference_group="b", anchor=1)
+    assert after.kl_divergence == pytest.approx(before.kl_divergence, abs=1e-10)
+    expected = before.target.means[cells][..., features]
+    np.testing.assert_allclose(after.target.means, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("conditions", ["affine", "identical"])
+def test_rescaling_and_shifting_features_rescales_the_result(conditions):
+    law = random_gaussians(3, 3, 3, 8)
+    units, shift = np.array([1e-4, 1.0, 1e5]), np.array([3.0, -1e3, 1e6])
+    rescaled = with_parts(
+        law,
+        means=law.means * units + shift,
+        covariances=law.covariances * np.outer(units, units),
+    )
+    before = nearest_ideal(law, conditions=conditions)
+    after = nearest_ideal(rescaled, conditions=conditions)
+    assert after.kl_divergence == pytest.approx(before.kl_divergence, rel=1e-6)
+    np.testing.assert_allclose((after.target.means - shift) / units, before.target.means, atol=1e-6)
+
+
+@pytest.mark.parametrize("priors", ["keep", "independent", "nearest"])
+def test_priors_are_part_of_the_divergence(priors):
+    law = random_gaussians(3, 3, 2, 9)
+    result = nearest_ideal(law, priors=priors)
+    q = result.target.priors
+    expected = np.sum(q * (np.log(q / law.priors) + result.kl_per_subgroup))
+    assert result.kl_divergence == pytest.approx(expected)
+    if priors != "keep":
+        np.testing.assert_allclose(q, np.outer(q.sum(axis=1), q.sum(axis=0)), atol=1e-12)
+
+
+def test_nearest_priors_are_nearest():
+    for seed in range(5):
+        law = random_gaussians(3, 3, 2, seed)
+        nearest = nearest_ideal(law, priors="nearest").kl_divergence
+        assert nearest <= nearest_ideal(law, priors="independent").kl_divergence + 1e-9
+
+
+def test_restarts_never_lose():
+    law = random_gaussians(2, 2, 4, 3)
+    once = nearest_ideal(law)
+    often = nearest_ideal(law, n_init=10, random_state=0)
+    assert often.kl_divergence <= once.kl_divergence + 1e-9
+    again = nearest_ideal(law, n_init=10, random_state=0)
+    assert np.array_equal(often.group_maps.matrix, again.group_maps.matrix)
+
+
+def test_the_default_reference_group():
+    counts = np.array([[30.0, 10.0, 20.0], [10.0, 10.0, 5.0]])
+    assert default_reference_group(counts) == 1
+    assert default_reference_group(counts, positive=0) == 2
+    assert default_reference_group(np.vstack([counts, counts])) == 0
+    assert default_reference_group(np.ones((2, 3))) == 0
+
+
+def test_solvers_say_what_they_serve():
+    law = random_gaussians(2, 2, 3, 0)
+    cases = [
+        ({"conditions": "equal"}, "conditions must be one of"),
+        ({"solver": "magic"}, "solver must be one of"),
+        ({"solver": "whitened"}, "solver='whitened' serves intervention 'affirmative'"),
+        ({"solver": "univariate"}, "needs exactly one feature"),
+        ({"solver": "tied"}, "needs one covariance shared by all labels"),
+        ({"reference_group": "q"}, "there is no group 'q'"),
+        ({"anchor": 5, "conditions": "whitened"}, "there is no label 5"),
+        ({"priors": "equal"}, "priors must be one of"),
+        ({"n_init": 0}, "n_init must be at least 1"),
+    ]
+    for options, message in cases:
+        with pytest.raises(ValueError, match=message):
+            nearest_ideal(law, **options)
+    with pytest.raises(ValueError, match="at least two groups"):
+        nearest_ideal(random_gaussians(2, 1, 3, 0))
+
+
+def test_auto_takes_the_most_special_solver():
+    assert nearest_ideal(random_gaussians(2, 2, 1, 0)).solver == "univariate"
+    assert nearest_ideal(tied_gaussians(2, 2, 3, 0)).solver == "tied"
+    assert nearest_ideal(random_gaussians(2, 2, 3, 0)).solver == "affine"
+    assert nearest_ideal(random_gaussians(1, 2, 3, 0)).solver == "tied"
+    served = {c for solver in SOLVERS.values() for c in solver.conditions}
+    assert served == {"affine", "whitened", "identical"}
+
+
+def test_a_solver_that_stops_early_says_so(monkeypatch):
+    monkeypatch.setattr(_newton, "MAX_ITERATIONS", 1)
+    with pytest.warns(RuntimeWarning, match="stopped at an optimality of"):
+        result = nearest_ideal(random_gaussians(3, 2, 4, 0), conditions="whitened")
+    assert not result.converged

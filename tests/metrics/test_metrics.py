@@ -1,0 +1,368 @@
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fairlearn.metrics import (
+    demographic_parity_difference,
+    equal_opportunity_difference,
+    equalized_odds_difference,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
+)
+from numpy.testing import assert_allclose
+from sklearn.metrics import accuracy_score
+
+from fairsteer.metrics import fairness_report, gaps, levelling_down, noise_floor
+from fairsteer.metrics._gaps import permuted_gaps
+
+FAIRLEARN = {
+    "demographic_parity": demographic_parity_difference,
+    "equal_opportunity": equal_opportunity_difference,
+    "equalized_odds": equalized_odds_difference,
+}
+
+
+@pytest.fixture
+def sample():
+    """300 rows, three groups of different size, predictions that depend on label and group."""
+    rng = np.random.default_rng(3)
+    groups = rng.choice(["a", "b", "c"], size=300, p=[0.5, 0.3, 0.2])
+    y = rng.integers(0, 2, 300)
+    p = 0.2 + 0.4 * y + 0.2 * (groups == "b")
+    return y, (rng.random(300) < p).astype(int), groups
+
+
+# ------------------------------------------------------------------------------------------- gaps
+
+
+def test_gaps_equal_fairlearn_s(sample):
+    y, predicted, groups = sample
+    measured = gaps(y, predicted, groups)
+    assert list(measured) == list(FAIRLEARN)
+    for name, difference in FAIRLEARN.items():
+        assert measured[name] == difference(y, predicted, sensitive_features=groups)
+
+
+def test_gaps_of_several_columns_are_those_of_the_intersection(sample):
+    y, predicted, groups = sample
+    age = np.arange(300) % 2
+    joined = [f"{g}{a}" for g, a in zip(groups, age, strict=True)]
+    both = gaps(y, predicted, pd.DataFrame({"g": groups, "age": age}))
+    assert both == gaps(y, predicted, joined)
+
+
+def test_gaps_take_lists_booleans_and_series_with_any_index(sample):
+    y, predicted, groups = sample
+    shuffled = pd.Series(groups, index=np.arange(300)[::-1])
+    assert gaps(list(y == 1), predicted == 1, shuffled) == gaps(y, predicted, groups)
+
+
+def test_a_gap_that_rests_on_an_absent_cell_is_nan_where_fairlearn_says_one():
+    y, predicted, groups = [1, 1, 0, 0], [1, 1, 0, 0], ["a", "a", "a", "b"]
+    assert equal_opportunity_difference(y, predicted, sensitive_features=groups) == 1.0
+    measured = gaps(y, predicted, groups)
+    floors = noise_floor(y, predicted, groups)
+    drawn = {name: each[0] for name, each in permuted_gaps(y, predicted, groups).items()}
+    for values in (measured, floors, drawn):
+        assert np.isnan(values["equal_opportunity"])
+        assert np.isnan(values["equalized_odds"])
+        assert np.isfinite(values["demographic_parity"])
+    no_negatives = gaps([1, 0, 1], [1, 0, 1], ["a", "a", "b"])
+    assert np.isnan(no_negatives["equalized_odds"])
+    assert no_negatives["equal_opportunity"] == 0
+
+
+@pytest.mark.parametrize("function", [gaps, noise_floor])
+def test_gaps_refuse_labels_other_than_0_and_1(function):
+    with pytest.raises(ValueError, match=r"y_pred must hold 0 and 1 only.*has 0, 2"):
+        function([0, 1], [0, 2], ["a", "b"])
+
+
+# ------------------------------------------------------------------------------------ noise floor
+
+
+@pytest.mark.parametrize("n_groups", [2, 3])
+def test_noise_floor_is_the_mean_gap_over_permutations(sample, n_groups):
+    y, predicted, groups = sample
+    keep = np.isin(groups, ["a", "b", "c"][:n_groups])
+    y, predicted, groups = y[keep], predicted[keep], groups[keep]
+    rng = np.random.default_rng(0)
+    drawn = {name: [] for name in FAIRLEARN}
+    for _ in range(60):
+        within = groups.copy()
+        for label in (0, 1):
+            within[y == label] = rng.permutation(groups[y == label])
+        for name, difference in FAIRLEARN.items():
+            permuted = rng.permutation(groups) if name == "demographic_parity" else within
+            drawn[name].append(difference(y, predicted, sensitive_features=permuted))
+    floor = noise_floor(y, predicted, groups, n_permutations=20_000)
+    for name, values in drawn.items():
+        error = np.std(values) / np.sqrt(len(values))
+        assert abs(floor[name] - np.mean(values)) < 4 * error, name
+
+
+def test_permuted_gaps_are_those_of_the_floor_and_spread_like_permutations(sample):
+    y, predicted, groups = sample
+    drawn = permuted_gaps(y, predicted, groups, n_permutations=500, random_state=4)
+    floor = noise_floor(y, predicted, groups, n_permutations=500, random_state=4)
+    assert {values.shape for values in drawn.values()} == {(500,)}
+    assert {name: values.mean() for name, values in drawn.items()} == floor
+    rng = np.random.default_rng(0)
+    codes = np.unique(groups, return_inverse=True)[1]
+    shuffled = [np.bincount(rng.permutation(codes), weights=predicted) for _ in range(2000)]
+    parity = np.ptp(shuffled / np.bincount(codes), axis=1)
+    below = np.mean(parity <= np.quantile(drawn["demographic_parity"], 0.95))
+    assert abs(below - 0.95) < 4 * np.sqrt(0.95 * 0.05 * (1 / 500 + 1 / 2000))
+
+
+def test_noise_floor_agrees_with_theory_section_5():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 2000)
+    groups = np.tile([0, 1], 2000)
+    predicted = (rng.random(4000) < 0.3 + 0.3 * y).astype(int)
+    floor = noise_floor(y, predicted, groups, n_permutations=20_000)
+    rate = predicted[y == 1].mean()
+    expected = np.sqrt(2 / np.pi) * np.sqrt(rate * (1 - rate) * (2 / 1000))
+    assert_allclose(floor["equal_opportunity"], expected, rtol=0.03)
+
+
+def test_noise_floor_is_seeded_and_needs_no_order_of_rows(sample):
+    y, predicted, groups = sample
+    order = np.random.default_rng(1).permutation(300)
+    floor = noise_floor(y, predicted, groups)
+    assert noise_floor(y[order], predicted[order], groups[order]) == floor
+    assert noise_floor(y, predicted, groups, random_state=1) != floor
+
+
+def test_noise_floor_of_constant_predictions_is_zero(sample):
+    y, _, groups = sample
+    assert set(noise_floor(y, np.ones_like(y), groups).values()) == {0.0}
+
+
+# ----------------------------------------------------------------------------------------- report
+
+
+def test_report_holds_the_rates_of_every_group_and_the_gaps(sample):
+    y, predicted, groups = sample
+    report = fairness_report(y, predicted, sensitive_features=groups)
+    assert list(report.columns) == ["rows", "selection_rate", "tpr", "fpr", "accuracy"]
+    assert list(report.index) == ["a", "b", "c", "gap"]
+    functions = {
+        "selection_rate": selection_rate,
+        "tpr": true_positive_rate,
+        "fpr": false_positive_rate,
+        "accuracy": accuracy_score,
+    }
+    for group in "abc":
+        rows = groups == group
+        assert report.loc[group, "rows"] == rows.sum()
+        for name, rate in functions.items():
+            assert_allclose(report.loc[group, name], rate(y[rows], predicted[rows]))
+    assert report.attrs["gaps"] == gaps(y, predicted, groups)
+    assert report.loc["gap", "rows"] == 300
+    assert report.loc["gap", "selection_rate"] == report.attrs["gaps"]["demographic_parity"]
+    assert report.loc["gap", "tpr"] == report.attrs["gaps"]["equal_opportunity"]
+    assert report.loc["gap", ["tpr", "fpr"]].max() == report.attrs["gaps"]["equalized_odds"]
+    assert pd.api.types.is_integer_dtype(report["rows"])
+
+
+def test_report_before_and_after(sample):
+    y, predicted, groups = sample
+    before = fairness_report(y, predicted, sensitive_features=groups)
+    after = fairness_report(y, y, sensitive_features=groups)
+    both = fairness_report(y, y, sensitive_features=groups, y_pred_before=predicted)
+    for rate in ("selection_rate", "tpr", "fpr", "accuracy"):
+        assert_allclose(both[rate, "before"], before[rate])
+        assert_allclose(both[rate, "after"], after[rate])
+    assert both.attrs["gaps"] == {"before": before.attrs["gaps"], "after": after.attrs["gaps"]}
+    assert both["levelling_down"].dtype == bool
+    assert list(both["rows"]) == list(before["rows"])
+
+
+def levelled(after, tolerance=0.01):
+    """Report on two groups with TPR 3/4 and 1/4 before, after an intervention."""
+    y = [1, 1, 1, 1, 0] * 2
+    groups = ["better"] * 5 + ["worse"] * 5
+    before = [1, 1, 1, 0, 0] + [1, 0, 0, 0, 0]
+    return fairness_report(
+        y, after, sensitive_features=groups, y_pred_before=before, tolerance=tolerance
+    )
+
+
+def test_a_gap_closed_by_taking_only_is_levelling_down():
+    report = levelled([1, 0, 0, 0, 0] * 2)
+    assert report["levelling_down"].to_dict() == {"better": True, "worse": False, "gap": True}
+    assert report.attrs["levelling_down"] == {"selection_rate": ["better"], "tpr": ["better"]}
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        ([1, 1, 0, 0, 0] * 2, "one group loses, the other gains"),
+        ([1, 1, 1, 0, 0] * 2, "the gap is closed by giving"),
+        ([1, 1, 1, 0, 0] + [1, 0, 0, 0, 0], "nothing changed"),
+        ([1, 1, 1, 0, 0] + [0, 0, 0, 0, 0], "the worse-off lose: the gap grew"),
+        ([1, 1, 1, 1, 0] + [1, 0, 0, 0, 0], "the better-off gain: the gap grew"),
+    ],
+)
+def test_other_changes_are_not(after, why):
+    report = levelled(after)
+    assert not report["levelling_down"].any(), why
+    assert report.attrs["levelling_down"] == {"selection_rate": [], "tpr": []}
+
+
+def test_changes_within_the_tolerance_do_not_count():
+    assert not levelled([1, 0, 0, 0, 0] * 2, tolerance=0.6)["levelling_down"].any()
+
+
+def test_one_person_is_no_levelling_down():
+    y = [1, 1, 1, 1, 0] * 2
+    groups = ["better"] * 5 + ["worse"] * 5
+    before = [1, 1, 1, 1, 0] + [1, 0, 0, 0, 0]
+    one, two = [1, 1, 1, 0, 0] + [1, 0, 0, 0, 0], [1, 1, 0, 0, 0] + [1, 0, 0, 0, 0]
+    for after, flagged in ((one, False), (two, True)):
+        report = fairness_report(y, after, sensitive_features=groups, y_pred_before=before)
+        assert report["levelling_down"].to_dict() == {
+            "better": flagged,
+            "worse": False,
+            "gap": flagged,
+        }
+
+
+@pytest.mark.parametrize("n", [3, 7, 49, 93, 1001])
+def test_one_row_is_one_row_whatever_the_rounding(n):
+    rates = pd.DataFrame({"selection_rate": [1.0, 0.0], "tpr": [1.0, 0.0]}, list("ab"))
+    rows = pd.DataFrame({"selection_rate": [n, 1], "tpr": [n, 1]}, list("ab"))
+    for lost, flagged in ((1, False), (2, True)):
+        after = rates.copy()
+        after.loc["a"] = (n - lost) / n
+        flags = levelling_down(rates, after, rows, tolerance=0.0)
+        assert flags.loc["a"].tolist() == [flagged, flagged]
+
+
+def test_levelling_down_with_three_groups_flags_all_that_lost():
+    before = pd.DataFrame({"selection_rate": [0.6, 0.5, 0.2], "tpr": [0.6, 0.5, 0.2]}, list("abc"))
+    after = pd.DataFrame({"selection_rate": [0.3, 0.3, 0.2], "tpr": [0.3, 0.3, 0.3]}, list("abc"))
+    rows = pd.DataFrame({"selection_rate": [20, 20, 20], "tpr": [10, 10, 10]}, list("abc"))
+    flags = levelling_down(before, after, rows)
+    assert flags["selection_rate"].tolist() == [True, True, False]
+    assert flags["tpr"].tolist() == [False, False, False]  # c gained
+
+
+def test_report_of_several_columns_has_only_the_intersections_that_occur():
+    frame = pd.DataFrame({"sex": list("ffffmm"), "age": [30, 30, 60, 60, 30, 30]})
+    y = ["n", "y"] * 3
+    report = fairness_report(y, y, sensitive_features=frame)
+    assert report.index.names == ["sex", "age"]
+    assert list(report.index) == [("f", 30), ("f", 60), ("m", 30), ("gap", "")]
+    assert report.loc[("f", 60), "rows"] == 2
+    named = fairness_report(y, y, sensitive_features={"sex": frame["sex"], "age": frame["age"]})
+    pd.testing.assert_frame_equal(named, report)
+
+
+def test_the_last_sorted_label_is_favourable_unless_told():
+    y, groups = ["no", "yes", "no", "yes"], ["a", "a", "b", "b"]
+    predicted = ["yes", "yes", "no", "no"]
+    default = fairness_report(y, predicted, sensitive_features=groups)
+    assert default.loc["a", "selection_rate"] == 1
+    other = fairness_report(y, predicted, sensitive_features=groups, pos_label="no")
+    assert other.loc["a", "selection_rate"] == 0
+
+
+def test_more_than_two_labels_are_one_against_the_rest_but_accuracy_counts_all():
+    y = [0, 1, 2, 0, 1, 2]
+    predicted = [1, 0, 2, 0, 1, 2]
+    report = fairness_report(y, predicted, sensitive_features=list("aaabbb"))
+    assert report.loc["a", "selection_rate"] == pytest.approx(1 / 3)
+    assert report.loc["a", "tpr"] == 1
+    assert report.loc["a", "fpr"] == 0
+    assert report.loc["a", "accuracy"] == pytest.approx(1 / 3)
+
+
+def test_undefined_rates_are_nan_and_their_groups_named():
+    y, groups = [1, 0, 0, 0, 1], ["a", "a", "b", "b", "c"]
+    with pytest.warns(UserWarning) as caught:
+        report = fairness_report(y, y, sensitive_features=groups)
+    texts = [str(warning.message) for warning in caught]
+    assert texts == [
+        "no row with label 1 in group 'b': TPR, equal_opportunity and equalized_odds are "
+        "undefined (NaN).",
+        "no row with another label than 1 in group 'c': FPR and equalized_odds are "
+        "undefined (NaN).",
+    ]
+    assert np.isnan(report.loc["b", "tpr"])
+    assert np.isnan(report.loc["c", "fpr"])
+    assert np.isnan(report.loc["gap", ["tpr", "fpr"]]).all()
+    assert np.isnan(report.attrs["gaps"]["equal_opportunity"])
+
+
+def test_a_missing_attribute_value_is_refused_with_the_column_s_name():
+    frame = pd.DataFrame({"sex": ["f", "m"], "race": ["x", None]})
+    with pytest.raises(ValueError, match="'race' is missing in 1 of 2 rows; drop those rows"):
+        fairness_report([0, 1], [0, 1], sensitive_features=frame)
+    with pytest.raises(ValueError, match="'sex' is missing in 1 of 2 rows"):
+        fairness_report([0, 1], [0, 1], sensitive_features=pd.Series(["f", None], name="sex"))
+    with pytest.raises(ValueError, match="'sensitive_features' is missing in 1 of 2 rows"):
+        fairness_report([0, 1], [0, 1], sensitive_features=[1.0, np.nan])
+
+
+def test_missing_values_in_lists_of_text_are_missing_not_a_text():
+    nan = float("nan")
+    for missing in (nan, None, np.nan, pd.NA):
+        with pytest.raises(ValueError, match="'sensitive_features' is missing in 1 of 2 rows"):
+            gaps([0, 1], [0, 1], ["a", missing])
+        with pytest.raises(ValueError, match="'column 1' is missing in 1 of 2 rows"):
+            gaps([0, 1], [0, 1], [["a", "x"], ["b", missing]])
+        with pytest.raises(ValueError, match="y_pred has 1 missing values"):
+            fairness_report(["a", "b"], ["a", missing], sensitive_features=["a", "b"])
+
+
+def test_lists_give_what_arrays_give(sample):
+    y, predicted, groups = sample
+    report = fairness_report(y, predicted, sensitive_features=groups)
+    lists = fairness_report(y.tolist(), predicted.tolist(), sensitive_features=groups.tolist())
+    pd.testing.assert_frame_equal(lists, report)
+    with pytest.raises(ValueError, match="y_true must hold 0 and 1 only.*has 0, 'b'"):
+        gaps([0, "b"], [0, 1], ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0, np.nan], [0, 1], ["a", "b"]), "y_true has 1 missing values"),
+        (([0, 1], ["0", "1"], ["a", "b"]), "mix text and numbers"),
+        (([[0, 1], [1, 0]], [0, 1], ["a", "b"]), r"y_true must be one column.*\(2, 2\)"),
+        (([], [], []), "at least one row"),
+        (([0, 1], [0, 1], [["a", "x"], ["b"]]), "rows have different lengths"),
+        (([0, 1, 1], [0, 1], ["a", "b"]), "inconsistent numbers of samples"),
+        (([0, 1], [0, 1], pd.DataFrame(index=[0, 1])), "has no column"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments, message):
+    y, predicted, groups = arguments
+    with pytest.raises(ValueError, match=message):
+        fairness_report(y, predicted, sensitive_features=groups)
+
+
+def test_an_unknown_positive_label_is_refused():
+    with pytest.raises(ValueError, match="pos_label 'yes' is not among the labels.* 0, 1"):
+        fairness_report([0, 1], [0, 1], sensitive_features=["a", "b"], pos_label="yes")
+
+
+def test_a_column_vector_of_labels_will_do():
+    y = np.array([[0], [1], [0], [1]])
+    assert fairness_report(y, y, sensitive_features=list("aabb")).loc["gap", "tpr"] == 0
+
+
+def test_the_example_of_the_readme_prints_what_stands_below_it():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    code, shown = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", readme, re.DOTALL).groups()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {})
+    assert printed.getvalue().split() == shown.split()
