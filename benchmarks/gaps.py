@@ -16,7 +16,7 @@ import pandas as pd
 
 from fairsteer.compare import compare
 from fairsteer.compare._load import load_table
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS
 
 RESULTS = Path(__file__).parent / "results" / "gaps.csv"
 TABLES = (("compas", "race", 2), ("compas", "sex", 2), ("adult", "sex", 1), ("adult", "race", 1))

@@ -37,7 +37,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from fairsteer import OptimalSteeringTransformer, WithinLabelEraser
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.estimators._classifier_cv import SETTINGS, TunedSteering
 from fairsteer.estimators._table_encoding import standard_encoder
 

@@ -16,7 +16,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from fairsteer.compare._methods import METHODS, make_estimator, make_procedure
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.metrics import gaps, noise_floor
 
 RESULTS = Path(__file__).parent / "results" / "simulated.csv"

@@ -19,10 +19,14 @@ _ANOTHER_ATTRIBUTE = (
 
 
 class Attribute(NamedTuple):
-    """Values of the sensitive attribute: one array per column, and the columns' names."""
+    """Values of the sensitive attribute: one array per column, and the columns' names.
+
+    ``named`` says whether the names are those of a frame's columns.
+    """
 
     columns: list[np.ndarray]
     names: list[object]
+    named: bool = False
 
 
 def as_pandas(data: Any) -> Any:
@@ -169,7 +173,7 @@ def attribute_from_columns(X: Any, positions: list[int]) -> Attribute:
     """Return the attribute that stands in columns of X."""
     if isinstance(X, pd.DataFrame):
         columns = [_column_values(X.iloc[:, j]) for j in positions]
-        return Attribute(columns, [X.columns[j] for j in positions])
+        return Attribute(columns, [X.columns[j] for j in positions], named=True)
     return Attribute([X[:, j] for j in positions], list(positions))
 
 
@@ -195,7 +199,8 @@ def attribute_from_argument(sensitive_features: Any, n_rows: int) -> Attribute:
         If the shape does not fit.
     """
     sensitive_features = as_pandas(sensitive_features)
-    if isinstance(sensitive_features, pd.DataFrame):
+    named = isinstance(sensitive_features, pd.DataFrame)
+    if named:
         names = list(sensitive_features.columns)
         columns = [_column_values(sensitive_features.iloc[:, j]) for j in range(len(names))]
     else:
@@ -214,7 +219,119 @@ def attribute_from_argument(sensitive_features: Any, n_rows: int) -> Attribute:
         )
     if len(columns[0]) != n_rows:
         raise ValueError(f"sensitive_features has {len(columns[0])} rows, but X has {n_rows}.")
-    return Attribute(columns, names)
+    return Attribute(columns, names, named)
+
+
+def find_attribute(
+    X: Any, sensitive_features: Any, positions: Any, *, required: bool = True
+) -> Attribute | None:
+    """Return the attribute of rows, from columns of X or from the argument.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n, p)
+        The table.
+    sensitive_features : array-like of shape (n,) or (n, m), or None
+        The attribute, unless it is a column of X.
+    positions : sequence of int
+        Positions of the sensitive columns of X, none where the attribute is an argument.
+    required : bool, default=True
+        Whether a missing attribute is an error; otherwise None is returned.
+
+    Raises
+    ------
+    ValueError
+        If the attribute is given twice, is missing, or does not have a row for each of X.
+    """
+    if len(positions) and sensitive_features is not None:
+        raise ValueError(
+            "Pass the sensitive attribute either as columns of X (sensitive_feature_ids) or as "
+            "sensitive_features, not both."
+        )
+    if len(positions):
+        return attribute_from_columns(X, list(positions))
+    if sensitive_features is not None:
+        return attribute_from_argument(sensitive_features, X.shape[0])
+    if not required:
+        return None
+    raise ValueError(
+        "The sensitive attribute is missing: name its columns in X by sensitive_feature_ids, "
+        "or pass sensitive_features= (inside a Pipeline this needs "
+        "sklearn.set_config(enable_metadata_routing=True))."
+    )
+
+
+def match_attribute(attribute: Attribute, names: list[object] | None) -> Attribute:
+    """Return the columns of an attribute in the order of those seen in fit.
+
+    Parameters
+    ----------
+    attribute : Attribute
+        Of new rows.
+    names : list or None
+        Names of the columns seen in fit; None where they had no names.
+
+    Raises
+    ------
+    ValueError
+        If the columns of a frame have other names than those seen in fit, or are more or fewer.
+    """
+    if names is None or not attribute.named:
+        if names is not None and len(attribute.columns) != len(names):
+            raise ValueError(
+                f"sensitive_features has {len(attribute.columns)} column(s), but fit saw the "
+                f"{len(names)} column(s) {names}: pass the same columns."
+            )
+        return attribute
+    if attribute.names == names:
+        return attribute
+    if sorted(map(repr, attribute.names)) != sorted(map(repr, names)):
+        raise ValueError(
+            f"sensitive_features has the columns {attribute.names}, but fit saw {names}: pass "
+            "columns of the same names."
+        )
+    order = [attribute.names.index(name) for name in names]
+    return Attribute([attribute.columns[k] for k in order], list(names), named=True)
+
+
+def attribute_codes(
+    attribute: Attribute | None,
+    groups: np.ndarray,
+    n_rows: int,
+    *,
+    allow_missing: bool = False,
+    allow_unseen: bool = False,
+) -> np.ndarray:
+    """Return the position of each row's group, -1 where it is missing or unseen and may be.
+
+    Parameters
+    ----------
+    attribute : Attribute or None
+        Of the rows; None where all of it is missing.
+    groups : ndarray of shape (G,)
+        Groups seen in fit.
+    n_rows : int
+        Number of rows.
+    allow_missing, allow_unseen : bool, default=False
+        Whether rows may lack the attribute, or have values that fit did not see.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing or unseen and may not be.
+    """
+    if attribute is None:
+        return np.full(n_rows, -1)
+    if allow_missing:
+        return known_group_codes(attribute, groups, allow_unseen=allow_unseen)
+    return group_codes(group_values(attribute), groups, allow_unseen=allow_unseen)
+
+
+def split_features(X: Any, positions: Any) -> tuple[np.ndarray, list[Any]]:
+    """Return the columns of X that are not sensitive as numbers, and their names."""
+    kept = np.delete(np.arange(X.shape[1]), positions)
+    names = X.columns[kept].tolist() if isinstance(X, pd.DataFrame) else kept.tolist()
+    return check_numbers(take_columns(X, kept) if len(positions) else X), names
 
 
 def group_values(attribute: Attribute) -> np.ndarray:

@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from fairsteer.core.families import SUMMED_FAMILIES
+from fairsteer.core.marginals import SUMMED_FAMILIES
 
 try:
     import dask
@@ -99,11 +99,10 @@ def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split
     added = dask.delayed(_added, pure=False)
     while len(sums) > 1:
         sums = [added(sums[k : k + split_every]) for k in range(0, len(sums), split_every)]
-    (fitted,) = dask.compute(*sums)
-    if fitted is None:
+    (total,) = dask.compute(*sums)
+    if total is None:
         raise ValueError("Found array with 0 sample(s): no partition of X has rows.")
-    fitted._keep(fitted._streamed, finish=True)
-    return fitted
+    return empty.merge(total)
 
 
 def transform(transformer, X, *, sensitive_features=None):
@@ -146,7 +145,7 @@ def transform(transformer, X, *, sensitive_features=None):
         return da.map_blocks(
             _steered, X, *beside, transformer=transformer, dtype=dtype, chunks=chunks, meta=X._meta
         )
-    kept = X._meta.drop(columns=X._meta.columns[transformer._sensitive_positions])
+    kept = X._meta.drop(columns=X._meta.columns[transformer.sensitive_positions_])
     single = all(kind == np.float32 for kind in kept.dtypes)
     meta = pd.DataFrame(
         np.empty((0, len(names)), np.float32 if single else np.float64),
@@ -208,12 +207,12 @@ def _steered(X, sensitive_features=None, *, transformer):
     if sensitive_features is not None and sensitive_features.ndim == 2:
         sensitive_features = sensitive_features[:, 0]
     if len(X) == 0:
-        kept = np.delete(np.arange(X.shape[1]), transformer._sensitive_positions)
+        kept = np.delete(np.arange(X.shape[1]), transformer.sensitive_positions_)
         empty = X.iloc[:, kept] if isinstance(X, pd.DataFrame) else X[:, kept]
         return empty.astype(np.float64)
     beside = {} if sensitive_features is None else {"sensitive_features": sensitive_features}
     steered = transformer.transform(X, **beside)
     if isinstance(X, pd.DataFrame):
-        columns = X.columns.delete(transformer._sensitive_positions)
+        columns = X.columns.delete(transformer.sensitive_positions_)
         return pd.DataFrame(np.asarray(steered), index=X.index, columns=columns)
     return np.asarray(steered)

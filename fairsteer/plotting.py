@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import gaussian_kde
 from sklearn.utils.validation import check_is_fitted
 
+from fairsteer import _validation as check
 from fairsteer.metrics._gaps import listed
 
 # Okabe-Ito colours; marker and dashes tell the same things apart without colour.
@@ -29,7 +30,11 @@ FRONTIER_SIZE = (8.0, 4.2)
 BAND = "#dddddd"
 ATOM = 0.1
 BINS = 24
-AXIS_NAMES = {"lognormal": "log {}", "copula": "normal score of {}"}
+AXIS_NAMES = {
+    "lognormal": "log {}",
+    "copula": "normal score of {}",
+    "copula_by_group": "normal score of {}",
+}
 
 
 def plot_frontier(frontier: pd.DataFrame, constraint: str, ax=None):
@@ -176,7 +181,10 @@ def plot_densities(steering, X, *, sensitive_features=None, features=None, n_fea
         If matplotlib is missing.
     """
     check_is_fitted(steering)
-    before, codes = steering._check_rows(X, sensitive_features)
+    table = check.check_table(X)
+    attribute = check.find_attribute(table, sensitive_features, steering.sensitive_positions_)
+    codes = check.attribute_codes(attribute, steering.groups_, table.shape[0])
+    before = check.split_features(table, steering.sensitive_positions_)[0]
     after = np.asarray(steering.transform(X, sensitive_features=sensitive_features))
     names = steering.get_feature_names_out().tolist()
     if features is None:
@@ -253,7 +261,7 @@ def plot_ellipses(steering, features=None, ax=None):
             style = {"edgecolor": colour, "linestyle": dashes, "linewidth": 1.5, "fill": False}
             ax.plot(*_ellipse(ax, fitted, (i, a), pair, **style), marker, color=colour)
     _ellipse_legend(ax, fitted)
-    axis_name = AXIS_NAMES.get(steering.family, "{}")
+    axis_name = AXIS_NAMES.get(steering.steering_.options.family, "{}")
     ax.set_xlabel(axis_name.format(names[pair[0]]))
     ax.set_ylabel(axis_name.format(names[pair[1]]))
     _plain(ax)

@@ -78,7 +78,7 @@ def test_nan_and_infinity_together(data):
 def test_nan_at_transform(data):
     X, y = data
     fitted = steering().fit(X, y)
-    for call in (fitted.transform, lambda X: fitted.steer(X, y)):
+    for call in (fitted.transform, lambda X: fitted.transform_labeled(X, y)):
         with pytest.raises(ValueError, match=r"NaN in column\(s\) \['x2'\].*imputer"):
             call(X.assign(x2=np.nan))
 
@@ -266,7 +266,7 @@ def test_a_group_unseen_in_fit(data):
     X, y = data
     fitted = steering().fit(X, y)
     message = r"\['d'\] were not seen in fit.*the groups are \['a', 'b', 'c'\].*[Dd]rop these rows"
-    for method in (fitted.transform, lambda X: fitted.steer(X, y)):
+    for method in (fitted.transform, lambda X: fitted.transform_labeled(X, y)):
         with pytest.raises(ValueError, match=message):
             method(X.assign(group=X["group"].replace("b", "d")))
 
@@ -376,7 +376,7 @@ def test_no_labels(data):
     refuse(steering(), X, None, "requires y to be passed, but the target y is None")
     fitted = steering().fit(X, y)
     with pytest.raises(ValueError, match="requires y to be passed"):
-        fitted.steer(X, None)
+        fitted.transform_labeled(X, None)
 
 
 def test_labels_that_are_none(data, rng):
@@ -472,7 +472,7 @@ def test_transform_before_fit(data):
     X, y = data
     for call in (
         lambda: steering().transform(X),
-        lambda: steering().steer(X, y),
+        lambda: steering().transform_labeled(X, y),
         lambda: steering().ideal_sample_weight(X, y),
         lambda: steering().get_feature_names_out(),
     ):
@@ -489,7 +489,7 @@ def test_other_columns_at_transform_than_at_fit(data):
         (X.assign(x3=0.0), "unseen at fit time:\n- x3"),
         (X[["x1", "x0", "x2", "group"]], "must be in the same order"),
     ):
-        for method in (fitted.transform, lambda other: fitted.steer(other, y)):
+        for method in (fitted.transform, lambda other: fitted.transform_labeled(other, y)):
             with pytest.raises(ValueError, match=message):
                 method(other)
     array = X.drop(columns="group").to_numpy()

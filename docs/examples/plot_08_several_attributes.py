@@ -3,7 +3,7 @@ Several attributes and small cells
 ==================================
 
 Several sensitive columns mean their intersection: one group for each combination of values. Some
-combinations are rare, and a law cannot be estimated from a handful of rows. ``small_cells`` says
+combinations are rare, and a law cannot be estimated from a handful of rows. ``small_groups`` says
 what happens then.
 """
 
@@ -41,7 +41,7 @@ except ValueError as error:
 # group asks less of small groups.
 
 steering = OptimalSteeringTransformer(
-    attributes, small_cells="pooled", handle_unknown="pooled", covariance_type="tied"
+    attributes, small_groups="pooled", handle_unknown="pooled", covariance_type="tied"
 )
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always", SteeringWarning)

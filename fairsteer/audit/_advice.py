@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fairsteer.audit._leakage import ANY_LABEL, CLASSIFIERS
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS
 
 # Chance alone exceeds three deviations in one of 740 tests, and an audit makes a dozen or more.
 SURE_Z = 3.0

@@ -35,7 +35,7 @@ from fairsteer.compare._report_tables import by_method, moved_features, who_pays
 from fairsteer.compare._run import GAPS, Comparison
 from fairsteer.compare._terminal import ESTIMATOR_NAMES
 from fairsteer.compare._wording import troubles
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS
 
 REPORT = "report.html"
 INTERVALS = "intervals.csv"

@@ -94,7 +94,8 @@ class AffineMap:
             ``sum_i w_i (T_i(x) - x)``.
         """
         origin = np.zeros(X.shape[1])
-        return MeanDisplacement(self, origin)(extended(X, origin), weights)
+        moved: Array = MeanDisplacement.of_maps(self, origin)(extend_rows(X, origin), weights)
+        return moved
 
     @property
     def is_identity(self) -> bool:
@@ -127,17 +128,21 @@ class AffineMap:
         return mapped, symmetrize(spread)
 
 
-def extended(X: Array, origin: Array) -> Array:
+def extend_rows(X: Any, origin: Any, xp: Any = np) -> Any:
     """Return rows (n, d) taken from a point and followed by a 1, shape (n, d + 1).
 
-    Products with these have a constant term without another pass over the rows.
+    Products with these have a constant term without another pass over the rows. ``xp`` is the
+    namespace of the arrays, NumPy or PyTorch.
     """
+    if xp is not np:
+        return xp.concat([X - origin, xp.ones_like(X[:, :1])], 1)
     rows = np.empty((X.shape[0], X.shape[1] + 1))
     np.subtract(X, origin, out=rows[:, :-1])
     rows[:, -1] = 1.0
     return rows
 
 
+@dataclass(frozen=True, eq=False)
 class MeanDisplacement:
     """How far an average of maps, one for each of K labels, moves rows.
 
@@ -146,29 +151,42 @@ class MeanDisplacement:
 
     Parameters
     ----------
-    maps : AffineMap of shape (K,)
-        ``T_i``.
     origin : ndarray of shape (d,)
-        What rows are taken from in :func:`extended`.
+        Point that rows are taken from in :func:`extend_rows`.
+    first : ndarray of shape (d + 1, d)
+        Displacement of the first map.
+    others : ndarray of shape (K - 1, d + 1, d), or (0, d + 1, d) where labels share a matrix
+        Displacements of the other maps minus that of the first.
+    shifts : ndarray of shape (K, d)
+        Their constant terms.
     """
 
-    def __init__(self, maps: AffineMap, origin: Array) -> None:
+    origin: Array
+    first: Array
+    others: Array
+    shifts: Array
+
+    @classmethod
+    def of_maps(cls, maps: AffineMap, origin: Array) -> MeanDisplacement:
+        """Prepare an array of maps of shape (K,)."""
         shared = distinct(maps.matrix)
         shifts = maps.offset + (maps.matrix @ origin - origin)
         linear = shared - np.eye(len(origin))
-        self._first = np.vstack([linear[0].T, shifts[:1]])
-        self._shifts = shifts - shifts[0]
-        self._others = [
-            np.vstack([(matrix - linear[0]).T, shift])
-            for matrix, shift in zip(linear[1:], self._shifts[1:], strict=False)
-        ]
+        differences = np.swapaxes(linear[1:] - linear[0], -1, -2)
+        further = shifts - shifts[0]
+        return cls(
+            origin=origin,
+            first=np.vstack([linear[0].T, shifts[:1]]),
+            others=np.concatenate([differences, further[1 : len(linear), None]], axis=1),
+            shifts=further,
+        )
 
-    def __call__(self, rows: Array, weights: Array) -> Array:
+    def __call__(self, rows: Any, weights: Any = None) -> Any:
         """Return the displacements (n, d) of extended rows (n, d + 1) by weights (n, K)."""
-        step: Array = rows @ self._first
-        if not self._others and len(self._shifts) > 1:
-            step += weights @ self._shifts
-        for i, other in enumerate(self._others, 1):
+        step = rows @ self.first
+        if len(self.others) == 0 and len(self.shifts) > 1:
+            step += weights @ self.shifts
+        for i, other in enumerate(self.others, 1):
             further = rows @ other
             further *= weights[:, [i]]
             step += further

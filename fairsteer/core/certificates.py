@@ -9,15 +9,11 @@ import numpy as np
 from scipy.special import logsumexp
 
 from fairsteer.core.affine import AffineMap
-from fairsteer.core.crossings import crossings, interval_probabilities
-from fairsteer.core.divergence import gaussian_kl
+from fairsteer.core.divergence import total_variation
 from fairsteer.core.gaussians import SubgroupGaussians
 from fairsteer.core.linalg import Array
 from fairsteer.core.posterior import subgroup_log_densities
 from fairsteer.core.preimages import moved_log_densities
-
-CONSTRAINTS = ("equalized_odds", "equal_opportunity", "demographic_parity")
-"""What is to be equal between groups, by the names of fairlearn's metrics."""
 
 
 @dataclass(frozen=True)
@@ -36,59 +32,6 @@ class Certificate:
 
     bound: float
     kind: str
-
-
-def total_variation_bound(kl: Array) -> Array:
-    """Return the smaller of Pinsker's and Bretagnolle and Huber's bounds.
-
-    ``min(sqrt(KL / 2), sqrt(1 - exp(-KL)))``, at most 1.
-
-    Parameters
-    ----------
-    kl : ndarray of shape (...)
-        Divergences in nats.
-    """
-    bound: Array = np.minimum(np.sqrt(kl / 2.0), np.sqrt(-np.expm1(-kl)))
-    return bound
-
-
-def univariate_total_variation(
-    mean: float, variance: float, other_mean: float, other_variance: float
-) -> float:
-    """Return the exact total-variation distance of two Gaussians on a line."""
-    means = np.array([mean, other_mean])
-    deviations = np.sqrt([variance, other_variance])
-    cuts = crossings(np.array([1.0, -1.0]), means, deviations)
-    first, second = (
-        interval_probabilities(cuts, float(m), float(s))
-        for m, s in zip(means, deviations, strict=True)
-    )
-    return float(min(0.5 * np.sum(np.abs(first - second)), 1.0))
-
-
-def total_variation(
-    means: Array, covariances: Array, other_means: Array, other_covariances: Array
-) -> Array:
-    """Return upper bounds on the total variation of pairs of Gaussians, shape (...).
-
-    Exact for one feature; otherwise :func:`total_variation_bound` of the smaller of the two
-    divergences.
-
-    Parameters
-    ----------
-    means, other_means : ndarray of shape (..., d)
-        Means.
-    covariances, other_covariances : ndarray of shape (..., d, d)
-        Symmetric positive definite covariances.
-    """
-    if means.shape[-1] == 1:
-        parts = np.broadcast_arrays(
-            means[..., 0], covariances[..., 0, 0], other_means[..., 0], other_covariances[..., 0, 0]
-        )
-        return np.asarray(np.vectorize(univariate_total_variation, otypes=[float])(*parts))
-    forward = gaussian_kl(means, covariances, other_means, other_covariances)
-    backward = gaussian_kl(other_means, other_covariances, means, covariances)
-    return total_variation_bound(np.minimum(forward, backward))
 
 
 def pairwise_total_variation(
@@ -275,15 +218,3 @@ def _excess(log_ratio: Array) -> Array:
 
 def _two_largest(distances: Array) -> float:
     return float(np.sort(distances)[-2:].sum())
-
-
-def paper_bounds(kl: Array) -> tuple[Array, Array]:
-    """Return Proposition 4.4's bounds of error change and gap, ``sqrt(2 KL)`` and ``sqrt(8 KL)``.
-
-    Parameters
-    ----------
-    kl : ndarray of shape (...)
-        Divergences in nats of the laws that the error or the rates are taken under: for a gap
-        given the label those of the subgroups, not of the whole.
-    """
-    return np.sqrt(2.0 * kl), np.sqrt(8.0 * kl)

@@ -1,4 +1,4 @@
-"""Directions in which a concept lies in every group, and those that work alike for all groups."""
+"""Directions of a concept in every group, and directions with equal effects in all groups."""
 
 from __future__ import annotations
 
@@ -12,105 +12,107 @@ from fairsteer.core.linalg import Array, is_spd, symmetrize
 
 @dataclass(frozen=True, eq=False)
 class EqualEffect:
-    """Directions along which equal steps have equal effects, and the law they belong to.
+    """Directions along which equal steps have equal effects, and their distribution.
 
     Parameters
     ----------
     directions : ndarray of shape (G, d)
         ``u_a``.
-    law : SubgroupGaussians
-        The nearest law whose concept directions these are.
+    distribution : SubgroupGaussians
+        The nearest distribution that has these concept directions.
     kl_divergence : float
-        Its divergence from the law that was given, in nats.
+        Its divergence from the given distribution, in nats.
     """
 
     directions: Array
-    law: SubgroupGaussians
+    distribution: SubgroupGaussians
     kl_divergence: float
 
 
-def concept_directions(law: SubgroupGaussians, positive: int = 1) -> Array:
+def concept_directions(gaussians: SubgroupGaussians, positive: int = 1) -> Array:
     """Return ``v_a = mu_1a - mu_0a`` of every group, shape (G, d).
 
     Parameters
     ----------
-    law : SubgroupGaussians
-        Of two labels: the concept is there, or it is not.
+    gaussians : SubgroupGaussians
+        With two labels: states with and without the concept.
     positive : int, default=1
-        Position of the label that says it is.
+        Position of the label with the concept.
     """
-    directions: Array = law.means[positive] - law.means[1 - positive]
+    directions: Array = gaussians.means[positive] - gaussians.means[1 - positive]
     return directions
 
 
-def direction_covariances(law: SubgroupGaussians) -> Array:
+def direction_covariances(gaussians: SubgroupGaussians) -> Array:
     """Return ``C_a = Sigma_0a / n_0a + Sigma_1a / n_1a``, shape (G, d, d).
 
     The covariance of the difference of two sample means, so of the estimated direction.
     """
-    covariances: Array = np.einsum("iajk,ia->ajk", law.covariances, 1.0 / law.counts)
+    covariances: Array = np.einsum("iajk,ia->ajk", gaussians.covariances, 1.0 / gaussians.counts)
     return covariances
 
 
-def shared_probe(law: SubgroupGaussians, positive: int = 1) -> Array:
-    """Return the linear discriminant of the concept that is blind to the group, shape (d,).
+def shared_probe(gaussians: SubgroupGaussians, positive: int = 1) -> Array:
+    """Return the linear discriminant of the concept that ignores groups, shape (d,).
 
-    ``W^{-1} (m_1 - m_0)``: ``m_i`` the mean of all rows of a label, ``W`` the covariance of rows
-    around the mean of their label, so that what tells groups apart counts as noise.
+    ``W^{-1} (m_1 - m_0)``, with ``m_i`` the mean of all rows of a label and ``W`` the covariance of
+    rows around the mean of their label, so that differences between groups count as noise.
 
     Parameters
     ----------
-    law, positive
+    gaussians, positive
         As in :func:`concept_directions`; the counts are the groups' weights.
     """
-    totals = law.counts.sum(axis=1)
-    means = np.einsum("ia,iaj->ij", law.counts, law.means) / totals[:, None]
-    shifts = law.means - means[:, None]
-    within = np.einsum("ia,iajk->jk", law.counts, law.covariances)
-    within += np.einsum("ia,iaj,iak->jk", law.counts, shifts, shifts)
+    totals = gaussians.counts.sum(axis=1)
+    means = np.einsum("ia,iaj->ij", gaussians.counts, gaussians.means) / totals[:, None]
+    shifts = gaussians.means - means[:, None]
+    within = np.einsum("ia,iajk->jk", gaussians.counts, gaussians.covariances)
+    within += np.einsum("ia,iaj,iak->jk", gaussians.counts, shifts, shifts)
     probe: Array = np.linalg.solve(within / totals.sum(), means[positive] - means[1 - positive])
     return probe
 
 
-def own_probes(law: SubgroupGaussians, positive: int = 1) -> Array:
+def own_probes(gaussians: SubgroupGaussians, positive: int = 1) -> Array:
     """Return the linear discriminant of the concept within every group, shape (G, d).
 
-    ``W_a^{-1} v_a``, ``W_a`` the group's covariance pooled over the two labels. Where these share
-    one covariance it is the slope of the group's log odds of the concept.
+    ``W_a^{-1} v_a``, with ``W_a`` the group's covariance pooled over the two labels. Where the
+    labels share a covariance it is the slope of the group's log odds of the concept.
 
     Parameters
     ----------
-    law, positive
+    gaussians, positive
         As in :func:`concept_directions`.
     """
-    shares = law.counts / law.counts.sum(axis=0)
-    within = np.einsum("ia,iajk->ajk", shares, law.covariances)
-    probes: Array = np.linalg.solve(within, concept_directions(law, positive)[..., None])[..., 0]
+    shares = gaussians.counts / gaussians.counts.sum(axis=0)
+    within = np.einsum("ia,iajk->ajk", shares, gaussians.covariances)
+    probes: Array = np.linalg.solve(within, concept_directions(gaussians, positive)[..., None])[
+        ..., 0
+    ]
     return probes
 
 
 def equal_effect(
-    law: SubgroupGaussians, probes: Array, effects: Array, positive: int = 1
+    gaussians: SubgroupGaussians, probes: Array, effects: Array, positive: int = 1
 ) -> EqualEffect:
-    """Return the directions nearest to the groups' own along which probes change as they should.
+    """Return the directions nearest to the groups' own along which probes have given effects.
 
-    A probe ``b + r'h`` changes by ``t r'u`` when a state moves by ``t u``, so all groups have the
-    same effect at every ``t`` exactly where ``R_a'u_a = e`` in every group. Of all laws with the
-    law's covariances whose directions meet that, the nearest one in KL has
-    ``u_a = v_a + C_a R_a (R_a'C_a R_a)^{-1} (e - R_a'v_a)``.
-    Its divergence is ``1/(2n) sum_a (u_a - v_a)'C_a^{-1}(u_a - v_a)``: up to the factor n, the log
-    likelihood that the estimated directions lose.
+    A probe ``b + r'h`` changes by ``t r'u`` when a state moves by ``t u``, so the effect is the
+    same in all groups for every ``t`` if and only if ``R_a'u_a = e`` in every group. Among all
+    distributions with the same covariances whose directions satisfy this, the nearest one in KL
+    has ``u_a = v_a + C_a R_a (R_a'C_a R_a)^{-1} (e - R_a'v_a)``.
+    Its divergence is ``1/(2n) sum_a (u_a - v_a)'C_a^{-1}(u_a - v_a)``: up to the factor n, the loss
+    in log likelihood of the estimated directions.
 
     Parameters
     ----------
-    law : SubgroupGaussians
-        Of two labels; ``C_a`` is that of :func:`direction_covariances`, n the sum of the counts.
+    gaussians : SubgroupGaussians
+        With two labels; ``C_a`` is from :func:`direction_covariances`, n the sum of the counts.
     probes : ndarray of shape (G, k, d)
-        ``R_a'``: for each group the slopes of k probes; rows must be linearly independent.
+        ``R_a'``: for each group the slopes of k probes, linearly independent rows.
     effects : ndarray of shape (k,)
         ``e``: change of each probe's logit by one step.
     positive : int, default=1
-        Position of the label that says that the concept is there.
+        Position of the label with the concept.
 
     Returns
     -------
@@ -119,20 +121,19 @@ def equal_effect(
     Raises
     ------
     ValueError
-        If the probes of a group are linearly dependent, one that is zero included; the message
-        names the group.
+        If the probes of a group are linearly dependent or zero; the message names the group.
     """
-    found = np.einsum("akj,aj->ak", probes, concept_directions(law, positive))
-    means, divergence = law.means.copy(), 0.0
-    for a in range(law.n_groups):
+    found = np.einsum("akj,aj->ak", probes, concept_directions(gaussians, positive))
+    means, divergence = gaussians.means.copy(), 0.0
+    for a in range(gaussians.n_groups):
         missing = effects - found[a]
-        parts = [law.covariances[i, a] @ probes[a].T / law.counts[i, a] for i in (0, 1)]
-        pull = _solve(symmetrize(probes[a] @ (parts[0] + parts[1])), missing, law.groups[a])
-        # Each label's mean goes its share of the way: the more, the less certain it is.
+        parts = [gaussians.covariances[i, a] @ probes[a].T / gaussians.counts[i, a] for i in (0, 1)]
+        pull = _solve(symmetrize(probes[a] @ (parts[0] + parts[1])), missing, gaussians.groups[a])
+        # The less certain a label's mean is, the more it moves.
         means[positive, a] += parts[positive] @ pull
         means[1 - positive, a] -= parts[1 - positive] @ pull
-        divergence += 0.5 * float(missing @ pull) / law.counts.sum()
-    nearest = replace(law, means=means)
+        divergence += 0.5 * float(missing @ pull) / gaussians.counts.sum()
+    nearest = replace(gaussians, means=means)
     return EqualEffect(concept_directions(nearest, positive), nearest, divergence)
 
 
@@ -140,8 +141,8 @@ def _solve(gram: Array, target: Array, group: object) -> Array:
     if not is_spd(gram):
         group = group.item() if isinstance(group, np.generic) else group
         raise ValueError(
-            f"group={group!r}: its probes are zero or linearly dependent, so that one step cannot "
-            "have the effect asked for on each of them: ask for fewer probes."
+            f"group={group!r}: the probes are zero or linearly dependent, so no step has the "
+            "wanted effect on all of them: pass fewer probes."
         )
     solution: Array = np.linalg.solve(gram, target)
     return solution

@@ -1,19 +1,74 @@
-"""What a user should hear about a fit that succeeded, and about rows that come later."""
+"""Warnings issued after ``fit``, and for drift in ``transform``."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fairsteer.core.gaussians import SubgroupGaussians, cell_name
+from fairsteer.core.gaussians import SubgroupGaussians, subgroup_name
 from fairsteer.core.groups import Grouping
 from fairsteer.core.linalg import Array
+from fairsteer.core.moments import pool_labels, positions
+from fairsteer.core.steering import FittedSteering
+from fairsteer.core.training_rows import TrainingRows
 
-JUDGED_ROWS = 2000
-"""Rows that features and displacements are judged on."""
+SAMPLED_ROWS = 2000
+"""Rows on which features and displacements are measured."""
 DISCRETE = 0.05
-"""Chance of a tie of two rows above which a feature counts as discrete: under 20 equal values."""
+"""Probability of a tie of two rows above which a feature counts as discrete: fewer than 20 values
+of equal share."""
 UNMOVED = 0.01
-"""Mean displacement, in standard deviations, under which steering changed almost nothing."""
+"""Mean displacement, in standard deviations, below which steering changed almost nothing."""
+
+
+def find_problems(fitted: FittedSteering, sample: TrainingRows | None) -> list[str]:
+    """Return a sentence for everything that may keep a fit from doing what is expected.
+
+    Parameters
+    ----------
+    fitted : FittedSteering
+        The fit.
+    sample : TrainingRows or None
+        Some of its rows, to measure features and displacements on.
+    """
+    options, found = fitted.options, [describe_small_groups(fitted.grouping)]
+    if sample is not None:
+        grouping = fitted.grouping
+        place = np.array(positions(sample.groups, fitted.groups), dtype=np.intp)
+        rows = sample.regrouped(grouping.fitted, grouping.position[place])
+        found += _measure_rows(fitted, rows)
+    if options.covariance_type == "full" and options.small_groups != "shrunk":
+        found.append(describe_few_rows(fitted.distribution))
+    return [text for text in found if text]
+
+
+def _measure_rows(fitted: FittedSteering, rows: TrainingRows) -> list[str | None]:
+    """Return what a sample of rows shows of features and displacements."""
+    rng = np.random.default_rng(fitted.seed)
+    options, distribution = fitted.options, fitted.distribution
+    strength, found = options.strength, []
+
+    def choose(places: NDArray[np.intp]) -> NDArray[np.intp]:
+        if len(places) <= SAMPLED_ROWS:
+            return places
+        return places[rng.choice(len(places), SAMPLED_ROWS, replace=False)]
+
+    if not options.ranks and rows.n_rows > 1:
+        chosen = choose(np.arange(rows.n_rows))
+        X = rows.features[np.ix_(chosen, fitted.varying)].astype(np.float64)
+        found.append(describe_discrete_features(X))
+    groups = np.unique(rows.group_codes)
+    if strength > 0.0 and distribution.n_groups > 1 and len(groups) == distribution.n_groups:
+        steps = []
+        for group in groups:
+            chosen = choose(np.flatnonzero(rows.group_codes == group))
+            draws = fitted.draw(rows.features[chosen], rows.group_codes[chosen])
+            X = rows.features[np.ix_(chosen, fitted.varying)].astype(np.float64)
+            motion = fitted.motion(int(group))
+            own = None if draws is None else draws[:]
+            steps.append(np.zeros_like(X) if motion is None else motion(X, own) / strength)
+        found.append(describe_unmoved(steps, distribution.feature_scale))
+    return found
 
 
 def tie_probability(x: Array) -> float:
@@ -22,68 +77,106 @@ def tie_probability(x: Array) -> float:
     return float(np.sum(counts * (counts - 1.0)) / (len(x) * (len(x) - 1.0)))
 
 
-def discrete_features(X: Array) -> str | None:
-    """Say so where more than half of the features (n, d) are discrete."""
+def describe_discrete_features(X: Array) -> str | None:
+    """Return a warning where more than half of the features (n, d) are discrete."""
     discrete = sum(tie_probability(x) > DISCRETE for x in X.T)
     if discrete <= X.shape[1] / 2:
         return None
     return (
-        f"{discrete} of {X.shape[1]} features are discrete, which a Gaussian is not: a model that "
-        "tells the groups' values apart, as tree ensembles do, may recover the group from the "
-        "steered features, and gaps may even grow. Use family='copula', with categories as one "
-        "column in a meaningful order, and look at fairsteer.audit.audit_steering."
+        f"{discrete} of {X.shape[1]} features are discrete, which no Gaussian is. The steered "
+        "values of each group form a grid of their own, from which tree ensembles may recover the "
+        "group, so gaps may even grow. Use family='copula', with categories as one column in a "
+        "meaningful order, and check the result with fairsteer.audit.audit_steering."
     )
 
 
-def nothing_moved(steps: list[Array], scale: Array) -> str | None:
-    """Say so where no group's displacements (n, d) are more than tiny in the scale (d,)."""
+def describe_unmoved(steps: list[Array], scale: Array) -> str | None:
+    """Return a warning where the displacements (n, d) of all groups are tiny in scale (d,)."""
     size = max(float(np.sqrt(np.mean((step / scale) ** 2))) for step in steps)
     if size >= UNMOVED:
         return None
     return (
-        f"Steering moves no group by more than {size:.2g} standard deviations, almost nothing: the "
-        "groups' features differ hardly at all in mean and covariance. A gap of the model then "
-        "has other causes, such as base rates (see ideal_sample_weight)."
+        f"Steering moves no group by more than {size:.2g} standard deviations: the means and "
+        "covariances of the groups' features are almost equal. A gap of the model then has other "
+        "causes, such as base rates (see ideal_sample_weight)."
     )
 
 
-def cells_below_dimension(law: SubgroupGaussians) -> str | None:
-    """Say so where a full covariance is estimated from fewer rows than it has features."""
-    d = law.n_features
-    small = np.argwhere(law.counts <= d)
+def describe_few_rows(distribution: SubgroupGaussians) -> str | None:
+    """Return a warning where a full covariance is estimated from fewer rows than features."""
+    d = distribution.n_features
+    small = np.argwhere(distribution.counts <= d)
     if len(small) == 0:
         return None
     i, a = small[0]
-    others = f" (and {len(small) - 1} other cells)" if len(small) > 1 else ""
+    others = f" (and {len(small) - 1} other subgroups)" if len(small) > 1 else ""
     return (
-        f"{cell_name(law.labels[i], law.groups[a])} has {law.counts[i, a]:g} rows for {d} "
-        f"features{others}, so most of its covariance is the shrinkage's, not the data's: use "
-        "covariance_type='tied' or 'diag', more shrinkage, or merge groups or labels."
+        f"{subgroup_name(distribution.labels[i], distribution.groups[a])} has "
+        f"{distribution.counts[i, a]:g} rows for {d} features{others}, so shrinkage determines "
+        "most of its covariance: use covariance_type='tied' or 'diag', more shrinkage, or merge "
+        "groups or labels."
     )
 
 
-def groups_without_law(grouping: Grouping) -> str | None:
-    """Say which groups have too few rows, and what becomes of them."""
+def describe_small_groups(grouping: Grouping) -> str | None:
+    """Return a warning that names the groups with too few rows and says how they are treated."""
     if not grouping.small:
         return None
     shown = ", ".join(repr(group) for group in grouping.small[:5])
     if len(grouping.small) > 5:
         shown += f" and {len(grouping.small) - 5} more"
-    few = f"The group(s) {shown} have too few rows of some label for a law of their own, "
-    if len(grouping.groups) == 1:
-        return few + (
-            "and so only one law is left and nothing is steered: merge groups or labels, or use "
-            "covariance_type='tied' or 'diag'."
+    few = f"The group(s) {shown} have too few rows of some label for a distribution of their own"
+    if len(grouping.fitted) == 1:
+        return (
+            f"{few}. Only one distribution is left, so nothing is steered: merge groups or "
+            "labels, or use covariance_type='tied' or 'diag'."
         )
     if grouping.merged:
-        return few + "so they are steered together, as one group: gaps between them may stay."
-    return few + ("even together, so their rows move as the population does: their gaps may stay.")
+        return f"{few}, so they are steered together as one group: gaps between them may remain."
+    return f"{few}, even together, so their rows are moved as the population: gaps may remain."
 
 
-def drifted(
+def find_drift(
+    fitted: FittedSteering,
+    features: Array,
+    codes: NDArray[np.intp],
+    limit: float,
+    names: Array,
+) -> list[str]:
+    """Return a warning for every group whose rows are far from its training rows.
+
+    Parameters
+    ----------
+    fitted : FittedSteering
+        The fit.
+    features : ndarray of shape (n, d)
+        All features.
+    codes : ndarray of shape (n,)
+        Positions of groups, -1 where unknown.
+    limit : float
+        Distance of means, in fitted standard deviations, above which a group has drifted.
+    names : ndarray of shape (d,)
+        Names of the features.
+    """
+    codes = fitted.grouping.fitted_codes(codes)
+    draws, found = fitted.draw(features, codes), []
+    for group in np.flatnonzero(np.bincount(codes + 1)[1:]):
+        where = np.flatnonzero(codes == group)
+        X = features[np.ix_(where, fitted.varying)].astype(np.float64)
+        ties = None if draws is None else draws[where][:, :-1]
+        scores = fitted.marginals.scores(X, int(group), ties)
+        counts, means, scatters = (part[0, group] for part in pool_labels(*fitted.moments))
+        deviations = np.sqrt(np.diag(scatters) / counts)
+        deviations = np.where(deviations > 0.0, deviations, fitted.distribution.feature_scale)
+        name = fitted.grouping.fitted[group]
+        found.append(describe_drift(scores, means, deviations, limit, name, names[fitted.varying]))
+    return [text for text in found if text]
+
+
+def describe_drift(
     scores: Array, mean: Array, deviation: Array, limit: float, group: object, names: Array
 ) -> str | None:
-    """Say so where the mean of scores (n, d) of a group is far from that of training.
+    """Return a warning where the mean of scores (n, d) of a group is far from that of training.
 
     Four standard errors of the mean of n rows are allowed on top of the limit.
     """
@@ -92,7 +185,7 @@ def drifted(
     if distance[worst] <= limit + 4.0 / np.sqrt(len(scores)):
         return None
     return (
-        f"The mean of the {len(scores)} row(s) of group {group!r} lies {distance[worst]:.1f} "
-        f"standard deviations from that of training in column {names[worst]!r}: these rows are not "
-        "like those the maps were fitted on. Check the column's units, or refit on newer rows."
+        f"The mean of the {len(scores)} row(s) of group {group!r} is {distance[worst]:.1f} "
+        f"standard deviations from the training mean in column {names[worst]!r}, so the fitted "
+        "maps may not suit these rows: check the column's units, or refit on newer rows."
     )

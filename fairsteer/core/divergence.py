@@ -1,9 +1,10 @@
-"""Kullback-Leibler divergence between Gaussians, in nats."""
+"""Kullback-Leibler divergence (in nats) and total variation between Gaussians."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from fairsteer.core.crossings import crossings, interval_probabilities
 from fairsteer.core.linalg import Array, inv_spd, logdet
 
 
@@ -45,3 +46,56 @@ def mixture_kl(priors: Array, reference_priors: Array, kl_per_subgroup: Array) -
         Divergences of the feature laws given label and group.
     """
     return float(np.sum(priors * (np.log(priors / reference_priors) + kl_per_subgroup)))
+
+
+def total_variation_bound(kl: Array) -> Array:
+    """Return the smaller of Pinsker's and Bretagnolle and Huber's bounds.
+
+    ``min(sqrt(KL / 2), sqrt(1 - exp(-KL)))``, at most 1.
+
+    Parameters
+    ----------
+    kl : ndarray of shape (...)
+        Divergences in nats.
+    """
+    bound: Array = np.minimum(np.sqrt(kl / 2.0), np.sqrt(-np.expm1(-kl)))
+    return bound
+
+
+def univariate_total_variation(
+    mean: float, variance: float, other_mean: float, other_variance: float
+) -> float:
+    """Return the exact total-variation distance of two Gaussians on a line."""
+    means = np.array([mean, other_mean])
+    deviations = np.sqrt([variance, other_variance])
+    cuts = crossings(np.array([1.0, -1.0]), means, deviations)
+    first, second = (
+        interval_probabilities(cuts, float(m), float(s))
+        for m, s in zip(means, deviations, strict=True)
+    )
+    return float(min(0.5 * np.sum(np.abs(first - second)), 1.0))
+
+
+def total_variation(
+    means: Array, covariances: Array, other_means: Array, other_covariances: Array
+) -> Array:
+    """Return upper bounds on the total variation of pairs of Gaussians, shape (...).
+
+    Exact for one feature; otherwise :func:`total_variation_bound` of the smaller of the two
+    divergences.
+
+    Parameters
+    ----------
+    means, other_means : ndarray of shape (..., d)
+        Means.
+    covariances, other_covariances : ndarray of shape (..., d, d)
+        Symmetric positive definite covariances.
+    """
+    if means.shape[-1] == 1:
+        parts = np.broadcast_arrays(
+            means[..., 0], covariances[..., 0, 0], other_means[..., 0], other_covariances[..., 0, 0]
+        )
+        return np.asarray(np.vectorize(univariate_total_variation, otypes=[float])(*parts))
+    forward = gaussian_kl(means, covariances, other_means, other_covariances)
+    backward = gaussian_kl(other_means, other_covariances, means, covariances)
+    return total_variation_bound(np.minimum(forward, backward))

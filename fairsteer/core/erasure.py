@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from fairsteer.core.affine import AffineMap
+from fairsteer.core.constraints import CONSTRAINTS, compared_moments
 from fairsteer.core.linalg import Array, invsqrtm, is_spd, sqrtm, symmetrize
 from fairsteer.core.moments import pooled_scale
 from fairsteer.core.shrinkage import shrink_covariance
@@ -87,9 +87,10 @@ default="equalized_odds"
     Belrose, Schneider-Joseph, Ravfogel, Cotterell, Raff and Biderman (2023), "LEACE: Perfect
     linear concept erasure in closed form", NeurIPS, arXiv 2306.03819; here within labels.
     """
-    if constraint not in _COMPARED:
-        raise ValueError(f"constraint must be one of {list(_COMPARED)}, got {constraint!r}.")
-    differences = _differences(*_COMPARED[constraint](counts, means, positive))
+    if constraint not in CONSTRAINTS:
+        raise ValueError(f"constraint must be one of {list(CONSTRAINTS)}, got {constraint!r}.")
+    compared = compared_moments(constraint, counts, means, scatters, positive)
+    differences = _differences(*compared[:2])
     n_features = means.shape[2]
     scale = pooled_scale(counts, means, scatters)
     units = np.outer(scale, scale)
@@ -120,24 +121,3 @@ def _differences(counts: Array, means: Array) -> Array:
     """Return ``mu_ia - mu_ir``, r the label's first group with rows, shape (m, d)."""
     present = [label_means[n > 0.0] for n, label_means in zip(counts, means, strict=True)]
     return np.concatenate([own[1:] - own[:1] for own in present])
-
-
-def _every_label(counts: Array, means: Array, positive: int) -> tuple[Array, Array]:
-    return counts, means
-
-
-def _positive_label(counts: Array, means: Array, positive: int) -> tuple[Array, Array]:
-    return counts[[positive]], means[[positive]]
-
-
-def _any_label(counts: Array, means: Array, positive: int) -> tuple[Array, Array]:
-    totals = counts.sum(axis=0)
-    pooled: Array = np.einsum("ia,iaj->aj", counts, means) / totals[:, None]
-    return totals[None], pooled[None]
-
-
-_COMPARED: dict[str, Callable[[Array, Array, int], tuple[Array, Array]]] = {
-    "equalized_odds": _every_label,
-    "equal_opportunity": _positive_label,
-    "demographic_parity": _any_label,
-}

@@ -16,7 +16,7 @@ from fairsteer.core.shrinkage import shrink_covariance, toward_effects
 COVARIANCE_TYPES = ("full", "tied", "diag")
 
 
-def cell_name(label: object, group: object) -> str:
+def subgroup_name(label: object, group: object) -> str:
     """Name a (label, group) cell the way every message does."""
     label, group = (v.item() if isinstance(v, np.generic) else v for v in (label, group))
     return f"label={label!r}, group={group!r}"
@@ -112,7 +112,7 @@ class SubgroupGaussians:
             covariances=np.broadcast_to(covariances, self.covariances.shape),
         )
 
-    def pushed(self, maps: AffineMap) -> SubgroupGaussians:
+    def pushforward(self, maps: AffineMap) -> SubgroupGaussians:
         """Return the law of the features mapped by one affine map a group, shape (G,)."""
         means, covariances = maps.pushforward(self.means, distinct(self.covariances))
         return replace(
@@ -185,7 +185,7 @@ class SubgroupGaussians:
 
     def _check_covariance(self, i: int, a: int) -> None:
         covariance = self.covariances[i, a]
-        cell = cell_name(self.labels[i], self.groups[a])
+        cell = subgroup_name(self.labels[i], self.groups[a])
         if not is_symmetric(covariance):
             raise ValueError(f"{cell}: the covariance is not symmetric.")
         if not is_spd(covariance):
@@ -236,7 +236,7 @@ def gaussians_from_moments(
     if len(empty):
         i, a = empty[0]
         raise ValueError(
-            f"{cell_name(labels[i], groups[a])} has no rows: every group needs rows of every "
+            f"{subgroup_name(labels[i], groups[a])} has no rows: every group needs rows of every "
             "label. Drop or merge this group or label, or let the transformer merge groups by "
             "small_cells='pooled'."
         )
@@ -244,7 +244,7 @@ def gaussians_from_moments(
         i, a = small[0]
         if np.any(counts != np.round(counts)):
             raise ValueError(
-                f"{cell_name(labels[i], groups[a])} weighs {counts[i, a]:g}, all rows together "
+                f"{subgroup_name(labels[i], groups[a])} weighs {counts[i, a]:g}, all rows together "
                 f"{counts.sum():g}, and at least {needed} is needed: weights are frequencies, so "
                 "scale them to sum to the number of rows."
             )
@@ -252,7 +252,7 @@ def gaussians_from_moments(
         if shrinkage == 0:
             remedy += ", or a positive shrinkage"
         raise ValueError(
-            f"{cell_name(labels[i], groups[a])} has {counts[i, a]:g} row(s) for {n_features} "
+            f"{subgroup_name(labels[i], groups[a])} has {counts[i, a]:g} row(s) for {n_features} "
             f"features, but at least {needed} are needed: merge or drop this group or label, or "
             f"use {remedy}; the transformer merges groups by small_cells='pooled'."
         )

@@ -1,4 +1,4 @@
-"""Which groups have a law of their own, which share one, and which have none."""
+"""Which groups have a fitted distribution of their own, which share one, and which have none."""
 
 from __future__ import annotations
 
@@ -8,57 +8,70 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fairsteer.core.gaussians import subgroup_name
 from fairsteer.core.linalg import Array
+from fairsteer.core.solvers import default_reference_group
+from fairsteer.core.training_rows import StreamedRows, TrainingRows
 
 UNKNOWN = -1
-"""Position of the group of rows whose group is not known, or has no law."""
+"""Position of the group of rows whose group is unknown or has no fitted distribution."""
 POOLED = "pooled"
 
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """How groups share laws.
+    """Which fitted distribution serves each group.
 
     Parameters
     ----------
-    groups : ndarray of shape (G',)
-        Groups that laws are estimated of, the merged one last.
-    law_of : ndarray of shape (G,)
-        Position of every original group's law in ``groups``, `UNKNOWN` where it has none.
+    fitted : ndarray of shape (G',)
+        Groups whose distributions are estimated, the merged one last.
+    position : ndarray of shape (G,)
+        Position in ``fitted`` of every original group, `UNKNOWN` where it has no distribution.
     small : list
-        Groups with a cell too small for a law.
+        Groups with too few rows in some subgroup.
     """
 
-    groups: NDArray[Any]
-    law_of: NDArray[np.intp]
+    fitted: NDArray[Any]
+    position: NDArray[np.intp]
     small: list[Any]
 
     @property
     def n_own(self) -> int:
-        """Number of groups that have a law to themselves."""
-        return len(self.law_of) - len(self.small)
+        """Number of groups with a distribution of their own."""
+        return len(self.position) - len(self.small)
 
     @property
     def merged(self) -> bool:
-        """Whether the small groups share a law."""
-        return len(self.groups) > self.n_own
+        """Whether the small groups share a distribution."""
+        return len(self.fitted) > self.n_own
+
+    @property
+    def complete(self) -> bool:
+        """Whether every group has a distribution, its own or a shared one."""
+        return not np.any(self.position == UNKNOWN)
+
+    def fitted_codes(self, codes: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Turn positions of original groups (n,), -1 for unknown, into positions in ``fitted``."""
+        # The last entry serves the position -1.
+        return np.append(self.position, UNKNOWN)[codes]
 
 
 def separate_groups(groups: NDArray[Any]) -> Grouping:
-    """Return the grouping in which every one of the groups (G,) has its own law."""
+    """Return the grouping in which each of the groups (G,) has a distribution of its own."""
     return Grouping(groups, np.arange(len(groups)), [])
 
 
 def merge_all_groups(groups: NDArray[Any]) -> Grouping:
-    """Return the grouping in which all of the groups (G,) share one law."""
+    """Return the grouping in which all groups (G,) share a distribution."""
     return Grouping(_array([_pooled_name(groups)]), np.zeros(len(groups), np.intp), groups.tolist())
 
 
 def merge_small_groups(groups: NDArray[Any], counts: Array, needed: Array) -> Grouping:
-    """Merge the groups with a cell of too few rows into one.
+    """Merge the groups that have too few rows of some kind.
 
-    Where even together they have too few, they get no law, unless no group is large enough: then
-    all are merged, whatever their rows.
+    Groups that have too few rows even together get no distribution, unless no group is large
+    enough: then all are merged, whatever their rows.
 
     Parameters
     ----------
@@ -79,11 +92,131 @@ def merge_small_groups(groups: NDArray[Any], counts: Array, needed: Array) -> Gr
     if not large.any():
         return merge_all_groups(groups)
     own = groups[large].tolist()
-    law_of = np.where(large, np.cumsum(large) - 1, UNKNOWN)
+    position = np.where(large, np.cumsum(large) - 1, UNKNOWN)
     if np.all(counts[:, ~large].sum(axis=1) >= needed):
-        law_of[~large] = len(own)
+        position[~large] = len(own)
         own.append(_pooled_name(groups))
-    return Grouping(_array(own), law_of, groups[~large].tolist())
+    return Grouping(_array(own), position, groups[~large].tolist())
+
+
+def pool_small_groups(
+    data: TrainingRows | StreamedRows, constraint: str, priors: str, positive: int, needed: int
+) -> Grouping:
+    """Merge the groups with too few rows for what is fitted to them.
+
+    Parameters
+    ----------
+    data : TrainingRows or StreamedRows
+        Rows, or sums over them.
+    constraint, priors : str
+        As in :class:`fairsteer.OptimalSteeringTransformer`.
+    positive : int
+        Position of the positive label.
+    needed : int
+        The fewest rows from which the distribution of a subgroup is estimated.
+
+    Returns
+    -------
+    Grouping
+        All groups are merged where the features of the groups that are left do not vary.
+    """
+    counts = data.counts
+    checked = counts
+    if constraint == "demographic_parity":
+        checked = counts.sum(axis=0, keepdims=True)
+    elif constraint == "equal_opportunity":
+        checked = counts[[positive]]
+    fewest = np.full(len(checked), float(needed))
+    if priors != "keep":
+        # Without rows of some label a group has no weights.
+        checked = np.vstack([checked, counts])
+        fewest = np.append(fewest, np.full(len(counts), np.finfo(float).tiny))
+    grouping = merge_small_groups(data.groups, checked, fewest)
+    if data.regrouped(grouping.fitted, grouping.position).vary:
+        return grouping
+    return merge_all_groups(data.groups)
+
+
+def choose_reference(
+    rows: TrainingRows | StreamedRows, grouping: Grouping, wanted: object, positive: int
+) -> int:
+    """Return the position of the group that keeps its distribution, among the fitted groups.
+
+    Parameters
+    ----------
+    rows : TrainingRows or StreamedRows
+        Of the fitted groups.
+    grouping : Grouping
+        Which groups are fitted.
+    wanted : object
+        Value of the group, None for the default.
+    positive : int
+        Position of the positive label.
+
+    Raises
+    ------
+    ValueError
+        If the group does not exist or has no distribution of its own.
+    """
+    groups: list[object] = rows.groups.tolist()
+    if wanted is None:
+        return default_reference_group(rows.counts[:, : max(grouping.n_own, 1)], positive)
+    if wanted in grouping.small:
+        raise ValueError(
+            f"reference_group={wanted!r} has too few rows of some label for a distribution of its "
+            "own (small_groups='pooled'): choose another reference group."
+        )
+    if wanted not in groups:
+        raise ValueError(f"reference_group={wanted!r} is not among the groups {groups}.")
+    return groups.index(wanted)
+
+
+def check_counts(
+    rows: TrainingRows | StreamedRows,
+    constraint: str,
+    priors: str,
+    positive: int,
+    *,
+    many_groups: bool,
+) -> None:
+    """Refuse subgroups with too few rows for the constraint or the priors.
+
+    Parameters
+    ----------
+    rows : TrainingRows or StreamedRows
+        Of the fitted groups.
+    constraint, priors : str
+        As in :class:`fairsteer.OptimalSteeringTransformer`.
+    positive : int
+        Position of the positive label.
+    many_groups : bool
+        Whether there may be more groups than half of the rows.
+
+    Raises
+    ------
+    ValueError
+        If a subgroup is too small, or almost every row has a group of its own.
+    """
+    counts, classes, groups = rows.counts, rows.classes, rows.groups
+    if not many_groups and 2 * len(groups) > rows.n_rows:
+        raise ValueError(
+            f"The sensitive attribute has {len(groups)} different values in {rows.n_rows} rows, "
+            "too many to compare: bin it into groups, for instance with pandas.cut, or merge rare "
+            "values with small_groups='pooled'."
+        )
+    without_positive = groups[counts[positive] == 0.0].tolist()
+    if constraint == "equal_opportunity" and without_positive:
+        raise ValueError(
+            f"The group(s) {without_positive} have no row of the positive label "
+            f"{classes.tolist()[positive]!r}, which equal opportunity compares: drop or merge them."
+        )
+    empty = np.argwhere(counts == 0.0)
+    if constraint != "equalized_odds" and priors != "keep" and len(empty):
+        i, a = empty[0]
+        raise ValueError(
+            f"{subgroup_name(classes[i], groups[a])} has no rows, so no weights make label and "
+            "group independent: drop or merge this group or label, or use priors='keep'."
+        )
 
 
 def _pooled_name(groups: NDArray[Any]) -> str:

@@ -1,106 +1,160 @@
-"""Probability of the label given features and group under fitted Gaussians."""
+"""Probabilities of label and group under fitted Gaussians, and motions averaged over them.
+
+What takes ``xp`` works on arrays of NumPy or, with ``xp=torch``, on tensors.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.special import logsumexp
 
-from fairsteer.core.affine import AffineMap, extended
+from fairsteer.core.affine import AffineMap, MeanDisplacement, extend_rows
 from fairsteer.core.gaussians import SubgroupGaussians
 from fairsteer.core.linalg import Array, distinct, inv_spd
+from fairsteer.core.marginals import Marginals
 
 
-class LabelLaws:
-    """The laws of one group's features given each label, factorised once for any number of rows.
+@dataclass(frozen=True, eq=False)
+class LabelDensities:
+    """The Gaussians of one group given each label, factorized for any number of rows.
 
     Parameters
     ----------
-    gaussians : SubgroupGaussians
-        The fitted law.
-    group : int
-        Position of the group.
+    origin : ndarray of shape (d,)
+        Point that rows are taken from, see :func:`fairsteer.core.affine.extend_rows`.
+    whiteners : ndarray of shape (1, d + 1, d) or (K, d + 1, d)
+        From extended rows to whitened rows, a single one where the labels share a covariance.
+    centers : ndarray of shape (K, d) or None
+        Whitened means, where the labels share a covariance.
+    log_priors : ndarray of shape (K,)
+        Logarithms of ``P(label, group)``.
+    constants : ndarray of shape (K,)
+        Log densities at the means.
     """
 
-    def __init__(self, gaussians: SubgroupGaussians, group: int) -> None:
+    origin: Array
+    whiteners: Array
+    centers: Array | None
+    log_priors: Array
+    constants: Array
+
+    @classmethod
+    def of_group(
+        cls, gaussians: SubgroupGaussians, group: int, origin: Array | None = None
+    ) -> LabelDensities:
+        """Factorize the Gaussians of the group at a position."""
         means = gaussians.means[:, group]
-        self.origin = means.mean(axis=0)
-        self._log_priors = np.log(gaussians.priors[:, group])
+        d = means.shape[1]
+        origin = means.mean(axis=0) if origin is None else origin
         factors = np.linalg.cholesky(distinct(gaussians.covariances[:, group]))
-        eye = np.eye(means.shape[1])
-        whiteners = [solve_triangular(factor, eye, lower=True) for factor in factors]
-        self._centres = (means - self.origin) @ whiteners[0].T if len(factors) == 1 else None
-        centres = np.zeros_like(means[:1]) if len(factors) == 1 else means - self.origin
-        self._whiteners = [
-            np.vstack([whitener.T, -whitener @ centre])
-            for whitener, centre in zip(whiteners, centres, strict=True)
-        ]
-        volumes = np.log(np.einsum("ijj->ij", factors)).sum(axis=1)
-        self._constants = volumes + 0.5 * means.shape[1] * np.log(2.0 * np.pi)
+        whiteners = [solve_triangular(factor, np.eye(d), lower=True) for factor in factors]
+        shared = len(factors) == 1
+        shifts = np.zeros_like(means[:1]) if shared else means - origin
+        return cls(
+            origin=origin,
+            whiteners=np.stack(
+                [
+                    np.vstack([whitener.T, -whitener @ shift])
+                    for whitener, shift in zip(whiteners, shifts, strict=True)
+                ]
+            ),
+            centers=(means - origin) @ whiteners[0].T if shared else None,
+            log_priors=np.log(gaussians.priors[:, group]),
+            constants=np.broadcast_to(
+                -np.log(np.einsum("ijj->ij", factors)).sum(axis=1) - 0.5 * d * np.log(2.0 * np.pi),
+                len(means),
+            ),
+        )
 
-    def log_densities(self, X: Array) -> Array:
-        """Return the log density of every label's law at the rows of X (n, d), shape (n, K)."""
-        return self._log_densities(extended(X, self.origin))
+    def log_densities(self, rows: Any, xp: Any = np) -> Any:
+        """Return the log density of every label at extended rows (n, d + 1), shape (K, n)."""
+        if self.centers is None:
+            squares = []
+            for whitener in self.whiteners:
+                white = rows @ whitener
+                squares.append(xp.einsum("nj,nj->n", white, white))
+            return -0.5 * xp.stack(squares) + self.constants[:, None]
+        # Whitened once for all labels: |z - c|^2 = |z|^2 - 2 z'c + |c|^2.
+        white = rows @ self.whiteners[0]
+        densities = self.centers @ white.T
+        densities -= 0.5 * xp.einsum("ij,ij->i", self.centers, self.centers)[:, None]
+        densities -= 0.5 * xp.einsum("nj,nj->n", white, white)
+        densities += self.constants[:, None]
+        return densities
 
-    def _log_densities(self, rows: Array) -> Array:
-        densities = np.empty((len(self._log_priors), len(rows)))
-        with np.errstate(over="ignore", invalid="ignore"):
-            if self._centres is not None:
-                # Whitened once for all labels: |z - c|^2 = |z|^2 - 2 z'c + |c|^2.
-                white = rows @ self._whiteners[0]
-                np.matmul(self._centres, white.T, out=densities)
-                squares = np.einsum("ij,ij->i", self._centres, self._centres)
-                densities -= 0.5 * squares[:, None]
-                densities -= 0.5 * np.einsum("nj,nj->n", white, white)
-            else:
-                for i, whitener in enumerate(self._whiteners):
-                    white = rows @ whitener
-                    densities[i] = np.einsum("nj,nj->n", white, white)
-                densities *= -0.5
-        densities -= self._constants[:, None]
-        return densities.T
+    def log_joint(self, rows: Any, xp: Any = np) -> Any:
+        """Return the log density of every label and row together with the group, shape (K, n)."""
+        return self.log_densities(rows, xp) + self.log_priors[:, None]
 
-    def posterior(self, X: Array) -> Array:
-        """Return ``p(label | x, group)`` for rows (n, d) of the group, shape (n, K).
+    def weights(self, rows: Any, strategy: str, draws: Any = None, xp: Any = np) -> Any:
+        """Return the weights of the labels of rows whose label is unknown, shape (K, n).
+
+        Parameters
+        ----------
+        rows : array of shape (n, d + 1)
+            Rows of the group, extended at ``origin``.
+        strategy : {"posterior", "map", "sample"}
+            The posterior itself, 1 at its largest entry, or 1 at a label drawn from it.
+        draws : array of shape (n,), default=None
+            In (0, 1); used by ``"sample"`` alone.
+        xp : module, default=numpy
+            Array namespace.
 
         Raises
         ------
         ValueError
-            If a row lies so far away that every density vanishes in floating point.
+            If a row is so far away that every density underflows; only with NumPy.
         """
-        return self._posterior(extended(X, self.origin))
-
-    def _posterior(self, rows: Array) -> Array:
-        return _normalised(self._log_densities(rows) + self._log_priors)
-
-    def weights(self, rows: Array, strategy: str, draws: Array) -> Array:
-        """Return what stands for the unknown labels of rows, shape (n, K); rows sum to one.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n, d + 1)
-            Rows of the group, extended at ``origin``.
-        strategy : {"posterior", "map", "sample"}
-            The posterior itself, 1 at its largest entry, or 1 at a label drawn from it.
-        draws : ndarray of shape (n,)
-            In (0, 1); used by ``"sample"`` alone.
-        """
-        posterior = self._posterior(rows)
+        scores = self.log_joint(rows, xp)
+        if xp is np:
+            check_densities(scores)
+        posterior = normalize(scores, xp)
         if strategy == "posterior":
             return posterior
         if strategy == "map":
-            chosen = posterior.argmax(axis=1)
+            chosen = xp.argmax(posterior, axis=0)
         else:
-            passed = draws[:, None] > np.cumsum(posterior, axis=1)
-            chosen = np.minimum(passed.sum(axis=1), posterior.shape[1] - 1)
-        weights: Array = np.eye(posterior.shape[1])[chosen]
-        return weights
+            passed = draws > np.cumsum(posterior, axis=0)
+            chosen = np.minimum(passed.sum(axis=0), len(posterior) - 1)
+        numbers = xp.cumsum(xp.ones_like(self.constants), 0) - 1.0
+        return (numbers[:, None] == chosen[None]) * xp.ones_like(posterior)
+
+
+def normalize(scores: Any, xp: Any = np) -> Any:
+    """Return distributions over the first axis that are proportional to exponentials."""
+    # Sums over the short axis are fast where it comes first.
+    powers = xp.exp(scores - xp.amax(scores, axis=0))
+    powers /= xp.sum(powers, axis=0)
+    return powers
+
+
+def check_densities(scores: Array) -> None:
+    """Refuse rows whose log densities (m, n) are not finite.
+
+    Raises
+    ------
+    ValueError
+        If a row is so far away that every density underflows.
+    """
+    lost = ~np.isfinite(scores).all(axis=0)
+    if lost.any():
+        raise ValueError(
+            f"{int(lost.sum())} rows are so far from every fitted Gaussian that label "
+            "probabilities underflow: check the features' units, or clip them to the range of the "
+            "training rows."
+        )
 
 
 def subgroup_log_densities(gaussians: SubgroupGaussians, X: Array, group: int) -> Array:
-    """Return the log density of every label's law in one group at the rows of X, shape (n, K)."""
-    return LabelLaws(gaussians, group).log_densities(X)
+    """Return the log density of every label in one group at the rows of X, shape (n, K)."""
+    densities = LabelDensities.of_group(gaussians, group)
+    with np.errstate(over="ignore", invalid="ignore"):
+        logs: Array = densities.log_densities(extend_rows(X, densities.origin)).T
+    return logs
 
 
 def label_posterior(gaussians: SubgroupGaussians, X: Array, group: int) -> Array:
@@ -109,7 +163,7 @@ def label_posterior(gaussians: SubgroupGaussians, X: Array, group: int) -> Array
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        The fitted law.
+        The fitted distribution.
     X : ndarray of shape (n, d)
         Rows that all belong to the group.
     group : int
@@ -123,40 +177,143 @@ def label_posterior(gaussians: SubgroupGaussians, X: Array, group: int) -> Array
     Raises
     ------
     ValueError
-        If a row lies so far away that every density vanishes in floating point.
+        If a row is so far away that every density underflows.
     """
-    return LabelLaws(gaussians, group).posterior(X)
+    densities = LabelDensities.of_group(gaussians, group)
+    with np.errstate(over="ignore", invalid="ignore"):
+        posterior: Array = densities.weights(extend_rows(X, densities.origin), "posterior").T
+    return posterior
+
+
+def population_densities(gaussians: SubgroupGaussians) -> tuple[LabelDensities, ...]:
+    """Return the label densities of every group, all with one origin."""
+    origin = np.einsum("ia,iaj->j", gaussians.priors, gaussians.means)
+    return tuple(LabelDensities.of_group(gaussians, a, origin) for a in range(gaussians.n_groups))
 
 
 def group_posterior(
-    gaussians: SubgroupGaussians, X: Array, labels: NDArray[np.intp] | None = None
-) -> Array:
-    """Return ``p(group | x)`` for rows of unknown group, shape (n, G).
+    population: tuple[LabelDensities, ...],
+    X: Any,
+    labels: NDArray[np.intp] | None = None,
+    xp: Any = np,
+) -> Any:
+    """Return ``p(group | x)`` for rows of unknown group, shape (G, n).
 
     Parameters
     ----------
-    gaussians : SubgroupGaussians
-        The fitted law.
-    X : ndarray of shape (n, d)
+    population : tuple of LabelDensities
+        From :func:`population_densities`.
+    X : array of shape (n, d)
         Rows.
     labels : ndarray of shape (n,), default=None
         Positions of their labels, for ``p(group | x, label)``; default unknown.
+    xp : module, default=numpy
+        Array namespace.
 
     Raises
     ------
     ValueError
-        If a row lies so far away that every density vanishes in floating point.
+        If a row is so far away that every density underflows; only with NumPy.
     """
-    joint = np.stack(
-        [
-            subgroup_log_densities(gaussians, X, a) + np.log(gaussians.priors[:, a])
-            for a in range(gaussians.n_groups)
-        ],
-        axis=1,
-    )
-    rows = np.arange(len(X))
-    scores = logsumexp(joint, axis=2) if labels is None else joint[rows, :, labels]
-    return _normalised(scores)
+    rows = extend_rows(X, population[0].origin, xp)
+    with np.errstate(over="ignore", invalid="ignore"):
+        joint = [densities.log_joint(rows, xp) for densities in population]
+        if labels is None:
+            scores = xp.stack([_log_sum(own, xp) for own in joint])
+        else:
+            scores = np.stack([own[labels, np.arange(len(X))] for own in joint])
+    if xp is np:
+        check_densities(scores)
+    return normalize(scores, xp)
+
+
+def _log_sum(scores: Any, xp: Any) -> Any:
+    """Return the logarithm of the sum of exponentials over the first axis."""
+    largest = xp.amax(scores, axis=0)
+    return largest + xp.log(xp.sum(xp.exp(scores - largest), axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class GroupMotion:
+    """How far rows of one group move, on the common scale of the marginals.
+
+    Parameters
+    ----------
+    marginals : Marginals
+        Between features, scores and the common scale.
+    group : int
+        Position of the group.
+    displacement : MeanDisplacement
+        Of the scores, for every label or for all labels together.
+    densities : LabelDensities or None
+        Weigh the labels where they are unknown; None where the label does not matter.
+    strategy : str
+        One of ``LABEL_STRATEGIES``.
+    strength : float
+        Share of the displacement.
+    """
+
+    marginals: Marginals
+    group: int
+    displacement: MeanDisplacement
+    densities: LabelDensities | None
+    strategy: str
+    strength: float
+
+    def __call__(
+        self, X: Any, draws: Any = None, labels: NDArray[np.intp] | None = None, xp: Any = np
+    ) -> Any:
+        """Return displacements (n, d) of rows (n, d), in an array namespace.
+
+        ``draws`` (n, d + 1) spread tied values and, in the last column, choose labels; ``labels``
+        (n,) are positions of known labels.
+        """
+        ties, choice = (None, None) if draws is None else (draws[:, :-1], draws[:, -1])
+        scores = self.marginals.scores(X, self.group, ties)
+        rows = extend_rows(scores, self.displacement.origin, xp)
+        n_labels, weights = len(self.displacement.shifts), None
+        if self.densities is not None:
+            with np.errstate(over="ignore", invalid="ignore"):
+                weights = self.densities.weights(rows, self.strategy, choice, xp).T
+        elif labels is not None and n_labels > 1:
+            weights = np.eye(n_labels)[labels]
+        step = self.displacement(rows, weights)
+        step = self.marginals.carry(X, self.group, ties, step)
+        if self.strength != 1.0:
+            step *= self.strength
+        return step
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationMotion:
+    """The mean motion of all groups, weighted by p(group | x), for rows of unknown group.
+
+    Parameters
+    ----------
+    marginals : Marginals
+        Between features and the common scale.
+    population : tuple of LabelDensities
+        Of every group, on the common scale.
+    motions : tuple of callable or None
+        Of every group; None for a group whose rows stay.
+    """
+
+    marginals: Marginals
+    population: tuple[LabelDensities, ...]
+    motions: tuple[Any, ...]
+
+    def __call__(
+        self, X: Any, draws: Any = None, labels: NDArray[np.intp] | None = None, xp: Any = np
+    ) -> Any:
+        """Return displacements (n, d) of rows (n, d), as `GroupMotion` does."""
+        common = self.marginals.common(X, None if draws is None else draws[:, :-1])
+        known = labels if len(self.population[0].log_priors) > 1 else None
+        weights = group_posterior(self.population, common, known, xp)
+        moved = xp.zeros_like(X)
+        for group, motion in enumerate(self.motions):
+            if motion is not None:
+                moved = moved + weights[group][:, None] * motion(X, draws, labels, xp)
+        return moved
 
 
 def posterior_displacement(
@@ -171,7 +328,7 @@ def posterior_displacement(
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        The law that gives the posterior.
+        The distribution that gives the posterior.
     maps : AffineMap of shape (K, G)
         ``T_i`` of every label and group.
     X : ndarray of shape (n, d)
@@ -179,7 +336,7 @@ def posterior_displacement(
     group : int
         Position of the group.
     weights : ndarray of shape (n, K), default=None
-        What stands for the label; default the posterior.
+        Weights of the labels; default the posterior.
 
     Returns
     -------
@@ -212,23 +369,9 @@ def posterior_derivative(
     scores = np.stack(
         [-(X - mean) @ P for mean, P in zip(gaussians.means[:, group], precisions, strict=True)]
     )
-    centred = scores - np.einsum("ni,inj->nj", posterior, scores)
+    centered = scores - np.einsum("ni,inj->nj", posterior, scores)
     derivative: Array = np.einsum("ni,ijk->njk", posterior, maps.matrix[:, group])
     for i in range(gaussians.n_labels):
         shift = posterior[:, [i]] * maps[i, group].displacement(X)
-        derivative += shift[:, :, None] * centred[i][:, None, :]
+        derivative += shift[:, :, None] * centered[i][:, None, :]
     return derivative
-
-
-def _normalised(scores: Array) -> Array:
-    """Return the laws (n, m) that are proportional to exponentials, refusing rows without one."""
-    lost = ~np.isfinite(scores).all(axis=1)
-    if lost.any():
-        raise ValueError(
-            f"{int(lost.sum())} row(s) lie so far from the fitted laws that no label can be "
-            "weighed: check the features' units, or clip them to the range seen in training."
-        )
-    # Sums over the short axis are fast where it comes first.
-    powers: Array = np.exp(scores.T - scores.T.max(axis=0))
-    powers /= powers.sum(axis=0)
-    return powers.T

@@ -54,23 +54,6 @@ class RowDraws:
         return draws
 
 
-class NoDraws:
-    """The middle of (0, 1) for every row, where nothing is drawn.
-
-    Parameters
-    ----------
-    n_draws : int
-        Numbers for each row.
-    """
-
-    def __init__(self, n_draws: int) -> None:
-        self._n_draws = n_draws
-
-    def __getitem__(self, rows: NDArray[np.intp]) -> Array:
-        """Return 0.5 for positions of rows, shape (m, n_draws)."""
-        return np.broadcast_to(0.5, (len(rows), self._n_draws))
-
-
 def _mix(words: _Words) -> _Words:
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,4 +1,4 @@
-"""What is kept of training rows where their sums are enough: moments, in any number of batches."""
+"""Training rows, and the sums over them that are enough for the normal families."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairsteer.core.families import not_positive
 from fairsteer.core.linalg import Array
+from fairsteer.core.marginals import not_positive
 from fairsteer.core.moments import RunningMoments, SubgroupMoments, row_blocks
 
 MOST_REPEATS = 10
 EVERY_FEATURE_CONSTANT = (
-    "Every feature is constant in training, so there is nothing to steer: pass columns of X that "
-    "vary."
+    "Every feature is constant in the training rows, so there is nothing to steer: pass columns "
+    "of X that vary."
 )
 
 
@@ -35,8 +35,10 @@ class TrainingRows(NamedTuple):
         Labels.
     groups : ndarray of shape (G,)
         Groups.
-    positions : list of int
+    sensitive_positions : list of int
         Positions of the sensitive columns of X.
+    attribute_names : list or None
+        Names of the columns of the attribute; None where they have no names.
     """
 
     features: np.ndarray
@@ -46,7 +48,8 @@ class TrainingRows(NamedTuple):
     weights: np.ndarray
     classes: np.ndarray
     groups: np.ndarray
-    positions: list[int]
+    sensitive_positions: list[int]
+    attribute_names: list[Any] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -55,16 +58,16 @@ class TrainingRows(NamedTuple):
 
     @property
     def counts(self) -> np.ndarray:
-        """Rows of every (label, group) cell, shape (K, G)."""
+        """Rows of every label and group, shape (K, G)."""
         shape = len(self.classes), len(self.groups)
         cells = self.label_codes * shape[1] + self.group_codes
         return np.bincount(cells, self.weights, shape[0] * shape[1]).reshape(shape)
 
     def repeated(self) -> TrainingRows:
-        """Return each row as often as its frequency says, at most `MOST_REPEATS` times.
+        """Return each row as many times as its frequency, at most `MOST_REPEATS` times.
 
-        Where each row gets a draw, a whole frequency is that many rows with a draw each; what
-        exceeds the limit, and fractions, are shared out as weights.
+        Each of these rows gets a draw of its own; frequencies above the limit, and fractions, are
+        divided among them as weights.
         """
         times = np.minimum(np.ceil(self.weights), MOST_REPEATS).astype(np.intp)
         if np.all(times == 1):
@@ -77,7 +80,10 @@ class TrainingRows(NamedTuple):
         )
 
     def regrouped(self, groups: np.ndarray, position: np.ndarray) -> TrainingRows:
-        """Return the rows whose group has a position (not -1) among other groups, with these."""
+        """Return the rows as those of other groups, by the position of each group among them.
+
+        Rows of a group whose position is -1 are left out.
+        """
         codes = position[self.group_codes]
         kept = slice(None) if np.all(codes >= 0) else codes >= 0
         return self._replace(
@@ -94,7 +100,13 @@ class TrainingRows(NamedTuple):
         return bool(np.any(self.features != self.features[0]))
 
     def varying_features(self) -> np.ndarray:
-        """Return the positions of the features that vary; refuse rows in which none does."""
+        """Return the positions of the features that vary.
+
+        Raises
+        ------
+        ValueError
+            If none does.
+        """
         if not self.vary:
             raise ValueError(EVERY_FEATURE_CONSTANT)
         return np.flatnonzero(np.any(self.features != self.features[0], axis=0))
@@ -102,28 +114,31 @@ class TrainingRows(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StreamedRows:
-    """Sums over training rows, in the place of `TrainingRows`.
+    """Sums over training rows, which replace `TrainingRows` where they are enough.
 
     Parameters
     ----------
     moments : SubgroupMoments
-        Of the scores of all features: the features, or their logarithms.
+        Of all features, or of their logarithms.
     n_rows : int
         Number of rows.
     names : list
         Names (or positions) of the features.
-    positions : list of int
+    sensitive_positions : list of int
         Positions of the sensitive columns of X.
+    attribute_names : list or None
+        Names of the columns of the attribute; None where they have no names.
     family : str
-        One of `fairsteer.core.families.SUMMED_FAMILIES`.
+        One of `fairsteer.core.marginals.SUMMED_FAMILIES`.
     lowest, highest : ndarray of shape (d,)
-        Extreme values of the features; of interest where these need to be positive.
+        Smallest and largest values of the features, where these must be positive.
     """
 
     moments: SubgroupMoments
     n_rows: int
     names: list[Any]
-    positions: list[int]
+    sensitive_positions: list[int]
+    attribute_names: list[Any] | None
     family: str
     lowest: Array
     highest: Array
@@ -135,13 +150,13 @@ class StreamedRows:
             raise ValueError(not_positive(columns, self.lowest[bad].min()))
 
     @classmethod
-    def of(cls, rows: TrainingRows, family: str, tied: bool = False) -> StreamedRows:
-        """Sum rows up, block by block; if `tied`, with one scatter matrix a group.
+    def from_rows(cls, rows: TrainingRows, family: str, tied: bool = False) -> StreamedRows:
+        """Add rows up, block by block; if `tied`, with one scatter matrix per group.
 
         Raises
         ------
         ValueError
-            If a feature that varies has a logarithm to take and is not positive.
+            If the family takes logarithms of a feature that varies and is not positive.
         """
         X, d = rows.features, rows.features.shape[1]
         running = RunningMoments((len(rows.classes), len(rows.groups)), d, tied=tied)
@@ -153,7 +168,7 @@ class StreamedRows:
                 values = X[block].astype(np.float64)
                 lowest = np.minimum(lowest, values.min(axis=0))
                 highest = np.maximum(highest, values.max(axis=0))
-                # What is not positive is refused later, unless it is constant and does not count.
+                # Values that are not positive are refused later, unless the feature is constant.
                 running.update(
                     np.log(np.where(values > 0.0, values, 1.0)),
                     rows.label_codes[block],
@@ -161,7 +176,16 @@ class StreamedRows:
                     rows.weights[block],
                 )
         moments = SubgroupMoments(rows.classes, rows.groups, *running.parts, tied)
-        return cls(moments, len(X), rows.names, rows.positions, family, lowest, highest)
+        return cls(
+            moments,
+            len(X),
+            rows.names,
+            rows.sensitive_positions,
+            rows.attribute_names,
+            family,
+            lowest,
+            highest,
+        )
 
     @property
     def classes(self) -> np.ndarray:
@@ -175,7 +199,7 @@ class StreamedRows:
 
     @property
     def counts(self) -> Array:
-        """Rows of every (label, group) cell, shape (K, G)."""
+        """Rows of every label and group, shape (K, G)."""
         return self.moments.counts
 
     @property
@@ -184,30 +208,36 @@ class StreamedRows:
         return bool(self.moments.varying.any())
 
     def varying_features(self) -> np.ndarray:
-        """Return the positions of the features that vary; refuse sums in which none does.
+        """Return the positions of the features that vary.
 
         Raises
         ------
         ValueError
-            If no feature varies.
+            If none does.
         """
         if not self.vary:
             raise ValueError(EVERY_FEATURE_CONSTANT)
         return np.flatnonzero(self.moments.varying)
 
     def regrouped(self, groups: np.ndarray, position: np.ndarray) -> StreamedRows:
-        """Return the sums of the rows whose group has a position (not -1) among other groups."""
+        """Return the sums over rows as those of other groups; see `TrainingRows.regrouped`."""
         return replace(self, moments=self.moments.regrouped(groups, position))
 
     def merge(self, other: StreamedRows) -> StreamedRows:
-        """Return the sums of the rows of both.
+        """Return the sums over the rows of both.
 
         Raises
         ------
         ValueError
-            If they are sums of different things, or ``of`` would refuse the rows together.
+            If the sums are of different kinds, or ``from_rows`` would refuse the rows together.
         """
-        self.check_same(other.family, other.positions, other.moments.tied)
+        self.check_same(other.family, other.sensitive_positions, other.moments.tied)
+        names, others = self.attribute_names, other.attribute_names
+        if names is not None and others is not None and names != others:
+            raise ValueError(
+                f"The columns of the sensitive attribute are {names} in some rows and {others} in "
+                "others, so their groups differ: pass the same columns in the same order."
+            )
         return replace(
             self,
             moments=self.moments.merge(other.moments),
@@ -216,8 +246,8 @@ class StreamedRows:
             highest=np.maximum(self.highest, other.highest),
         )
 
-    def check_same(self, family: str, positions: list[int], tied: bool) -> None:
-        """Refuse another family, other sensitive columns, or scatter matrices of other cells.
+    def check_same(self, family: str, sensitive_positions: list[int], tied: bool) -> None:
+        """Refuse another family, other sensitive columns, or scatter matrices of another kind.
 
         Raises
         ------
@@ -226,11 +256,12 @@ class StreamedRows:
         """
         if tied != self.moments.tied:
             raise ValueError(
-                "covariance_type='tied' keeps other sums than the rows before have: set it, "
-                "constraint and small_cells before the first rows, and alike everywhere."
+                "covariance_type='tied' needs other sums than those of the earlier rows: set "
+                "covariance_type, constraint and small_groups before the first rows, and alike "
+                "everywhere."
             )
-        if (family, positions) != (self.family, self.positions):
+        if (family, sensitive_positions) != (self.family, self.sensitive_positions):
             raise ValueError(
-                "family or sensitive_feature_ids differs from that of the rows before, so that "
-                "their sums do not add up: set them before the first rows, and alike everywhere."
+                "family or sensitive_feature_ids differs from that of the earlier rows, so their "
+                "sums do not add up: set them before the first rows, and alike everywhere."
             )

@@ -1,9 +1,9 @@
 """Estimators with the interface of scikit-learn."""
 
+from fairsteer.estimators._base import TRUSTED_TYPES
 from fairsteer.estimators._classifier import SteeredClassifier
 from fairsteer.estimators._concept import ConceptSteering
 from fairsteer.estimators._eraser import WithinLabelEraser
-from fairsteer.estimators._persistence import TRUSTED_TYPES
 from fairsteer.estimators._transformer import OptimalSteeringTransformer
 
 __all__ = [

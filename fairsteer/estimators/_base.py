@@ -1,31 +1,76 @@
-"""The sensitive attribute of an estimator's rows: a column of X, or passed beside it."""
+"""The sensitive attribute of an estimator's rows, and what fitted estimators record."""
 
 from __future__ import annotations
 
+import warnings
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from fairsteer import _validation as check
+from fairsteer._version import __version__
 from fairsteer.core.training_rows import TrainingRows
-from fairsteer.estimators._persistence import FittedVersionMixin
+from fairsteer.exceptions import SteeringVersionWarning
+
+TRUSTED_TYPES = [
+    "fairsteer.core.affine.AffineMap",
+    "fairsteer.core.certificates.Certificate",
+    "fairsteer.core.gaussians.SubgroupGaussians",
+    "fairsteer.core.groups.Grouping",
+    "fairsteer.core.marginals.Copula",
+    "fairsteer.core.marginals.LogNormal",
+    "fairsteer.core.marginals.Normal",
+    "fairsteer.core.marginals.QuantileTable",
+    "fairsteer.core.moments.SubgroupMoments",
+    "fairsteer.core.solvers._result.SteeringResult",
+    "fairsteer.core.steering.FittedSteering",
+    "fairsteer.core.steering.SteeringOptions",
+    "fairsteer.core.training_rows.StreamedRows",
+    "fairsteer.estimators._classifier.SteeredClassifier",
+    "fairsteer.estimators._concept.ConceptSteering",
+    "fairsteer.estimators._eraser.WithinLabelEraser",
+    "fairsteer.estimators._transformer.OptimalSteeringTransformer",
+]
+"""Types to pass as ``skops.io.load(file, trusted=...)`` to load any estimator of fairsteer."""
+
+
+class FittedVersionMixin:
+    """Record the version that fitted an estimator, and warn where another version loads it.
+
+    It belongs to the left of ``BaseEstimator``. The version is recorded by ``fit`` and not, as
+    scikit-learn does for its own estimators, when a file is written: saving a loaded model again
+    does not renew it.
+    """
+
+    def _record_version(self) -> None:
+        """Record the version; call it once ``fit`` has succeeded."""
+        self._fitted_with = __version__
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        fitted_with = state.get("_fitted_with", __version__)
+        if fitted_with != __version__:
+            warnings.warn(
+                SteeringVersionWarning(type(self).__name__, fitted_with, __version__),
+                stacklevel=2,
+            )
 
 
 class SensitiveFeatureMixin(FittedVersionMixin):
-    """Find the attribute, split it from the features, and drop it from the output.
+    """Find the sensitive attribute, split it from the features, and drop it from the output.
 
     The estimator has a parameter ``sensitive_feature_ids``. Metadata requests for
-    ``sensitive_features`` are on without ``set_fit_request``, and off where the attribute stands
-    in X. An estimator whose ``transform`` takes no attribute declares that request ``UNUSED``.
+    ``sensitive_features`` are on without ``set_fit_request``, and off where the attribute is a
+    column of X. An estimator whose ``transform`` takes no attribute declares that request
+    ``UNUSED``.
     """
 
     __metadata_request__fit: ClassVar = {"sensitive_features": True}
     __metadata_request__transform: ClassVar = {"sensitive_features": True}
 
     def get_feature_names_out(self, input_features=None):
-        """Return the names of the output columns: those of X, sensitive ones left out.
+        """Return the names of the output columns: those of X without the sensitive columns.
 
         Parameters
         ----------
@@ -38,10 +83,10 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
-        return np.delete(names, self._sensitive_positions)
+        return np.delete(names, self.sensitive_positions_)
 
     def get_metadata_routing(self):
-        """Return the routing requests: none for the attribute where it stands in X.
+        """Return the routing requests: none for an attribute that is a column of X.
 
         Returns
         -------
@@ -61,15 +106,23 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _training_rows(self, X, y, sensitive_features, sample_weight, whole=True) -> TrainingRows:
-        """Return checked rows, at least two labels and groups among them if they are `whole`."""
+    def _training_rows(
+        self, X, y, sensitive_features, sample_weight, whole=True, attribute_names=None
+    ) -> TrainingRows:
+        """Return checked rows, with at least two labels and groups if they are `whole`.
+
+        ``attribute_names`` are those of earlier batches.
+        """
         table = check.check_table(X)
         positions = []
         if self.sensitive_feature_ids is not None:
             positions = check.sensitive_positions(table, self.sensitive_feature_ids)
-        features, names, groups = _split(table, sensitive_features, positions)
+        attribute = check.find_attribute(table, sensitive_features, positions)
+        attribute = check.match_attribute(attribute, attribute_names)
+        features, names = check.split_features(table, positions)
         labels = check.check_labels(y, len(features))
         weights = check.check_frequencies(sample_weight, len(features))
+        groups = check.group_values(attribute)
         present = weights > 0.0
         if not present.all():
             features, groups = features[present], groups[present]
@@ -86,96 +139,32 @@ class SensitiveFeatureMixin(FittedVersionMixin):
             weights=weights,
             classes=classes,
             groups=group_values,
-            positions=positions,
+            sensitive_positions=positions,
+            attribute_names=attribute.names if attribute.named else None,
         )
 
-    def _record(self, X, y, rows: TrainingRows) -> None:
-        """Write what later calls are checked against; call it once fit has succeeded.
+    def _record(self, X, y, rows) -> None:
+        """Record what later calls are checked against; call it once ``fit`` has succeeded.
 
-        Without X its columns are those of the calls before.
+        Without X its columns are those of earlier calls.
         """
         if X is not None:
             validate_data(self, X, y, reset=True, skip_check_array=True)
-        self._sensitive_positions = rows.positions
+        self.sensitive_positions_ = np.array(rows.sensitive_positions, dtype=np.intp)
+        self.sensitive_names_ = rows.attribute_names
         self.classes_, self.groups_ = rows.classes, rows.groups
         self._record_version()
 
-    def _check_rows(
-        self, X, sensitive_features, allow_missing=False, allow_unseen=False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return features and group codes of rows after fit; -1 where the group is not known."""
-        table = self._check_columns(X)
-        codes = self._group_codes(table, sensitive_features, allow_missing, allow_unseen)
-        return _features(table, self._sensitive_positions)[0], codes
-
-    def _check_groups(
-        self, X, sensitive_features, allow_missing=False, allow_unseen=False
-    ) -> np.ndarray:
-        """Return group codes as `_check_rows` does, of rows with any features."""
-        table = self._check_columns(X)
-        return self._group_codes(table, sensitive_features, allow_missing, allow_unseen)
-
     def _check_features(self, X) -> np.ndarray:
-        """Return features of rows after fit, whatever their sensitive columns hold."""
-        return _features(self._check_columns(X), self._sensitive_positions)[0]
+        """Return features of rows after ``fit``, whatever their sensitive columns hold."""
+        return check.split_features(self._check_columns(X), self.sensitive_positions_)[0]
 
     def _check_columns(self, X):
-        """Return rows after fit as a table with the columns of fit."""
+        """Return rows after ``fit`` as a table with the columns of ``fit``."""
         table = check.check_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
         return table
 
-    def _group_codes(self, table, sensitive_features, allow_missing, allow_unseen):
-        positions = self._sensitive_positions
-        if allow_missing and not positions and sensitive_features is None:
-            return np.full(table.shape[0], -1)
-        attribute = _attribute(table, sensitive_features, positions)
-        if allow_missing:
-            return check.known_group_codes(attribute, self.groups_, allow_unseen=allow_unseen)
-        values = check.group_values(attribute)
-        return check.group_codes(values, self.groups_, allow_unseen=allow_unseen)
-
-    def _check_labels(self, y, rows) -> np.ndarray:
-        """Return the label codes of rows after fit."""
-        return check.label_codes(check.check_labels(y, len(rows)), self.classes_)
-
-    def _resolve_pos_label(self, classes):
-        """Return the parameter ``pos_label``, or the last class where it is None."""
-        if self.pos_label is None:
-            return classes[-1]
-        if self.pos_label not in classes.tolist():
-            raise ValueError(
-                f"pos_label={self.pos_label!r} is not among the labels {classes.tolist()}."
-            )
-        return self.pos_label
-
-
-def _split(table, sensitive_features, positions):
-    """Return features as numbers, their names, and group values."""
-    attribute = _attribute(table, sensitive_features, positions)
-    return *_features(table, positions), check.group_values(attribute)
-
-
-def _attribute(table, sensitive_features, positions):
-    """Return the attribute of the rows, from the one place where it stands."""
-    if positions and sensitive_features is not None:
-        raise ValueError(
-            "The sensitive attribute is given twice, by sensitive_feature_ids and by "
-            "sensitive_features=: pass one of the two."
-        )
-    if positions:
-        return check.attribute_from_columns(table, positions)
-    if sensitive_features is not None:
-        return check.attribute_from_argument(sensitive_features, table.shape[0])
-    raise ValueError(
-        "The sensitive attribute is missing: name its columns in X by sensitive_feature_ids, "
-        "or pass sensitive_features= (inside a Pipeline this needs "
-        "sklearn.set_config(enable_metadata_routing=True))."
-    )
-
-
-def _features(table, positions):
-    """Return the columns that are not sensitive as numbers, and their names."""
-    kept = np.delete(np.arange(table.shape[1]), positions)
-    names = table.columns[kept].tolist() if isinstance(table, pd.DataFrame) else kept.tolist()
-    return check.check_numbers(check.take_columns(table, kept) if positions else table), names
+    def _check_labels(self, y, n_rows) -> np.ndarray:
+        """Return the label codes of rows after ``fit``."""
+        return check.label_codes(check.check_labels(y, n_rows), self.classes_)

@@ -143,7 +143,7 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             ideal = steering.ideal_sample_weight(X, y, sensitive_features=sensitive_features)
             weights = weights * ideal
         if self.training == "ideal":
-            moved = steering.steer(X, y, sensitive_features=sensitive_features)
+            moved = steering.transform_labeled(X, y, sensitive_features=sensitive_features)
         else:
             moved = _moved(steering, X, sensitive_features)
         estimator = fit_weighted(clone(self.estimator), moved, y, weights)

@@ -87,9 +87,8 @@ class SteeredTable:
         self.order = TargetOrder()
         self.steering = OptimalSteeringTransformer(
             constraint=constraint,
-            family="copula",
+            family="copula_by_group" if setting.quantiles == "group" else "copula",
             conditions=setting.conditions,
-            quantiles=setting.quantiles,
             priors="independent",
             strength=strength * setting.strength,
             random_state=seed,

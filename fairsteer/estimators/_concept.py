@@ -1,4 +1,4 @@
-"""Steer towards a concept so that equal steps have equal effects in all groups."""
+"""Steer toward a concept so that equal steps have equal effects in all groups."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from fairsteer.core.concept import (
 from fairsteer.core.gaussians import COVARIANCE_TYPES, gaussians_from_moments
 from fairsteer.core.groups import UNKNOWN
 from fairsteer.core.moments import subgroup_moments
-from fairsteer.core.posterior import group_posterior
-from fairsteer.estimators._persistence import FittedVersionMixin
+from fairsteer.core.posterior import group_posterior, population_densities
+from fairsteer.estimators._base import FittedVersionMixin
 from fairsteer.exceptions import SteeringWarning
 
 PROBES = ("shared", "own", "both", "every")
@@ -36,32 +36,31 @@ FAR = 2.0
 class ConceptSteering(FittedVersionMixin, BaseEstimator):
     """Directions of a concept along which a step has the same effect in every group.
 
-    In a group a concept lies along the difference of the means of its states with and without it,
-    ``v_a = mu_1a - mu_0a``. A step along this direction changes what a probe reads by ``r'v_a``,
-    more in one group than in another. ``fit`` finds the directions ``u_a``
-    nearest to these, in Kullback-Leibler divergence, along which a probe changes alike in all
+    The direction of a concept in a group is the difference of the means of its states with and
+    without the concept, ``v_a = mu_1a - mu_0a``. A step along it changes the output of a linear
+    probe by ``r'v_a``, more in one group than in another. ``fit`` finds the directions ``u_a``
+    nearest to these, in Kullback-Leibler divergence, along which the probe changes equally in all
     groups and as much as before on average.
 
     Parameters
     ----------
     probe : {"shared", "own", "both", "every"} or array-like of shape (d,) or (k, d), \
 default="shared"
-        What is to change alike. ``"shared"``: one linear discriminant of the concept for all
-        groups. ``"own"``: in each group its own discriminant, so the log odds of the concept
-        given the group. ``"both"``: these two together. ``"every"``: every linear probe that
-        groups share, which leaves one direction for all groups. An array: the slopes of one or
-        several probes of yours, such as a classifier's ``coef_`` or the difference of two
-        tokens' unembedding vectors.
+        Probes that are to change equally. ``"shared"``: one linear discriminant of the concept
+        for all groups. ``"own"``: in each group its own discriminant, so the log odds of the
+        concept given the group. ``"both"``: these two together. ``"every"``: every linear probe
+        shared by the groups, which leaves one direction for all groups. An array: the slopes of
+        one or several probes, such as a classifier's ``coef_`` or the difference of two tokens'
+        unembedding vectors.
     mean_over : {"groups", "rows"}, default="groups"
-        Whether each group or each row counts alike in the mean effect, which is kept.
+        Whether groups or rows have equal weights in the mean effect, which is kept.
     borrow : bool, default=True
-        Whether groups borrow from each other before their directions are changed, the more the
-        less certain these are: as far as they may differ by chance, directions become one, and
-        covariances that of all groups (as ``small_cells="shrunk"`` does in
-        :class:`OptimalSteeringTransformer`). What a direction owes to chance would spread the
-        effects on probes of other states.
+        Whether groups borrow from each other before their directions are changed: uncertain
+        directions are shrunk toward a common one, and covariances toward that of all groups (as
+        ``small_groups="shrunk"`` does in :class:`OptimalSteeringTransformer`). Chance differences
+        between directions would spread the effects on probes of other states.
     pos_label : object, default=None
-        The value of the concept that steps lead to; default ``classes_[-1]``.
+        The value of the concept that steps move toward; default ``classes_[-1]``.
     covariance_type : {"tied", "full", "diag"}, default="tied"
         See :func:`fairsteer.estimate_gaussians`; ``"tied"`` shares a group's covariance between
         states with and without the concept.
@@ -76,17 +75,17 @@ default="shared"
     groups_ : ndarray of shape (G,)
         Groups.
     pos_label_ : object
-        The value that steps lead to.
+        The value that steps move toward.
     distribution_ : SubgroupGaussians
-        Fitted law, with what groups have borrowed.
+        Fitted distribution, after borrowing.
     directions_ : ndarray of shape (G, d)
-        The groups' own directions, ``v_a``: differences of means, nothing borrowed.
+        The groups' own directions, ``v_a``: differences of means, before borrowing.
     direction_covariances_ : ndarray of shape (G, d, d)
         Covariance of the estimate of each, ``Sigma_0a / n_0a + Sigma_1a / n_1a``.
     probes_ : ndarray of shape (G, k, d)
-        Slopes of the probes that change alike. For ``"every"`` the d coordinates.
+        Slopes of the probes that change equally. For ``"every"`` the d coordinates.
     ideal_ : SubgroupGaussians
-        The nearest law with equal effects; covariances are the fitted ones.
+        The nearest distribution with equal effects; it has the fitted covariances.
     ideal_directions_ : ndarray of shape (G, d)
         Its directions, ``u_a``.
     ideal_effects_ : ndarray of shape (k,)
@@ -99,17 +98,17 @@ default="shared"
     Warns
     -----
     SteeringWarning
-        In ``fit``, if the ideal directions lie far from the groups' own, so that steps along them
-        lead where no states were.
+        In ``fit``, if the ideal directions are far from the groups' own, so that steps along them
+        leave the region of the training states.
 
     Notes
     -----
-    The effect on a linear probe is that on its logit, and it is the same for each state of a
-    group, whatever their law. It is the same in *all* groups exactly for ``probes_``, and for
-    another probe (a classifier trained on other states) as far as it resembles them.
+    The effect on a linear probe is the change of its logit, and it is the same for every state of
+    a group, whatever their distribution. It is the same in *all* groups exactly for ``probes_``,
+    and approximately for another probe (a classifier trained on other states) that resembles them.
 
     Where the group of a state is unknown, the step is the mean of the groups' steps, weighted by
-    ``p(group | state)``. The effect on probes that groups share is the same even then.
+    ``p(group | state)``. The effect on probes shared by the groups is the same even then.
 
     References
     ----------
@@ -126,7 +125,7 @@ default="shared"
     >>> joy = np.tile([0, 1], 200)
     >>> H = rng.normal(size=(400, 4))
     >>> H[:, 0] += joy * np.where(groups == "a", 3, 1)
-    >>> steering = ConceptSteering().fit(H, joy, groups)
+    >>> steering = ConceptSteering().fit(H, joy, sensitive_features=groups)
     >>> steering.effects().round(1).values.tolist()
     [[3.9, 2.6, 0.2], [1.2, 2.6, 0.2]]
     >>> steering.vector("a", alpha=2).shape
@@ -159,7 +158,7 @@ default="shared"
         self.covariance_type = covariance_type
         self.shrinkage = shrinkage
 
-    def fit(self, H, concept, groups, *, sample_weight=None):
+    def fit(self, H, concept, *, sensitive_features, sample_weight=None):
         """Estimate the groups' directions and find the nearest with equal effects.
 
         Parameters
@@ -168,7 +167,7 @@ default="shared"
             States.
         concept : array-like of shape (n,)
             Whether each has the concept: two values.
-        groups : array-like of shape (n,) or (n, m)
+        sensitive_features : array-like of shape (n,) or (n, m)
             Their groups; every group needs states with and without the concept.
         sample_weight : array-like of shape (n,), default=None
             Frequencies: weight 2 is the row twice, weight 0 is no row.
@@ -188,36 +187,37 @@ default="shared"
         self._validate_params()
         X = np.asarray(check.check_numbers(check.check_table(H)), dtype=np.float64)
         labels = check.check_labels(concept, len(X))
-        values = check.group_values(check.attribute_from_argument(groups, len(X)))
+        attribute = check.attribute_from_argument(sensitive_features, len(X))
+        values = check.group_values(attribute)
         weights = check.check_frequencies(sample_weight, len(X))
         present = weights > 0.0
         X, labels, values, weights = (part[present] for part in (X, labels, values, weights))
-        classes, group_list = np.unique(labels), check.sorted_groups(values)
-        check.check_variety(classes, group_list)
+        classes, groups = np.unique(labels), check.sorted_groups(values)
+        check.check_variety(classes, groups)
         positive = self._position_of_concept(classes)
         moments = subgroup_moments(
             X,
             check.label_codes(labels, classes),
-            check.group_codes(values, group_list),
-            (2, len(group_list)),
+            check.group_codes(values, groups),
+            (2, len(groups)),
             weights,
         )
         estimation = {"covariance_type": self.covariance_type, "shrinkage": self.shrinkage}
-        plain = gaussians_from_moments(classes, group_list, *moments, **estimation)
-        law = plain
+        plain = fitted = gaussians_from_moments(classes, groups, *moments, **estimation)
         if self.borrow:
-            law = gaussians_from_moments(classes, group_list, *moments, **estimation, borrow=True)
+            fitted = gaussians_from_moments(classes, groups, *moments, **estimation, borrow=True)
         own = concept_directions(plain, positive)
-        probes = self._slopes(plain, law, positive)
-        shares = law.priors.sum(axis=0)
+        probes = self._slopes(plain, fitted, positive)
+        shares = fitted.priors.sum(axis=0)
         kept = shares if self.mean_over == "rows" else np.full(len(shares), 1.0 / len(shares))
         effects = kept @ np.einsum("akj,aj->ak", probes, own)
-        solution = equal_effect(law, probes, effects, positive)
+        solution = equal_effect(fitted, probes, effects, positive)
 
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
         self.n_features_in_ = X.shape[1]
-        self.classes_, self.groups_, self.pos_label_ = classes, group_list, classes[positive]
-        self.distribution_, self.ideal_ = law, solution.law
+        self.classes_, self.groups_, self.pos_label_ = classes, groups, classes[positive]
+        self.sensitive_names_ = attribute.names if attribute.named else None
+        self.distribution_, self.ideal_ = fitted, solution.distribution
         self.directions_, self.probes_ = own, probes
         self.direction_covariances_ = direction_covariances(plain)
         self.ideal_directions_, self.ideal_effects_ = solution.directions, effects
@@ -225,24 +225,24 @@ default="shared"
         self._record_version()
         if self.kl_divergence_ > FAR:
             warnings.warn(
-                f"Equal effects take directions that are {self.kl_divergence_:.2g} nats away from "
-                f"the groups' own, so steps along them lead where no states were. "
-                f"{self._what_is_nearer()}",
+                f"Equal effects need directions {self.kl_divergence_:.2g} nats away from the "
+                "groups' own, so steps along them leave the region of the training states. "
+                f"{self._remedy()}",
                 SteeringWarning,
                 stacklevel=2,
             )
         return self
 
     def vector(self, group, alpha=1.0):
-        """Return the step that is added to a state of a group.
+        """Return the step added to a state of a group.
 
         Parameters
         ----------
         group : object
             One of ``groups_``.
         alpha : float, default=1.0
-            Length: 1 is, averaged over groups, the way from states without the concept to those
-            with it, as the probe reads it.
+            Length: 1 is, averaged over groups, the distance from states without the concept to
+            those with it, as measured by the probe.
 
         Returns
         -------
@@ -258,7 +258,7 @@ default="shared"
         check_is_fitted(self)
         return _finite(alpha) * self.ideal_directions_[self.distribution_.group_index(group)]
 
-    def steer(self, H, alpha=1.0, groups=None):
+    def transform(self, H, *, alpha=1.0, sensitive_features=None):
         """Add to each state the step of its group.
 
         Parameters
@@ -267,7 +267,7 @@ default="shared"
             States.
         alpha : float, default=1.0
             As in :meth:`vector`.
-        groups : array-like of shape (n,) or (n, m), default=None
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
             Their groups, missing (None or NaN) where unknown. Default: all are unknown. A state
             of unknown group moves by the mean of the groups' steps, weighted by the fitted
             ``p(group | state)``.
@@ -290,20 +290,21 @@ default="shared"
                 f"H has {X.shape[1]} dimensions, but ConceptSteering was fitted on states of "
                 f"{self.n_features_in_}: pass states of the same layer of the same model."
             )
-        codes = self.group_positions(groups, len(X))
+        codes = self.group_positions(sensitive_features, len(X))
         shares = np.eye(len(self.groups_))[codes]
         unknown = codes == UNKNOWN
         if unknown.any():
-            shares[unknown] = group_posterior(self.distribution_, X[unknown])
+            population = population_densities(self.distribution_)
+            shares[unknown] = group_posterior(population, X[unknown]).T
         return X + _finite(alpha) * (shares @ self.ideal_directions_)
 
-    def group_positions(self, groups, n):
+    def group_positions(self, sensitive_features, n):
         """Return the position of each state's group in ``groups_``, -1 where it is unknown.
 
         Parameters
         ----------
-        groups : array-like of shape (n,) or (n, m), or None
-            As in :meth:`steer`.
+        sensitive_features : array-like of shape (n,) or (n, m), or None
+            As in :meth:`transform`.
         n : int
             States.
 
@@ -312,19 +313,14 @@ default="shared"
         ndarray of shape (n,)
         """
         check_is_fitted(self)
-        if groups is None:
+        if sensitive_features is None:
             return np.full(n, UNKNOWN)
-        columns, names = check.attribute_from_argument(groups, n)
-        known = ~np.any([pd.isna(column) for column in columns], axis=0)
-        codes = np.full(n, UNKNOWN)
-        if known.any():
-            rest = check.Attribute([column[known] for column in columns], names)
-            place, distinct = pd.factorize(check.group_values(rest))
-            codes[known] = np.array([self.distribution_.group_index(g) for g in distinct])[place]
-        return codes
+        attribute = check.attribute_from_argument(sensitive_features, n)
+        attribute = check.match_attribute(attribute, self.sensitive_names_)
+        return check.known_group_codes(attribute, self.groups_)
 
     def effects(self, probe=None):
-        """Return what a step of length 1 changes in every group, before and after.
+        """Return the effect of a step of length 1 in every group, before and after.
 
         Parameters
         ----------
@@ -335,7 +331,7 @@ default="shared"
         -------
         DataFrame of shape (G, 3)
             Indexed by group. ``before``: along the group's own direction; ``after``: along the
-            ideal one; ``standard_error``: that of ``before``, the probe taken as given.
+            ideal direction; ``standard_error``: of ``before``, for a fixed probe.
 
         Raises
         ------
@@ -349,8 +345,8 @@ default="shared"
         shape = self.directions_.shape
         if slopes.shape not in (shape, shape[1:]):
             raise ValueError(
-                f"probe has shape {slopes.shape}, but one of shape {shape[1:]}, or for each group "
-                f"one {shape}, is needed."
+                f"probe has shape {slopes.shape}: pass one of shape {shape[1:]}, or one per group, "
+                f"of shape {shape}."
             )
         slopes = np.broadcast_to(slopes, shape)
         variances = np.einsum("aj,ajk,ak->a", slopes, self.direction_covariances_, slopes)
@@ -362,16 +358,16 @@ default="shared"
         index = pd.Index(self.groups_, tupleize_cols=False, name="group")
         return pd.DataFrame(columns, index=index)
 
-    def _what_is_nearer(self):
+    def _remedy(self):
         if isinstance(self.probe, str) and self.probe == "both":
-            return "The two probes nearly agree: ask for one, probe='shared' or 'own'."
-        return "Some group hardly has the concept: look at effects(), and leave that group out."
+            return "The two probes are almost equal: use one of them, probe='shared' or 'own'."
+        return "The concept is weak in some group: see effects(), and leave that group out."
 
     def _position_of_concept(self, classes):
         if len(classes) != 2:
             raise ValueError(
                 f"concept has {len(classes)} values ({classes.tolist()}), but a direction needs "
-                "two, with the concept and without: fit one ConceptSteering a value, on "
+                "two, with and without the concept: fit one ConceptSteering for each value, on "
                 "concept == value."
             )
         if self.pos_label is None:
@@ -383,31 +379,31 @@ default="shared"
             )
         return classes.tolist().index(self.pos_label)
 
-    def _slopes(self, plain, law, positive):
+    def _slopes(self, plain, fitted, positive):
         """Return the slopes of the probes of every group, shape (G, k, d)."""
-        shape = (law.n_groups, law.n_features)
+        shape = (fitted.n_groups, fitted.n_features)
         if not isinstance(self.probe, str):
             given = np.atleast_2d(_slopes_given(self.probe))
-            if given.ndim != 2 or given.shape[1] != law.n_features:
+            if given.ndim != 2 or given.shape[1] != fitted.n_features:
                 raise ValueError(
-                    f"probe has shape {np.shape(self.probe)}, but states have {law.n_features} "
-                    f"dimensions: pass slopes of shape ({law.n_features},), or several as rows."
+                    f"probe has shape {np.shape(self.probe)}, but states have {fitted.n_features} "
+                    f"dimensions: pass slopes of shape ({fitted.n_features},), or several as rows."
                 )
-            return np.broadcast_to(given, (law.n_groups, *given.shape))
+            return np.broadcast_to(given, (fitted.n_groups, *given.shape))
         if self.probe == "every":
-            return np.broadcast_to(np.eye(law.n_features), (law.n_groups, shape[1], shape[1]))
+            return np.broadcast_to(np.eye(fitted.n_features), (fitted.n_groups, shape[1], shape[1]))
         slopes = []
         if self.probe in ("shared", "both"):
             slopes.append(np.broadcast_to(shared_probe(plain, positive), shape))
         if self.probe in ("own", "both"):
-            slopes.append(own_probes(law, positive))
+            slopes.append(own_probes(fitted, positive))
         return np.stack(slopes, axis=1)
 
 
 def _finite(alpha):
     """Return the length of a step, unless it is no number or infinite."""
     if not isinstance(alpha, Real) or not np.isfinite(alpha):
-        raise ValueError(f"alpha={alpha!r} is not a length of a step: pass a finite number.")
+        raise ValueError(f"alpha={alpha!r} is the length of a step: pass a finite number.")
     return alpha
 
 
@@ -416,7 +412,7 @@ def _slopes_given(probe):
     try:
         slopes = np.asarray(probe, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"probe is no array of numbers ({error}): pass slopes.") from None
+        raise ValueError(f"probe must be an array of slopes, but is not ({error}).") from None
     if not np.isfinite(slopes).all():
-        raise ValueError("probe has slopes that are NaN or infinite: pass finite ones.")
+        raise ValueError("probe has slopes that are NaN or infinite: pass finite numbers.")
     return slopes

@@ -1,4 +1,4 @@
-"""One map for everybody, for when the attribute is unknown at prediction."""
+"""One map for all rows, for use where the attribute is unknown at prediction."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS, positive_position
 from fairsteer.core.erasure import within_label_eraser
 from fairsteer.core.moments import subgroup_moments
 from fairsteer.estimators._base import SensitiveFeatureMixin
 
 
 class WithinLabelEraser(SensitiveFeatureMixin, TransformerMixin, BaseEstimator):
-    """Erase the differences between groups that share a label, by one map for everybody.
+    """Erase the differences between groups within a label, by one map for all rows.
 
     ``fit`` finds the affine map after which the groups' means are equal and which changes the
-    features least, measured by their covariance within subgroups. ``transform`` applies it to
-    every row alike, so the sensitive attribute is needed in ``fit`` only.
+    features least, measured by their covariance within subgroups. ``transform`` applies the same
+    map to every row, so the sensitive attribute is needed in ``fit`` only.
 
     Parameters
     ----------
@@ -33,12 +33,12 @@ class WithinLabelEraser(SensitiveFeatureMixin, TransformerMixin, BaseEstimator):
         ``sensitive_features=`` to ``fit``.
     constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}, \
 default="equalized_odds"
-        Which means become equal: those given every label, those given the positive label, or
+        The means that become equal: those given every label, those given the positive label, or
         those of all rows of a group.
     pos_label : object, default=None
-        The positive (favourable) label; default ``classes_[-1]``.
+        The positive (favorable) label; default ``classes_[-1]``.
     shrinkage : float in [0, 1] or "auto", default=0.01
-        Regularises the covariance within subgroups; see :func:`fairsteer.estimate_gaussians`.
+        Regularizes the covariance within subgroups; see :func:`fairsteer.estimate_gaussians`.
     strength : float in [0, 1], default=1.0
         ``s`` in ``x + s (T(x) - x)``; 0 changes nothing.
 
@@ -51,42 +51,44 @@ default="equalized_odds"
     pos_label_ : object
         The positive label.
     map_ : AffineMap
-        The map of the features that vary, ``strength`` included. It leaves the mean of all
-        training rows where it is.
+        The map of the features that vary, including ``strength``. It keeps the mean of all
+        training rows.
     covariance_ : ndarray of shape (d, d)
         Pooled covariance within subgroups after shrinkage.
     n_directions_ : int
         Dimensions along which the groups' means differ: under equalized odds at most
-        ``K (G - 1)``, otherwise at most ``G - 1``. At strength 1 they are lost.
+        ``K (G - 1)``, otherwise at most ``G - 1``. At strength 1 they are erased.
     steered_features_ : ndarray of shape (d,)
         Positions, among the output columns, of the features that vary in training; constant
-        ones are returned unchanged.
+        features are returned unchanged.
+    sensitive_positions_ : ndarray of int
+        Positions of the sensitive columns of X; empty where the attribute is passed.
     n_features_in_ : int
-        Columns of X, sensitive ones included.
+        Columns of X, including sensitive ones.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where X has them.
 
     Warns
     -----
     UserWarning
-        In ``fit``, if no two groups share a label that is compared, so that there is nothing to
-        erase, or if the groups' means differ along every direction, so that all is erased.
+        In ``fit``, if no two groups share a label that is compared, so there is nothing to erase,
+        or if the groups' means differ along every direction, so all features are erased.
 
     Notes
     -----
-    Where all subgroups are Gaussian with one covariance, the erased features given the label
-    (under equal opportunity: the positive one) have the same law in every group, so every
-    classifier of them has equal rates. Otherwise, and under demographic parity, only the means
-    agree: no linear function of the features differs between groups on average, but its spread
-    may.
+    Where all subgroups are Gaussian with the same covariance, the erased features given the label
+    (under equal opportunity: the positive label) have the same distribution in every group, so
+    every classifier of them has equal rates. Otherwise, and under demographic parity, only the
+    means agree: no linear function of the features differs between groups on average, but its
+    spread may.
 
-    A label that only one group has takes no part: there is nothing to compare.
+    A label that occurs in one group only is ignored: there is nothing to compare.
 
-    Below strength 1 the map is invertible, so a linear model that is not regularised undoes it:
-    partial erasure acts on models that are penalised or measure distances.
+    Below strength 1 the map is invertible, so a linear model without regularization undoes it:
+    partial erasure affects models that are penalized or measure distances.
 
-    In column mode X keeps its sensitive columns in ``transform``, but what stands in them does
-    not matter: they may be empty.
+    In column mode X keeps its sensitive columns in ``transform``, but their values do not matter:
+    they may be missing.
 
     References
     ----------
@@ -141,7 +143,7 @@ default="equalized_odds"
         y : array-like of shape (n,)
             Labels.
         sensitive_features : array-like of shape (n,) or (n, m), default=None
-            The attribute, unless it stands in X.
+            The attribute, unless it is a column of X.
         sample_weight : array-like of shape (n,), default=None
             Frequencies: weight 2 is the row twice, weight 0 is no row.
 
@@ -159,7 +161,7 @@ default="equalized_odds"
         """
         self._validate_params()
         rows = self._training_rows(X, y, sensitive_features, sample_weight)
-        pos_label = self._resolve_pos_label(rows.classes)
+        positive = positive_position(self.pos_label, rows.classes)
         varying = rows.varying_features()
         moments = subgroup_moments(
             rows.features[:, varying].astype(np.float64),
@@ -171,31 +173,31 @@ default="equalized_odds"
         erasure = within_label_eraser(
             *moments,
             constraint=self.constraint,
-            positive=rows.classes.tolist().index(pos_label),
+            positive=positive,
             shrinkage=self.shrinkage,
         )
         self._warn_of_extremes(rows, erasure, len(varying))
 
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
         self._record(X, y, rows)
-        self.pos_label_ = pos_label
+        self.pos_label_ = rows.classes[positive]
         self.steered_features_ = varying
         self.map_ = erasure.map.partial(self.strength)
         self.covariance_, self.n_directions_ = erasure.covariance, erasure.n_directions
         return self
 
     def transform(self, X):
-        """Apply the map to every row alike.
+        """Apply the map to every row.
 
         Parameters
         ----------
         X : array-like of shape (n, n_features_in_)
-            As in ``fit``; what stands in the sensitive columns does not matter.
+            As in ``fit``; the values of sensitive columns do not matter.
 
         Returns
         -------
         ndarray of shape (n, n_features_out)
-            Sensitive columns dropped, the others in order. A frame after ``set_output``.
+            The columns of X in order, without the sensitive ones. A frame after ``set_output``.
 
         Raises
         ------
@@ -220,7 +222,7 @@ default="equalized_odds"
         y : array-like of shape (n,)
             Labels, used to fit only.
         sensitive_features : array-like of shape (n,) or (n, m), default=None
-            The attribute, unless it stands in X.
+            The attribute, unless it is a column of X.
         sample_weight : array-like of shape (n,), default=None
             Frequencies.
 
@@ -236,7 +238,7 @@ default="equalized_odds"
         if erasure.n_differences == 0:
             warnings.warn(
                 f"No label that constraint={self.constraint!r} compares has rows of two groups, "
-                "so there is nothing to erase and the features stay as they are: merge groups or "
+                "so there is nothing to erase and the features do not change: merge groups or "
                 "labels, or add rows.",
                 UserWarning,
                 stacklevel=3,
@@ -244,9 +246,9 @@ default="equalized_odds"
         if erasure.n_directions == n_features and self.strength > 0.0:
             warnings.warn(
                 f"The means of the {len(rows.groups)} groups differ along all {n_features} "
-                "dimensions of the features, so nothing is left once these are erased, and at "
-                "strength=1 every row comes out the same: add features, merge groups, or compare "
-                "fewer labels by constraint='equal_opportunity' or 'demographic_parity'.",
+                "dimensions of the features. Erasing them leaves nothing: at strength=1 all rows "
+                "become equal. Add features, merge groups, or compare fewer labels with "
+                "constraint='equal_opportunity' or 'demographic_parity'.",
                 UserWarning,
                 stacklevel=3,
             )

@@ -9,18 +9,18 @@ import torch
 
 from fairsteer.llm.model import backbone_and_blocks, block_position, parameter_names, states_of
 from fairsteer.llm.pooling import POOLINGS, check_pooling
-from fairsteer.llm.tensors import displacement, on_device
+from fairsteer.llm.tensors import to_tensors
 
 
 @contextmanager
-def hooked(model, steps, groups, pooling):
+def hooked(model, steps, sensitive_features, pooling):
     """Keep hooks on the blocks that `steps` names, and on their model for its attention mask."""
     check_pooling(pooling)
     backbone, blocks = backbone_and_blocks(model)
     if not steps:
         raise ValueError("There is no steering: pass a dict of layers to steerings, {layer: ...}.")
-    if groups is not None:
-        groups = groups if hasattr(groups, "shape") else list(groups)
+    if sensitive_features is not None and not hasattr(sensitive_features, "shape"):
+        sensitive_features = list(sensitive_features)
     places = [block_position(layer, len(blocks)) for layer in steps]
     if len(set(places)) < len(places):
         raise ValueError(f"The layers {list(steps)} name one block twice.")
@@ -29,7 +29,7 @@ def hooked(model, steps, groups, pooling):
         hooks.callback(backbone.register_forward_pre_hook(masks.enter, with_kwargs=True).remove)
         hooks.callback(backbone.register_forward_hook(masks.leave, always_call=True).remove)
         for place, step in zip(places, steps.values(), strict=True):
-            hook = Hook(step, groups, pooling, masks)
+            hook = Hook(step, sensitive_features, pooling, masks)
             hooks.callback(blocks[place].register_forward_hook(hook).remove)
         yield
 
@@ -72,10 +72,11 @@ class Masks:
 class Hook:
     """What moves the states that one block puts out."""
 
-    def __init__(self, steps, groups, pooling, masks):
-        self.steps, self.groups = steps, groups
+    def __init__(self, steps, sensitive_features, pooling, masks):
+        self.steps, self.codes = steps, None
         self.move, self.masks = POOLINGS[pooling], masks
-        self.codes = None if groups is None else steps.codes(groups, len(groups))
+        if sensitive_features is not None:
+            self.codes = steps.codes(sensitive_features, len(sensitive_features))
         self.tensors = {}
 
     def __call__(self, module, args, output):
@@ -93,29 +94,32 @@ class Hook:
             )
         key = states.device, states.dtype
         if key not in self.tensors:
-            self.tensors[key] = on_device(self.steps, *key)
+            self.tensors[key] = to_tensors(self.steps, *key)
         steps = self.tensors[key]
         whole = len(steps.steered) == steps.n_features
         rows = states if whole else states[..., steps.steered]
         step = torch.zeros_like(rows)
         for code, texts in self._parts(len(states), states.device):
-            own = displacement(steps, rows[texts].flatten(0, 1), code)
-            step[texts] = own.view_as(step[texts])
+            motion = steps.motions[code]
+            if motion is not None:
+                own = motion(rows[texts].flatten(0, 1), xp=torch)
+                step[texts] = own.view_as(step[texts])
         if whole:
             return step
         return torch.zeros_like(states).index_copy(-1, steps.steered, step)
 
     def _parts(self, n_texts, device):
-        """Yield the position of each law that is needed, and the texts it is that of."""
+        """Yield the position of each group in the batch, and its texts."""
         codes = self.codes
         if codes is None:
             codes = self.steps.codes(None, n_texts)
         if len(codes) != n_texts:
             raise ValueError(
-                f"groups has {len(codes)} entries, but the batch has {n_texts} texts: pass one "
-                "each; where generate makes several of a text, repeat its group as often."
+                f"sensitive_features has {len(codes)} entries, but the batch has {n_texts} texts: "
+                "pass one for each text; where generate returns several sequences per text, repeat "
+                "its group as many times."
             )
         for code in np.unique(codes):
             own = np.flatnonzero(codes == code)
             everyone = len(own) == n_texts
-            yield code, slice(None) if everyone else torch.tensor(own, device=device)
+            yield int(code), slice(None) if everyone else torch.tensor(own, device=device)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 
-from fairsteer.estimators._layer_steps import concept_steps, layer_steps
 from fairsteer.llm.hooks import hooked
+from fairsteer.llm.steps import concept_steps, layer_steps
 
 
 @contextmanager
-def steer_hidden_states(model, steerings, groups=None, *, pooling="last"):
+def steer_hidden_states(model, steerings, *, sensitive_features=None, pooling="last"):
     """Steer hidden states while a model runs, ``generate`` included.
 
     Each layer's states move as ``transform`` of its steering would move them, computed on the
@@ -23,7 +23,7 @@ def steer_hidden_states(model, steerings, groups=None, *, pooling="last"):
         As in :func:`collect_hidden_states`.
     steerings : dict of int to OptimalSteeringTransformer, WithinLabelEraser or AffineMap
         For each layer, what was fitted to its states.
-    groups : array-like of shape (n,) or (n, m), default=None
+    sensitive_features : array-like of shape (n,) or (n, m), default=None
         Group of each text of the batch, as ``sensitive_features=`` of ``transform``: for a
         transformer fitted with ``group_strategy="posterior"`` it may be missing, and is then
         inferred from the state. An eraser or a map needs none.
@@ -47,12 +47,12 @@ def steer_hidden_states(model, steerings, groups=None, *, pooling="last"):
         If something is no steering, or the model has no list of blocks that can be found.
     """
     steps = {layer: layer_steps(steering) for layer, steering in dict(steerings).items()}
-    with hooked(model, steps, groups, pooling):
+    with hooked(model, steps, sensitive_features, pooling):
         yield model
 
 
 @contextmanager
-def steer_concept(model, steerings, alpha, groups=None, *, pooling="last"):
+def steer_concept(model, steerings, alpha, *, sensitive_features=None, pooling="last"):
     """Move hidden states along a concept while a model runs, ``generate`` included.
 
     Adds :meth:`fairsteer.ConceptSteering.vector` of each text's group; see
@@ -66,7 +66,7 @@ def steer_concept(model, steerings, alpha, groups=None, *, pooling="last"):
         For each layer, what was fitted to its states.
     alpha : float
         Length of the step; negative leads away from the concept.
-    groups : array-like of shape (n,) or (n, m), default=None
+    sensitive_features : array-like of shape (n,) or (n, m), default=None
         Group of each text of the batch, missing (None or NaN) where it is to be inferred from
         the state. Default: all are inferred.
     pooling : {"last", "mean", "all"}, default="last"
@@ -87,5 +87,5 @@ def steer_concept(model, steerings, alpha, groups=None, *, pooling="last"):
     if not math.isfinite(alpha):
         raise ValueError(f"alpha={alpha!r} must be a finite number.")
     steps = {layer: concept_steps(steering, alpha) for layer, steering in dict(steerings).items()}
-    with hooked(model, steps, groups, pooling):
+    with hooked(model, steps, sensitive_features, pooling):
         yield model

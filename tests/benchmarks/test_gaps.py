@@ -11,7 +11,7 @@ import pytest
 import simulated
 
 from fairsteer.compare._load import load_table
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS
 
 ROOT = Path(__file__).parents[2]
 

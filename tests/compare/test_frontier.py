@@ -10,7 +10,7 @@ from fairsteer.compare._frontier import FRONTIER_COLUMNS, frontier_table
 from fairsteer.compare._methods import FRONTIER_METHODS, METHODS
 from fairsteer.compare._run import Unit, plan, run_unit
 from fairsteer.compare._summaries import group_outcomes
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.exceptions import UsageError
 from tests.compare.test_compare import make_table
 

@@ -126,7 +126,7 @@ def test_moments_after_steer_match_the_ideal_law(sample, intervention):
     (X, y, groups), (X_new, y_new, groups_new) = sample
     steering = OptimalSteeringTransformer(intervention=intervention, shrinkage=0)
     steering.fit(X, y, sensitive_features=groups)
-    steered = steering.steer(X_new, y_new, sensitive_features=groups_new)
+    steered = steering.transform_labeled(X_new, y_new, sensitive_features=groups_new)
     ideal = steering.ideal_
     for i, label in enumerate(ideal.labels):
         for a, group in enumerate(ideal.groups):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from fairsteer import estimate_gaussians
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.core.erasure import within_label_eraser
 from fairsteer.core.linalg import sqrtm
 from fairsteer.core.moments import subgroup_moments

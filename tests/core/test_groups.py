@@ -1,4 +1,4 @@
-"""Which groups get a law of their own."""
+"""Which groups get a distribution of their own."""
 
 import numpy as np
 
@@ -13,31 +13,31 @@ def grouping(counts, needed=2, groups=None):
     return merge_small_groups(values, counts, np.full(len(counts), float(needed)))
 
 
-def test_large_groups_keep_their_laws():
+def test_large_groups_keep_their_distributions():
     found = grouping([[5, 2, 9], [4, 2, 2]])
-    assert found.groups.tolist() == ["g0", "g1", "g2"]
-    assert found.law_of.tolist() == [0, 1, 2]
+    assert found.fitted.tolist() == ["g0", "g1", "g2"]
+    assert found.position.tolist() == [0, 1, 2]
     assert (found.small, found.n_own, found.merged) == ([], 3, False)
 
 
-def test_small_groups_share_one_law():
+def test_small_groups_share_one_distribution():
     found = grouping([[5, 1, 9, 1], [4, 3, 2, 1]])
-    assert found.groups.tolist() == ["g0", "g2", POOLED]
-    assert found.law_of.tolist() == [0, 2, 1, 2]
+    assert found.fitted.tolist() == ["g0", "g2", POOLED]
+    assert found.position.tolist() == [0, 2, 1, 2]
     assert (found.small, found.n_own, found.merged) == (["g1", "g3"], 2, True)
 
 
-def test_groups_too_small_even_together_have_no_law():
+def test_groups_too_small_even_together_have_no_distribution():
     found = grouping([[5, 1, 9, 0], [4, 3, 2, 1]])
-    assert found.groups.tolist() == ["g0", "g2"]
-    assert found.law_of.tolist() == [0, UNKNOWN, 1, UNKNOWN]
+    assert found.fitted.tolist() == ["g0", "g2"]
+    assert found.position.tolist() == [0, UNKNOWN, 1, UNKNOWN]
     assert (found.n_own, found.merged) == (2, False)
 
 
 def test_small_groups_alone_are_merged_whatever_they_hold():
     found = grouping([[1, 0], [0, 1]])
-    assert found.groups.tolist() == [POOLED]
-    assert found.law_of.tolist() == [0, 0]
+    assert found.fitted.tolist() == [POOLED]
+    assert found.position.tolist() == [0, 0]
 
 
 def test_every_kind_of_row_has_a_least_number():
@@ -50,13 +50,13 @@ def test_every_kind_of_row_has_a_least_number():
 
 def test_all_groups_can_be_merged():
     found = merge_all_groups(np.array(["a", "pooled"], dtype=object))
-    assert found.groups.tolist() == ["pooled_"]
-    assert found.law_of.tolist() == [0, 0]
+    assert found.fitted.tolist() == ["pooled_"]
+    assert found.position.tolist() == [0, 0]
     assert (found.small, found.n_own, found.merged) == (["a", "pooled"], 0, True)
 
 
 def test_the_merged_group_has_a_name_of_its_own():
     found = grouping([[5, 1, 1], [4, 3, 1]], groups=["pooled", "pooled_", "c"])
-    assert found.groups.tolist() == ["pooled", "pooled__"]
+    assert found.fitted.tolist() == ["pooled", "pooled__"]
     found = grouping([[5, 1, 1], [4, 3, 1]], groups=[("a", 1), ("a", 2), ("b", 1)])
-    assert found.groups.tolist() == [("a", 1), POOLED]
+    assert found.fitted.tolist() == [("a", 1), POOLED]

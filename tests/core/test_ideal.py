@@ -115,7 +115,7 @@ def test_ideal_gap_does_not_change_under_one_affine_map_per_group(rng):
     law = random_gaussians(3, 3, 2, 4)
     maps = AffineMap(np.eye(2) + 0.3 * rng.normal(size=(3, 2, 2)), rng.normal(size=(3, 2)))
     target = nearest_ideal(law).target
-    assert is_ideal(target.pushed(maps))
+    assert is_ideal(target.pushforward(maps))
 
 
 def test_ideal_gap_is_the_largest_whitened_residual_in_one_dimension():

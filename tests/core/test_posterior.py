@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from fairsteer.core.affine import extended
+from fairsteer.core.affine import extend_rows
 from fairsteer.core.posterior import (
-    LabelLaws,
+    LabelDensities,
     group_posterior,
     label_posterior,
+    population_densities,
     subgroup_log_densities,
 )
 from fairsteer.datasets._synthetic import random_gaussians
@@ -46,7 +47,7 @@ def test_a_single_label_is_certain():
 
 def test_rows_beyond_floating_point_are_refused():
     law = random_gaussians(2, 2, 3, 0)
-    with pytest.raises(ValueError, match=r"1 row\(s\) lie so far from the fitted laws"):
+    with pytest.raises(ValueError, match="1 rows are so far"):
         label_posterior(law, np.array([[0.0, 0.0, 0.0], [1e200, 0.0, 0.0]]), 0)
 
 
@@ -64,19 +65,21 @@ def test_the_groups_posterior_is_bayes_rule_over_labels(rng):
         ]
     ).T
     expected = joint / joint.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(group_posterior(law, X), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        group_posterior(population_densities(law), X).T, expected, atol=1e-12
+    )
 
 
 def test_one_label_stands_for_the_posterior(rng):
     law = random_gaussians(3, 2, 4, 0)
     X = np.repeat(rng.normal(size=(3, 4)), 20_000, axis=0)
     posterior = label_posterior(law, X, 1)
-    draws, laws = rng.uniform(size=len(X)), LabelLaws(law, 1)
-    rows = extended(X, laws.origin)
-    assert np.array_equal(laws.weights(rows, "posterior", draws), posterior)
-    likeliest = laws.weights(rows, "map", draws)
+    draws, densities = rng.uniform(size=len(X)), LabelDensities.of_group(law, 1)
+    rows = extend_rows(X, densities.origin)
+    assert np.array_equal(densities.weights(rows, "posterior").T, posterior)
+    likeliest = densities.weights(rows, "map").T
     assert np.array_equal(likeliest.argmax(axis=1), posterior.argmax(axis=1))
-    sampled = laws.weights(rows, "sample", draws)
+    sampled = densities.weights(rows, "sample", draws).T
     for weights in (likeliest, sampled):
         assert set(np.unique(weights)) == {0.0, 1.0}
         assert np.all(weights.sum(axis=1) == 1.0)
@@ -94,5 +97,5 @@ def test_a_shared_covariance_whitens_once_for_all_labels(rng):
         np.testing.assert_allclose(
             subgroup_log_densities(law, X, a), np.transpose(expected), atol=1e-9
         )
-    with pytest.raises(ValueError, match=r"1 row\(s\) lie so far from the fitted laws"):
+    with pytest.raises(ValueError, match="1 rows are so far"):
         label_posterior(law, np.array([[0.0] * 4, [1e200] * 4]), 0)

@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.stats import kstest
 
-from fairsteer.core.row_draws import NoDraws, RowDraws
+from fairsteer.core.row_draws import RowDraws
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -77,5 +77,3 @@ def test_draws_of_some_rows_are_those_of_all(rng):
     draws = RowDraws(X, codes, 5, 3)
     some = np.array([20, 3, 3, 11])
     np.testing.assert_array_equal(draws[some], RowDraws(X, codes, 5, 3)[:][some])
-    assert NoDraws(3)[some].shape == (4, 3)
-    assert np.all(NoDraws(3)[some] == 0.5)

@@ -51,7 +51,7 @@ COUNTS = np.array([[400.0, 90.0, 3.0], [250.0, 2.0, 40.0], [80.0, 10.0, 2.0], [3
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.5, 1.5, 5.0])
-def test_effects_bring_small_cells_nearer_to_the_truth(rng, spread):
+def test_effects_bring_small_groups_nearer_to_the_truth(rng, spread):
     errors = []
     for _ in range(60):
         truth, means, scatters = additive_cells(rng, COUNTS, spread)

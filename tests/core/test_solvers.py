@@ -233,7 +233,7 @@ def test_every_solver_leaves_an_ideal_law_alone(solver, conditions, d, rng):
     law = tied_gaussians(3, 3, d, 5)
     maps = AffineMap(rng.normal(size=(3, d, d)) + (1.5 if d == 1 else 0.0), rng.normal(size=(3, d)))
     maps = AffineMap(np.abs(maps.matrix) if d == 1 else maps.matrix, maps.offset)
-    ideal = law.like_group(0).pushed(maps)
+    ideal = law.like_group(0).pushforward(maps)
     ideal = with_parts(ideal, covariances=0.5 * (ideal.covariances + ideal.covariances.mT))
     for reference in ideal.groups:
         result = nearest_ideal(

@@ -66,7 +66,7 @@ def test_frames_targets_and_divergences_agree(conditions):
         law, intervention="all_subgroups", conditions=conditions, reference_group="b"
     )
     assert np.array_equal(result.group_maps.matrix[1], np.eye(3))
-    mapped = result.ideal.pushed(result.group_maps)
+    mapped = result.ideal.pushforward(result.group_maps)
     np.testing.assert_allclose(mapped.means, result.target.means, atol=1e-10)
     np.testing.assert_allclose(mapped.covariances, result.target.covariances, atol=1e-10)
     kl = gaussian_kl(mapped.means, mapped.covariances, law.means, law.covariances)

@@ -76,7 +76,7 @@ def test_the_same_by_hand(data, training):
     X, y = data
     fitted = SteeredClassifier(logistic(), steering(), training=training).fit(X, y)
     alone = steering().fit(X, y)
-    moved = alone.transform(X) if training == "deployable" else alone.steer(X, y)
+    moved = alone.transform(X) if training == "deployable" else alone.transform_labeled(X, y)
     weights = alone.ideal_sample_weight(X, y)
     assert np.ptp(weights) > 0.1
     by_hand = logistic().fit(moved, y, sample_weight=weights)
@@ -655,7 +655,7 @@ class FewGroups(OptimalSteeringTransformer):
         return super().transform(with_few_groups(X), **arguments)
 
     def steer(self, X, y, **arguments):
-        return super().steer(with_few_groups(X), y, **arguments)
+        return super().transform_labeled(with_few_groups(X), y, **arguments)
 
     def ideal_sample_weight(self, X, y, **arguments):
         return super().ideal_sample_weight(with_few_groups(X), y, **arguments)
@@ -676,7 +676,7 @@ def checked_classifier():
         priors="independent",
         conditions="identical",
         covariance_type="tied",
-        small_cells="pooled",
+        small_groups="pooled",
         handle_unknown="pooled",
     )
     return SteeredClassifier(OneFeatureLess(), part)

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from fairsteer.compare._run import Unit, run_unit
 from fairsteer.compare._table import Table
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.estimators._classifier_cv import (
     FEWEST_ROWS,
     INNER_FOLDS,

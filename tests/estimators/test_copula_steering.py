@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from fairsteer import OptimalSteeringTransformer, SteeringWarning
-from fairsteer.core import row_draws as dither
-from fairsteer.core.posterior import group_posterior
+from fairsteer.core import row_draws
+from fairsteer.core.posterior import group_posterior, population_densities
 from fairsteer.datasets import make_gaussian_subgroups
 
 GROUPS = np.array(["a", "b", "c"])
@@ -36,7 +36,7 @@ def discrete_table(n, seed, n_labels=2):
 
 
 def copula(**options):
-    return OptimalSteeringTransformer(family="copula", **{"random_state": 0, **options})
+    return OptimalSteeringTransformer(**{"family": "copula", "random_state": 0, **options})
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +55,21 @@ OUTPUTS = ["original", "scores"]
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("quantiles", ["pooled", "group"])
-def test_fit_transform_equals_transform(table, constraint, output, quantiles):
+@pytest.mark.parametrize("family", ["copula", "copula_by_group"])
+def test_fit_transform_equals_transform(table, constraint, output, family):
     X, y, groups = table
-    fitted = copula(constraint=constraint, output=output, quantiles=quantiles)
+    fitted = copula(constraint=constraint, output=output, family=family)
     moved = fitted.fit_transform(X, y, sensitive_features=groups)
     np.testing.assert_array_equal(fitted.transform(X, sensitive_features=groups), moved)
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
-@pytest.mark.parametrize("quantiles", ["pooled", "group"])
+@pytest.mark.parametrize("family", ["copula", "copula_by_group"])
 def test_values_come_from_training_and_the_reference_group_stays(
-    table, held_out, constraint, quantiles
+    table, held_out, constraint, family
 ):
     X, y, groups = table
-    fitted = copula(constraint=constraint, quantiles=quantiles).fit(X, y, sensitive_features=groups)
+    fitted = copula(constraint=constraint, family=family).fit(X, y, sensitive_features=groups)
     new, _, new_groups = held_out
     moved = fitted.transform(new, sensitive_features=new_groups)
     still = new_groups == fitted.reference_group_
@@ -79,14 +79,14 @@ def test_values_come_from_training_and_the_reference_group_stays(
     assert np.any(moved[~still] != new[~still])
 
 
-@pytest.mark.parametrize("quantiles", ["pooled", "group"])
-def test_strength_zero_changes_nothing_and_strength_interpolates(table, held_out, quantiles):
+@pytest.mark.parametrize("family", ["copula", "copula_by_group"])
+def test_strength_zero_changes_nothing_and_strength_interpolates(table, held_out, family):
     X, y, groups = table
     new, _, new_groups = held_out
-    none = copula(strength=0, quantiles=quantiles).fit(X, y, sensitive_features=groups)
+    none = copula(strength=0, family=family).fit(X, y, sensitive_features=groups)
     np.testing.assert_array_equal(none.transform(new, sensitive_features=new_groups), new)
     at = [
-        copula(strength=s, output="scores", quantiles=quantiles)
+        copula(strength=s, output="scores", family=family)
         .fit(X, y, sensitive_features=groups)
         .transform(new, sensitive_features=new_groups)
         for s in (0.0, 0.25, 1.0)
@@ -111,7 +111,7 @@ def test_distinct_rows_alone_move_as_in_a_batch(table, held_out):
 
 def test_marginals_meet_under_demographic_parity(table):
     X, y, groups = table
-    parity = copula(constraint="demographic_parity", quantiles="group")
+    parity = copula(constraint="demographic_parity", family="copula_by_group")
     moved = parity.fit_transform(X, y, sensitive_features=groups)
     for column in moved[:, :4].T:
         for group in ("a", "b"):
@@ -120,7 +120,9 @@ def test_marginals_meet_under_demographic_parity(table):
 
 def test_ranks_are_taken_among_the_positives_under_equal_opportunity(table):
     X, y, groups = table
-    fitted = copula(constraint="equal_opportunity", quantiles="group", output="scores", shrinkage=0)
+    fitted = copula(
+        constraint="equal_opportunity", family="copula_by_group", output="scores", shrinkage=0
+    )
     fitted.fit(X, y, sensitive_features=groups)
     law = fitted.distribution_
     assert law.n_labels == 1
@@ -129,16 +131,16 @@ def test_ranks_are_taken_among_the_positives_under_equal_opportunity(table):
     np.testing.assert_allclose(variances, 1.0, atol=0.12)
 
 
-@pytest.mark.parametrize("quantiles", ["pooled", "group"])
-def test_labels_that_are_chosen_move_by_their_own_map(table, quantiles):
+@pytest.mark.parametrize("family", ["copula", "copula_by_group"])
+def test_labels_that_are_chosen_move_by_their_own_map(table, family):
     X, y, groups = table
     moves = {}
     for strategy in ("map", "sample"):
-        options = {"label_strategy": strategy, "output": "scores", "quantiles": quantiles}
+        options = {"label_strategy": strategy, "output": "scores", "family": family}
         fitted = copula(**options).fit(X, y, sensitive_features=groups)
         moves[strategy] = fitted.transform(X, sensitive_features=groups)
     by_label = np.stack(
-        [fitted.steer(X, np.full(len(X), i), sensitive_features=groups) for i in (0, 1)]
+        [fitted.transform_labeled(X, np.full(len(X), i), sensitive_features=groups) for i in (0, 1)]
     )
     for moved in moves.values():
         assert np.all(np.any(np.all(np.isclose(by_label, moved), axis=2), axis=0))
@@ -244,27 +246,23 @@ def test_one_draw_for_all_twins_leaves_the_group_readable(monkeypatch):
         scores = model.predict_proba(moved[~half])
         return roc_auc_score(groups[~half], scores, multi_class="ovr")
 
-    options = {"constraint": "demographic_parity", "quantiles": "group"}
+    options = {"constraint": "demographic_parity", "family": "copula_by_group"}
     spread = auc(copula(**options))
-    monkeypatch.setattr(dither, "_occurrence", lambda words: np.zeros_like(words))
+    monkeypatch.setattr(row_draws, "_occurrence", lambda words: np.zeros_like(words))
     assert spread < 0.55
     assert auc(copula(**options)) > spread + 0.1
 
 
 def test_scores_belong_to_the_copula():
-    with pytest.raises(ValueError, match="output='scores' asks for the copula's normal scores"):
+    with pytest.raises(ValueError, match="output='scores'.*family='copula'"):
         OptimalSteeringTransformer(output="scores").fit(
-            [[0.0], [1.0]], [0, 1], sensitive_features=[0, 1]
-        )
-    with pytest.raises(ValueError, match="quantiles='group' says whose ranks the copula takes"):
-        OptimalSteeringTransformer(quantiles="group").fit(
             [[0.0], [1.0]], [0, 1], sensitive_features=[0, 1]
         )
 
 
 def test_with_ranks_within_groups_the_certificate_speaks_of_full_strength_only(table):
     X, y, groups = table
-    half = copula(strength=0.5, quantiles="group").fit(X, y, sensitive_features=groups)
+    half = copula(strength=0.5, family="copula_by_group").fit(X, y, sensitive_features=groups)
     assert half.certificate_ == {}
     certificate = copula().fit(X, y, sensitive_features=groups).certificate_
     assert certificate["equalized_odds"].bound < 1.0
@@ -273,7 +271,7 @@ def test_with_ranks_within_groups_the_certificate_speaks_of_full_strength_only(t
 def test_labels_known_at_steer_move_each_subgroup_onto_the_references(table):
     X, y, groups = table
     fitted = copula(conditions="identical", output="scores").fit(X, y, sensitive_features=groups)
-    moved = fitted.steer(X, y, sensitive_features=groups)[:, :2]
+    moved = fitted.transform_labeled(X, y, sensitive_features=groups)[:, :2]
     for label in (0, 1):
         reference = moved[(y == label) & (groups == "c")]
         for group in ("a", "b"):
@@ -296,15 +294,15 @@ def test_hidden_groups_move_by_the_mean_of_all(table, held_out):
     np.testing.assert_array_equal(
         hidden, fitted.transform(new, sensitive_features=np.full(len(new), None))
     )
-    mover = fitted._mover
-    draws = dither.RowDraws(new, np.full(len(new), -1), fitted._seed, 5)[:]
-    common = mover.family.common(new[:, :4], draws[:, :-1])
-    weights = group_posterior(mover.population, common)
-    motions = [mover.motion(a) for a in range(3)]
+    steering = fitted.steering_
+    draws = row_draws.RowDraws(new, np.full(len(new), -1), steering.seed, 5)[:]
+    common = steering.marginals.common(new[:, :4], draws[:, :-1])
+    weights = group_posterior(population_densities(steering.population), common)
+    motions = [steering.motion(a) for a in range(3)]
     assert motions[fitted.groups_.tolist().index(fitted.reference_group_)] is None
     steps = [
         w[:, None] * motion(new[:, :4], draws)
-        for w, motion in zip(weights.T, motions, strict=True)
+        for w, motion in zip(weights, motions, strict=True)
         if motion is not None
     ]
     expected = common + sum(steps)

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
 from fairsteer import WithinLabelEraser
-from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.core.erasure import within_label_eraser
 from fairsteer.core.moments import subgroup_moments
 from fairsteer.datasets import make_gaussian_subgroups

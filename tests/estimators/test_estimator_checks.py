@@ -76,7 +76,7 @@ def two_groups(X):
 
 
 def steering(kind, parameters):
-    pooled = {"small_cells": "pooled", "handle_unknown": "pooled", "random_state": 0}
+    pooled = {"small_groups": "pooled", "handle_unknown": "pooled", "random_state": 0}
     return kind([0], **pooled | parameters)
 
 

@@ -195,7 +195,7 @@ OFF = {
             X.assign(group=GROUP.where(X.index != np.flatnonzero(Y == 0)[0], "rare")), Y
         ),
         ValueError,
-        r"group='rare' has 1 row\(s\) for 4 features.*merge.*small_cells='pooled'",
+        r"group='rare' has 1 row\(s\) for 4 features.*merge.*small_groups='pooled'",
     ),
     "a group that a training fold lacks": (
         lambda: cross_val_score(

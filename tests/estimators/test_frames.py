@@ -62,7 +62,7 @@ def test_a_frame_gives_what_pandas_gives(frame):
 
 def test_a_frame_at_steer_and_ideal_sample_weight(frame):
     fitted = OptimalSteeringTransformer("group", priors="independent").fit(X, Y)
-    assert_array_equal(fitted.steer(frame(X), Y), fitted.steer(X, Y))
+    assert_array_equal(fitted.transform_labeled(frame(X), Y), fitted.transform_labeled(X, Y))
     weights = fitted.ideal_sample_weight(frame(X), Y)
     assert_array_equal(weights, fitted.ideal_sample_weight(X, Y))
 

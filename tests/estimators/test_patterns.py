@@ -857,7 +857,7 @@ def test_intersections_of_few_rows_are_pooled(rows):
     for _, cell in rows.X.groupby([rows.group, rows.y]):
         cohort[cell.index[:2]] = ["few", "fewer"]
     X, odds = rows.X.assign(cohort=cohort), {"constraint": "equalized_odds"}
-    model = pipeline(["group", "cohort"], small_cells="pooled", **odds)
+    model = pipeline(["group", "cohort"], small_groups="pooled", **odds)
     with pytest.warns(SteeringWarning, match="they are steered together, as one group"):
         model.fit(X, rows.y)
     pooled = {(group, few) for group in "abc" for few in ("few", "fewer")}

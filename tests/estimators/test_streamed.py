@@ -54,7 +54,7 @@ CONFIGURATIONS = [
     {"constraint": "demographic_parity", "priors": "independent"},
     {"intervention": "all_subgroups", "conditions": "whitened"},
     {"covariance_type": "tied", "group_strategy": "posterior"},
-    {"small_cells": "shrunk", "label_strategy": "sample", "handle_unknown": "pooled"},
+    {"small_groups": "shrunk", "label_strategy": "sample", "handle_unknown": "pooled"},
 ]
 
 
@@ -120,7 +120,7 @@ def test_small_groups_are_merged_over_all_batches(table):
     X, y = table
     X = X.copy()
     X.loc[X.index[[3, 400]], "group"] = ["rare", "other"]
-    parameters = {"small_cells": "pooled"}
+    parameters = {"small_groups": "pooled"}
     whole = steering(**parameters).fit(X, y)
     found = in_batches(steering(**parameters), X, y, [300])
     assert_same_fit(found, whole)

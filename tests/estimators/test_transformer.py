@@ -117,7 +117,7 @@ def test_a_tree_on_discrete_features_learns_no_labels_from_steering():
     assert plain[0] < 0.75
     assert accuracies(moved_train, moved_new) == pytest.approx(plain, abs=0.05)
     # Labelled maps do give the label away, and the tree then fails on rows without one.
-    leaky = accuracies(fitted.steer(X[train], y[train]), moved_new)
+    leaky = accuracies(fitted.transform_labeled(X[train], y[train]), moved_new)
     assert leaky[0] > 0.9
     assert leaky[1] < plain[1] - 0.05
 
@@ -139,7 +139,7 @@ def test_the_reference_group_comes_back_unchanged(data, variant, reference):
     X, y = data
     fitted = steering(reference_group=reference, **variant).fit(X, y)
     rows = (X["group"] == reference).to_numpy()
-    for moved in (fitted.transform(X), fitted.steer(X, y)):
+    for moved in (fitted.transform(X), fitted.transform_labeled(X, y)):
         np.testing.assert_array_equal(moved[rows], numbers(X)[rows])
         for other in {"a", "b", "c"} - {reference}:
             where = (X["group"] == other).to_numpy()
@@ -150,7 +150,7 @@ def test_the_reference_group_comes_back_unchanged(data, variant, reference):
 def test_strength_is_linear_and_zero_is_the_identity(data, variant):
     X, y = data
     none, some, all_ = (steering(strength=s, **variant).fit(X, y) for s in (0, 0.3, 1))
-    for move in (lambda fitted: fitted.transform(X), lambda fitted: fitted.steer(X, y)):
+    for move in (lambda fitted: fitted.transform(X), lambda fitted: fitted.transform_labeled(X, y)):
         np.testing.assert_array_equal(move(none), numbers(X))
         expected = 0.7 * numbers(X) + 0.3 * move(all_)
         np.testing.assert_allclose(move(some), expected, rtol=0, atol=1e-12)
@@ -284,7 +284,7 @@ def test_rows_of_weight_zero_are_absent(constraint, vanishing):
             weighted.transform(X)
     else:
         with pytest.raises(ValueError, match=r"label\(s\) \[3\] were not seen in fit"):
-            weighted.steer(X, y)
+            weighted.transform_labeled(X, y)
 
 
 # Containers, names and types
@@ -384,7 +384,7 @@ def test_labels_of_any_type(data, labels):
     codes = np.searchsorted(fitted.classes_, converted.to_numpy())
     expected = steering().fit(X, codes)
     agree(fitted.transform(X), expected.transform(X))
-    agree(fitted.steer(X, list(converted)), expected.steer(X, codes))
+    agree(fitted.transform_labeled(X, list(converted)), expected.transform_labeled(X, codes))
 
 
 def test_float32_stays_float32_and_all_else_becomes_float64(data):
@@ -397,7 +397,7 @@ def test_float32_stays_float32_and_all_else_becomes_float64(data):
         assert moved.dtype == np.float32
         np.testing.assert_allclose(moved, expected, atol=1e-4)
         assert plain.distribution_.means.dtype == np.float64
-        assert plain.steer(narrow, y, sensitive_features=group).dtype == np.float32
+        assert plain.transform_labeled(narrow, y, sensitive_features=group).dtype == np.float32
     assert steering().fit_transform(X.astype({"x0": np.float32}), y).dtype == np.float64
     integers = (10 * features).round().astype(int)
     moved = plain.fit_transform(integers, y, sensitive_features=group)
@@ -419,13 +419,13 @@ def test_set_output_keeps_index_and_names(data):
     X.index = y.index = [f"row {i}" for i in range(len(X))]
     X = X[["x2", "group", "x0", "x1"]]
     fitted = steering().set_output(transform="pandas").fit(X, y)
-    for frame in (fitted.transform(X), fitted.fit_transform(X, y), fitted.steer(X, y)):
+    for frame in (fitted.transform(X), fitted.fit_transform(X, y), fitted.transform_labeled(X, y)):
         assert isinstance(frame, pd.DataFrame)
         assert list(frame.columns) == ["x2", "x0", "x1"]
         assert list(frame.index) == list(X.index)
     plain = steering().fit(X, y)
     np.testing.assert_array_equal(fitted.transform(X), plain.transform(X))
-    np.testing.assert_array_equal(fitted.steer(X, y), plain.steer(X, y))
+    np.testing.assert_array_equal(fitted.transform_labeled(X, y), plain.transform_labeled(X, y))
 
 
 def test_feature_names_out(data):
@@ -449,7 +449,7 @@ def test_feature_names_out(data):
 def test_steered_subgroups_have_the_ideal_moments(data, conditions):
     X, y = data
     fitted = steering(shrinkage=0, conditions=conditions).fit(X, y)
-    moved, group = fitted.steer(X, y), X["group"].to_numpy()
+    moved, group = fitted.transform_labeled(X, y), X["group"].to_numpy()
     for i, label in enumerate(fitted.classes_):
         for a, name in enumerate(fitted.groups_):
             mean, covariance = moments(moved[(y == label) & (group == name)])
@@ -465,7 +465,7 @@ def test_equal_opportunity_equalises_the_positive_class(data):
     fitted = steering(constraint="equal_opportunity", pos_label=1, shrinkage=0).fit(X, y)
     assert fitted.ideal_.means.shape == (1, 3, 3)
     assert fitted.distribution_.labels.tolist() == [1]
-    for moved in (fitted.transform(X), fitted.steer(X, y)):
+    for moved in (fitted.transform(X), fitted.transform_labeled(X, y)):
         for name in fitted.groups_:
             mean, covariance = moments(moved[(y == 1) & (X["group"] == name)])
             np.testing.assert_allclose(mean, fitted.ideal_.means[0, 0], atol=1e-6)
@@ -648,7 +648,7 @@ def test_pickle_keeps_the_maps(data):
     fitted = steering(priors="independent").fit(X, y)
     copy = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(copy.transform(X), fitted.transform(X))
-    np.testing.assert_array_equal(copy.steer(X, y), fitted.steer(X, y))
+    np.testing.assert_array_equal(copy.transform_labeled(X, y), fitted.transform_labeled(X, y))
     np.testing.assert_array_equal(copy.ideal_sample_weight(X, y), fitted.ideal_sample_weight(X, y))
 
 
@@ -661,7 +661,7 @@ def test_inputs_and_parameters_are_left_alone(data):
     parameters = estimator.get_params()
     estimator.fit(X, y, sample_weight=weights)
     estimator.transform(X)
-    estimator.steer(X, y)
+    estimator.transform_labeled(X, y)
     estimator.ideal_sample_weight(X, y)
     pd.testing.assert_frame_equal(X, before[0])
     pd.testing.assert_series_equal(y, before[1])

@@ -64,7 +64,7 @@ def fitted(model, tokenizer, pooling="last", layer=LAYER, **parameters):
 
 
 def steered(model, tokenizer, steering, pooling, groups=GROUPS[FEW], layer=LAYER, **options):
-    with steer_hidden_states(model, {layer: steering}, groups, pooling=pooling):
+    with steer_hidden_states(model, {layer: steering}, sensitive_features=groups, pooling=pooling):
         return collected(model, tokenizer, pooling, layer, TEXTS[FEW], **options)[0]
 
 
@@ -220,7 +220,7 @@ def test_unseen_and_merged_groups_move_as_in_the_transform(llama, tokenizer):
     labels = LABELS.copy()
     labels[:5] = [0, 1, 0, 1, 2]
     steering = OptimalSteeringTransformer(
-        shrinkage=0.1, small_cells="pooled", handle_unknown="pooled", random_state=0
+        shrinkage=0.1, small_groups="pooled", handle_unknown="pooled", random_state=0
     ).fit(X, labels, sensitive_features=groups)
     assert steering.pooled_groups_ == ["rare", "rarer"]
     asked = groups[FEW].copy()
@@ -236,7 +236,7 @@ def test_two_merged_groups_share_a_law(llama, tokenizer):
     groups[:12] = np.repeat(["rare", "rarer"], 6)
     labels = LABELS.copy()
     labels[:12] = [0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2]
-    steering = OptimalSteeringTransformer(shrinkage=0.1, small_cells="pooled", random_state=0).fit(
+    steering = OptimalSteeringTransformer(shrinkage=0.1, small_groups="pooled", random_state=0).fit(
         X, labels, sensitive_features=groups
     )
     assert steering.distribution_.groups.tolist() == ["a", "b", "c", "pooled"]
@@ -293,7 +293,9 @@ def test_the_reference_group_stays_to_the_last_bit(tokenizer):
         steering = fitted(model, tokenizer, "all")
         own = GROUPS[FEW] == steering.reference_group_
         before = collect_hidden_states(model, tokenizer, TEXTS[FEW], LAYER, "all")
-        with steer_hidden_states(model, {LAYER: steering}, GROUPS[FEW], pooling="all"):
+        with steer_hidden_states(
+            model, {LAYER: steering}, sensitive_features=GROUPS[FEW], pooling="all"
+        ):
             after = collect_hidden_states(model, tokenizer, TEXTS[FEW], LAYER, "all")
         assert own.any()
         assert not own.all()
@@ -304,7 +306,9 @@ def test_the_reference_group_stays_to_the_last_bit(tokenizer):
 def test_the_last_token_alone_moves(llama, tokenizer):
     steering = fitted(llama, tokenizer, "last")
     before = collect_hidden_states(llama, tokenizer, TEXTS[FEW], LAYER, "all")
-    with steer_hidden_states(llama, {LAYER: steering}, GROUPS[FEW], pooling="last"):
+    with steer_hidden_states(
+        llama, {LAYER: steering}, sensitive_features=GROUPS[FEW], pooling="last"
+    ):
         after = collect_hidden_states(llama, tokenizer, TEXTS[FEW], LAYER, "all")
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one[:-1], other[:-1])
@@ -313,7 +317,9 @@ def test_the_last_token_alone_moves(llama, tokenizer):
 def test_the_mean_moves_all_tokens_alike(llama, tokenizer):
     steering = fitted(llama, tokenizer, "mean")
     before = collect_hidden_states(llama, tokenizer, TEXTS[FEW], LAYER, "all")
-    with steer_hidden_states(llama, {LAYER: steering}, GROUPS[FEW], pooling="mean"):
+    with steer_hidden_states(
+        llama, {LAYER: steering}, sensitive_features=GROUPS[FEW], pooling="mean"
+    ):
         after = collect_hidden_states(llama, tokenizer, TEXTS[FEW], LAYER, "all")
     for one, other in zip(before, after, strict=True):
         np.testing.assert_allclose(
@@ -323,11 +329,13 @@ def test_the_mean_moves_all_tokens_alike(llama, tokenizer):
 
 def test_several_layers_each_see_what_those_before_have_moved(model, tokenizer):
     first = fitted(model, tokenizer, "all", 0)
-    with steer_hidden_states(model, {0: first}, GROUPS[FEW], pooling="all"):
+    with steer_hidden_states(model, {0: first}, sensitive_features=GROUPS[FEW], pooling="all"):
         moved, of = collected(model, tokenizer, "all", 2, TEXTS[FEW])
     second = fitted(model, tokenizer, "all", 2)
     expected = second.transform(moved, sensitive_features=GROUPS[FEW][of])
-    with steer_hidden_states(model, {0: first, -1: second}, GROUPS[FEW], pooling="all"):
+    with steer_hidden_states(
+        model, {0: first, -1: second}, sensitive_features=GROUPS[FEW], pooling="all"
+    ):
         found, _ = collected(model, tokenizer, "all", 2, TEXTS[FEW])
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-5)
 
@@ -339,11 +347,15 @@ def test_steered_batches_are_steered_single_texts(model, pooling):
     inputs = tokenizer(TEXTS[:6], padding=True, return_tensors="pt")
     mask = inputs["attention_mask"].bool()
     with torch.inference_mode():
-        with steer_hidden_states(model, {LAYER: steering}, GROUPS[:6], pooling=pooling):
+        with steer_hidden_states(
+            model, {LAYER: steering}, sensitive_features=GROUPS[:6], pooling=pooling
+        ):
             together = model(**inputs).logits
         for k in range(6):
             one = tokenizer(TEXTS[k : k + 1], return_tensors="pt")
-            with steer_hidden_states(model, {LAYER: steering}, GROUPS[k : k + 1], pooling=pooling):
+            with steer_hidden_states(
+                model, {LAYER: steering}, sensitive_features=GROUPS[k : k + 1], pooling=pooling
+            ):
                 alone = model(**one).logits[0]
             torch.testing.assert_close(together[k][mask[k]], alone, rtol=1e-3, atol=1e-3)
 
@@ -357,7 +369,7 @@ def test_leaving_restores_the_model_bit_for_bit(model, tokenizer):
     state, hooks = state_of(model), hooks_of(model)
     with torch.inference_mode():
         before = model(**inputs).logits
-        with steer_hidden_states(model, {LAYER: steering}, GROUPS[FEW]) as same:
+        with steer_hidden_states(model, {LAYER: steering}, sensitive_features=GROUPS[FEW]) as same:
             assert same is model
             during = model(**inputs).logits
         after = model(**inputs).logits
@@ -375,20 +387,22 @@ def test_an_exception_restores_the_model_too(model, tokenizer):
         before = model(**inputs).logits
         with (
             pytest.raises(RuntimeError, match="on purpose"),
-            steer_hidden_states(model, {LAYER: steering}, GROUPS[FEW]),
+            steer_hidden_states(model, {LAYER: steering}, sensitive_features=GROUPS[FEW]),
         ):
             model(**inputs)
             raise RuntimeError("on purpose")
         # An exception inside of a pass: a batch that the groups do not fit.
         with (
-            pytest.raises(ValueError, match="groups has 24 entries"),
-            steer_hidden_states(model, {LAYER: steering}, GROUPS[FEW]),
+            pytest.raises(ValueError, match="sensitive_features has 24"),
+            steer_hidden_states(model, {LAYER: steering}, sensitive_features=GROUPS[FEW]),
         ):
             model(**tokenizer(TEXTS[:3], padding=True, return_tensors="pt"))
         # And one before any pass: the second layer does not exist.
         with (
             pytest.raises(ValueError, match="does not exist"),
-            steer_hidden_states(model, {LAYER: steering, 9: steering}, GROUPS[FEW]),
+            steer_hidden_states(
+                model, {LAYER: steering, 9: steering}, sensitive_features=GROUPS[FEW]
+            ),
         ):
             pass
         after = model(**inputs).logits
@@ -399,8 +413,8 @@ def test_an_exception_restores_the_model_too(model, tokenizer):
 def test_a_pass_that_fails_does_not_spoil_the_next_one(llama, tokenizer):
     steering = fitted(llama, tokenizer)
     expected = steered(llama, tokenizer, steering, "last")
-    with steer_hidden_states(llama, {LAYER: steering}, GROUPS[FEW]):
-        with pytest.raises(ValueError, match="groups has 24 entries"):
+    with steer_hidden_states(llama, {LAYER: steering}, sensitive_features=GROUPS[FEW]):
+        with pytest.raises(ValueError, match="sensitive_features has 24"):
             collected(llama, tokenizer, texts=TEXTS[:3])
         found, _ = collected(llama, tokenizer, texts=TEXTS[FEW])
     np.testing.assert_array_equal(found, expected)
@@ -409,11 +423,11 @@ def test_a_pass_that_fails_does_not_spoil_the_next_one(llama, tokenizer):
 def test_contexts_nest(llama, tokenizer):
     outer, inner = fitted(llama, tokenizer), fitted(llama, tokenizer, layer=2)
     together = {LAYER: outer, 2: inner}
-    with steer_hidden_states(llama, together, GROUPS[FEW]):
+    with steer_hidden_states(llama, together, sensitive_features=GROUPS[FEW]):
         expected, _ = collected(llama, tokenizer, layer=2, texts=TEXTS[FEW])
     with (
-        steer_hidden_states(llama, {LAYER: outer}, GROUPS[FEW]),
-        steer_hidden_states(llama, {2: inner}, GROUPS[FEW]),
+        steer_hidden_states(llama, {LAYER: outer}, sensitive_features=GROUPS[FEW]),
+        steer_hidden_states(llama, {2: inner}, sensitive_features=GROUPS[FEW]),
     ):
         found, _ = collected(llama, tokenizer, layer=2, texts=TEXTS[FEW])
     np.testing.assert_array_equal(found, expected)
@@ -445,7 +459,9 @@ def test_generation_with_a_cache_is_generation_without(decoder):
     tokenizer = tiny_tokenizer("left")
     steering = fitted(decoder, tokenizer, "all")
     plain = generate(decoder, tokenizer, TEXTS[:4])
-    with steer_hidden_states(decoder, {LAYER: steering}, GROUPS[:4], pooling="all"):
+    with steer_hidden_states(
+        decoder, {LAYER: steering}, sensitive_features=GROUPS[:4], pooling="all"
+    ):
         cached = generate(decoder, tokenizer, TEXTS[:4], use_cache=True)
         whole = generate(decoder, tokenizer, TEXTS[:4], use_cache=False)
     assert torch.equal(cached.sequences, whole.sequences)
@@ -470,7 +486,9 @@ def test_every_pass_of_a_cached_generation_is_steered(decoder, pooling):
         return blocks[LAYER].register_forward_hook(hook)
 
     first = watch("before")
-    with steer_hidden_states(decoder, {LAYER: steering}, GROUPS[:4], pooling=pooling):
+    with steer_hidden_states(
+        decoder, {LAYER: steering}, sensitive_features=GROUPS[:4], pooling=pooling
+    ):
         last = watch("after")
         generate(decoder, tokenizer, TEXTS[:4], use_cache=True)
     first.remove()
@@ -487,10 +505,10 @@ def test_every_pass_of_a_cached_generation_is_steered(decoder, pooling):
 def test_generation_in_a_batch_is_generation_alone(decoder):
     tokenizer = tiny_tokenizer("left")
     steering = fitted(decoder, tokenizer, "last")
-    with steer_hidden_states(decoder, {LAYER: steering}, GROUPS[:4]):
+    with steer_hidden_states(decoder, {LAYER: steering}, sensitive_features=GROUPS[:4]):
         together = generate(decoder, tokenizer, TEXTS[:4])
     for k in range(4):
-        with steer_hidden_states(decoder, {LAYER: steering}, GROUPS[k : k + 1]):
+        with steer_hidden_states(decoder, {LAYER: steering}, sensitive_features=GROUPS[k : k + 1]):
             alone = generate(decoder, tokenizer, TEXTS[k : k + 1])
         for one, other in zip(together.logits, alone.logits, strict=True):
             torch.testing.assert_close(one[k], other[0], rtol=1e-3, atol=1e-3)
@@ -500,11 +518,13 @@ def test_beams_want_a_group_each(decoder):
     tokenizer = tiny_tokenizer("left")
     steering = fitted(decoder, tokenizer)
     with (
-        steer_hidden_states(decoder, {LAYER: steering}, GROUPS[:2]),
-        pytest.raises(ValueError, match="repeat its group as often"),
+        steer_hidden_states(decoder, {LAYER: steering}, sensitive_features=GROUPS[:2]),
+        pytest.raises(ValueError, match="sensitive_features has 2"),
     ):
         generate(decoder, tokenizer, TEXTS[:2], num_beams=2)
-    with steer_hidden_states(decoder, {LAYER: steering}, np.repeat(GROUPS[:2], 2)):
+    with steer_hidden_states(
+        decoder, {LAYER: steering}, sensitive_features=np.repeat(GROUPS[:2], 2)
+    ):
         assert len(generate(decoder, tokenizer, TEXTS[:2], num_beams=2).sequences) == 2
 
 
@@ -519,13 +539,17 @@ def joy():
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_a_concept_is_steered_as_in_numpy(model, tokenizer, joy, pooling):
     X, of = collected(model, tokenizer, pooling)
-    concept = ConceptSteering().fit(X, joy[of], GROUPS[of])
+    concept = ConceptSteering().fit(X, joy[of], sensitive_features=GROUPS[of])
     before, of = collected(model, tokenizer, pooling, texts=TEXTS[FEW])
     some = np.where(np.arange(24) % 2, GROUPS[FEW].astype(object), None)
     for groups in (GROUPS[FEW], some, None):
-        with steer_concept(model, {LAYER: concept}, 1.5, groups, pooling=pooling):
+        with steer_concept(
+            model, {LAYER: concept}, 1.5, sensitive_features=groups, pooling=pooling
+        ):
             found, _ = collected(model, tokenizer, pooling, texts=TEXTS[FEW])
-        expected = concept.steer(before, 1.5, None if groups is None else groups[of])
+        expected = concept.transform(
+            before, alpha=1.5, sensitive_features=None if groups is None else groups[of]
+        )
         assert np.abs(found - before).max() > 0.05
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
@@ -533,12 +557,12 @@ def test_a_concept_is_steered_as_in_numpy(model, tokenizer, joy, pooling):
 def test_a_concept_steers_generation_and_leaves_no_trace(decoder, joy):
     tokenizer = tiny_tokenizer("left")
     X, of = collected(decoder, tokenizer)
-    concept = ConceptSteering().fit(X, joy[of], GROUPS[of])
+    concept = ConceptSteering().fit(X, joy[of], sensitive_features=GROUPS[of])
     plain = generate(decoder, tokenizer, TEXTS[:4])
-    with steer_concept(decoder, {LAYER: concept}, 3.0, GROUPS[:4]):
+    with steer_concept(decoder, {LAYER: concept}, 3.0, sensitive_features=GROUPS[:4]):
         moved = generate(decoder, tokenizer, TEXTS[:4])
     assert not torch.allclose(plain.logits[0], moved.logits[0], atol=1e-2)
-    with steer_concept(decoder, {LAYER: concept}, 0.0, GROUPS[:4]):
+    with steer_concept(decoder, {LAYER: concept}, 0.0, sensitive_features=GROUPS[:4]):
         still = generate(decoder, tokenizer, TEXTS[:4])
     for one, other, again in zip(
         plain.logits, still.logits, generate(decoder, tokenizer, TEXTS[:4]).logits, strict=True
@@ -549,8 +573,10 @@ def test_a_concept_steers_generation_and_leaves_no_trace(decoder, joy):
 
 def test_the_effect_in_the_model_is_the_same_in_all_groups(llama, tokenizer, joy):
     X, of = collected(llama, tokenizer)
-    concept = ConceptSteering().fit(X + 2.0 * joy[:, None] * X[:3].std(axis=0), joy, GROUPS)
-    with steer_concept(llama, {LAYER: concept}, 2.0, GROUPS[FEW]):
+    concept = ConceptSteering().fit(
+        X + 2.0 * joy[:, None] * X[:3].std(axis=0), joy, sensitive_features=GROUPS
+    )
+    with steer_concept(llama, {LAYER: concept}, 2.0, sensitive_features=GROUPS[FEW]):
         found, _ = collected(llama, tokenizer, texts=TEXTS[FEW])
     change = (found - X[FEW]) @ concept.probes_[0, 0]
     np.testing.assert_allclose(change, 2.0 * concept.ideal_effects_[0], rtol=1e-4)
@@ -562,7 +588,7 @@ def test_the_effect_in_the_model_is_the_same_in_all_groups(llama, tokenizer, joy
 
 
 def context(model, steering, groups=GROUPS[FEW], **options):
-    with steer_hidden_states(model, {LAYER: steering}, groups, **options):
+    with steer_hidden_states(model, {LAYER: steering}, sensitive_features=groups, **options):
         pass
 
 
@@ -572,7 +598,7 @@ def context(model, steering, groups=GROUPS[FEW], **options):
         ({"family": "copula"}, "family='copula' cannot run inside a model"),
         ({"family": "lognormal"}, "family='lognormal' cannot run inside a model"),
         ({"label_strategy": "sample"}, "label_strategy='sample' draws a label"),
-        ({"max_drift": 3.0}, "max_drift judges a batch of rows"),
+        ({"max_drift": 3.0}, "max_drift"),
     ],
     ids=str,
 )
@@ -586,7 +612,9 @@ def test_what_cannot_be_hooked_is_a_sentence(llama, parameters, message, rng):
 
 def test_what_is_no_steering_is_a_sentence(llama, tokenizer, rng):
     fit = fitted(llama, tokenizer)
-    concept = ConceptSteering().fit(rng.normal(size=(60, 3)), np.arange(60) % 2, np.arange(60) % 3)
+    concept = ConceptSteering().fit(
+        rng.normal(size=(60, 3)), np.arange(60) % 2, sensitive_features=np.arange(60) % 3
+    )
     with pytest.raises(TypeError, match="dict cannot steer hidden states"):
         context(llama, {})
     with pytest.raises(TypeError, match="pass it to steer_concept"):
@@ -627,7 +655,7 @@ def test_groups_are_checked(llama, tokenizer):
         context(llama, steering, ["a", None])
     with (
         steer_hidden_states(llama, {LAYER: steering}),
-        pytest.raises(ValueError, match="groups= is missing"),
+        pytest.raises(ValueError, match="sensitive_features is missing"),
     ):
         collected(llama, tokenizer, texts=TEXTS[:3])
 
@@ -714,7 +742,10 @@ def test_padding_that_cannot_be_seen_is_refused(llama, tokenizer):
 def test_without_a_mask_every_token_counts(llama, tokenizer):
     steering = fitted(llama, tokenizer)
     inputs = tokenizer(TEXTS[:1], return_tensors="pt")
-    with torch.inference_mode(), steer_hidden_states(llama, {LAYER: steering}, GROUPS[:1]):
+    with (
+        torch.inference_mode(),
+        steer_hidden_states(llama, {LAYER: steering}, sensitive_features=GROUPS[:1]),
+    ):
         expected = llama(**inputs).logits
         assert torch.equal(llama(inputs["input_ids"]).logits, expected)
         assert torch.equal(llama(inputs["input_ids"], inputs["attention_mask"]).logits, expected)
@@ -724,7 +755,9 @@ def test_gradients_pass_through(llama, tokenizer):
     steering = fitted(llama, tokenizer, "all")
     inputs = tokenizer(TEXTS[:2], padding=True, return_tensors="pt")
     embedded = llama.model.embed_tokens(inputs["input_ids"]).detach().requires_grad_()
-    with steer_hidden_states(llama, {LAYER: steering}, GROUPS[:2], pooling="all"):
+    with steer_hidden_states(
+        llama, {LAYER: steering}, sensitive_features=GROUPS[:2], pooling="all"
+    ):
         out = llama(inputs_embeds=embedded, attention_mask=inputs["attention_mask"])
     out.logits.sum().backward()
     assert torch.isfinite(embedded.grad).all()

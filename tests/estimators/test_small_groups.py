@@ -41,7 +41,7 @@ def data():
 def test_pooling_changes_nothing_where_all_cells_are_large(data, constraint):
     X, y = data
     plain = steering(constraint=constraint).fit(X, y)
-    pooled = steering(constraint=constraint, small_cells="pooled").fit(X, y)
+    pooled = steering(constraint=constraint, small_groups="pooled").fit(X, y)
     np.testing.assert_array_equal(plain.transform(X), pooled.transform(X))
     assert pooled.pooled_groups_ == []
 
@@ -49,20 +49,22 @@ def test_pooling_changes_nothing_where_all_cells_are_large(data, constraint):
 def test_small_groups_are_steered_as_one(data):
     X, y = with_rare(*data, {"p": (3, 1, 4), "q": (1, 6, 6)})
     with pytest.warns(SteeringWarning, match="'p', 'q' have too few rows .* as one group"):
-        pooled = steering(small_cells="pooled").fit(X, y)
+        pooled = steering(small_groups="pooled").fit(X, y)
     assert pooled.pooled_groups_ == ["p", "q"]
     assert pooled.groups_.tolist() == ["a", "b", "c", "p", "q"]
     assert pooled.distribution_.groups.tolist() == ["a", "b", "c", "pooled"]
     merged = X.assign(group=X["group"].replace({"p": "z", "q": "z"}))
     by_hand = steering(reference_group=pooled.reference_group_).fit(merged, y)
     np.testing.assert_allclose(pooled.transform(X), by_hand.transform(merged), atol=1e-12)
-    np.testing.assert_allclose(pooled.steer(X, y), by_hand.steer(merged, y), atol=1e-12)
+    np.testing.assert_allclose(
+        pooled.transform_labeled(X, y), by_hand.transform_labeled(merged, y), atol=1e-12
+    )
 
 
 def test_groups_too_small_together_move_as_the_population(data):
     X, y = with_rare(*data, {"p": (1, 0, 1)})
     with pytest.warns(SteeringWarning, match="'p' have too few rows .* population"):
-        pooled = steering(small_cells="pooled").fit(X, y)
+        pooled = steering(small_groups="pooled").fit(X, y)
     plain = steering(group_strategy="posterior").fit(*data)
     rare = X.tail(2)
     np.testing.assert_allclose(
@@ -72,19 +74,19 @@ def test_groups_too_small_together_move_as_the_population(data):
     np.testing.assert_array_equal(pooled.distribution_.means, plain.distribution_.means)
     assert pooled.certificate_ == {}
     # With the label known a row moves by p(group | x, label).
-    steered, weights = pooled.steer(rare, y[-2:]), np.empty((2, 3))
+    steered, weights = pooled.transform_labeled(rare, y[-2:]), np.empty((2, 3))
     law, values = pooled.distribution_, rare.drop(columns="group").to_numpy()
     for k, label in enumerate(y[-2:]):
         for a in range(3):
             density = multivariate_normal(law.means[label, a], law.covariances[label, a])
             weights[k, a] = law.priors[label, a] * density.pdf(values[k])
     weights /= weights.sum(axis=1, keepdims=True)
-    by_group = [plain.steer(rare.assign(group=g), y[-2:]) for g in plain.groups_]
+    by_group = [plain.transform_labeled(rare.assign(group=g), y[-2:]) for g in plain.groups_]
     expected = np.einsum("ka,akj->kj", weights, np.stack(by_group))
     np.testing.assert_allclose(steered, expected, atol=1e-9)
 
 
-def test_the_default_refuses_small_cells(data):
+def test_the_default_refuses_small_groups(data):
     X, y = with_rare(*data, {"p": (3, 1, 4)})
     with pytest.raises(ValueError, match="label=1, group='p' has 1 row"):
         steering().fit(X, y)
@@ -96,9 +98,9 @@ def test_one_law_alone_steers_nothing(data, sizes):
     one = X["group"] == "a"
     X, y = with_rare(X[one], y[one], sizes)
     with pytest.warns(SteeringWarning, match="only one law is left and nothing is steered"):
-        alone = steering(small_cells="pooled", priors="independent").fit(X, y)
+        alone = steering(small_groups="pooled", priors="independent").fit(X, y)
     np.testing.assert_array_equal(alone.transform(X), X.drop(columns="group"))
-    np.testing.assert_array_equal(alone.steer(X, y), X.drop(columns="group"))
+    np.testing.assert_array_equal(alone.transform_labeled(X, y), X.drop(columns="group"))
     np.testing.assert_allclose(alone.ideal_sample_weight(X, y), 1.0)
     assert alone.result_.kl_divergence == 0.0
     assert alone.certificate_ == {}
@@ -108,7 +110,7 @@ def test_every_row_a_group_of_its_own_steers_nothing(data):
     X, y = data
     X = X.assign(group=np.arange(len(X)))
     with pytest.warns(SteeringWarning, match="0, 1, 2, 3, 4 and 895 more"):
-        alone = steering(small_cells="pooled", handle_unknown="pooled").fit(X, y)
+        alone = steering(small_groups="pooled", handle_unknown="pooled").fit(X, y)
     unseen = X.assign(group=-1)
     np.testing.assert_array_equal(alone.transform(unseen), X.drop(columns="group"))
 
@@ -120,7 +122,7 @@ def test_a_group_without_law_makes_no_column_vary(data, shrinkage):
     rare = X.head(1).assign(group="p", x3=5.0)
     X, y = pd.concat([X, rare], ignore_index=True), np.append(y, y[0])
     with pytest.warns(SteeringWarning, match="population"):
-        fitted = steering(small_cells="pooled", shrinkage=shrinkage).fit(X, y)
+        fitted = steering(small_groups="pooled", shrinkage=shrinkage).fit(X, y)
     moved = fitted.transform(X)
     np.testing.assert_array_equal(moved[:, 3], X["x3"])
     assert fitted.steered_features_.tolist() == [0, 1, 2]
@@ -130,7 +132,7 @@ def test_constant_columns_need_no_rows(data):
     X, y = data
     constant = X.assign(**{f"c{k}": 1.0 for k in range(40)})
     X, y = with_rare(constant, y, {"p": (12, 12, 12)})
-    assert steering(small_cells="pooled", shrinkage=0).fit(X, y).pooled_groups_ == []
+    assert steering(small_groups="pooled", shrinkage=0).fit(X, y).pooled_groups_ == []
 
 
 def test_groups_that_lack_different_labels_share_a_law(data):
@@ -138,7 +140,7 @@ def test_groups_that_lack_different_labels_share_a_law(data):
     X, y = with_rare(X, y, {"p": (20, 0, 20), "q": (0, 20, 20)})
     with pytest.warns(SteeringWarning, match="'p', 'q' .* as one group"):
         fitted = steering(
-            constraint="demographic_parity", priors="independent", small_cells="pooled"
+            constraint="demographic_parity", priors="independent", small_groups="pooled"
         ).fit(X, y)
     assert fitted.distribution_.groups.tolist() == ["a", "b", "c", "pooled"]
 
@@ -151,7 +153,7 @@ def test_weights_that_are_shares_are_told_to_be_frequencies(data):
 
 def test_a_continuous_attribute_is_to_be_binned(data):
     X, y = data
-    message = "900 different values in 900 rows.*pandas.cut, .*small_cells='pooled'"
+    message = "900 different values in 900 rows.*pandas.cut, .*small_groups='pooled'"
     with pytest.raises(ValueError, match=message):
         steering().fit(X.assign(group=X["x0"]), y)
 
@@ -159,7 +161,7 @@ def test_a_continuous_attribute_is_to_be_binned(data):
 def test_a_pooled_group_cannot_be_the_reference(data):
     X, y = with_rare(*data, {"p": (3, 1, 4)})
     with pytest.raises(ValueError, match="reference_group='p' has a cell with too few rows"):
-        steering(small_cells="pooled", reference_group="p").fit(X, y)
+        steering(small_groups="pooled", reference_group="p").fit(X, y)
 
 
 def test_the_pooled_group_is_never_the_reference_by_default():
@@ -168,7 +170,7 @@ def test_the_pooled_group_is_never_the_reference_by_default():
     rare = X.head(12).assign(group=[f"r{k}" for k in range(12)])
     X, y = pd.concat([X, rare], ignore_index=True), np.append(y, [1] * 10 + [0] * 2)
     with pytest.warns(SteeringWarning):
-        pooled = steering(small_cells="pooled").fit(X, y)
+        pooled = steering(small_groups="pooled").fit(X, y)
     assert "pooled" in pooled.distribution_.groups
     assert pooled.reference_group_ in ["a", "b", "c"]
 
@@ -176,9 +178,11 @@ def test_the_pooled_group_is_never_the_reference_by_default():
 def test_what_is_small_depends_on_the_constraint(data):
     X, y = with_rare(*data, {"p": (6, 1, 6)})
     for constraint in ("equal_opportunity", "demographic_parity"):
-        assert steering(constraint=constraint, small_cells="pooled").fit(X, y).pooled_groups_ == []
+        assert steering(constraint=constraint, small_groups="pooled").fit(X, y).pooled_groups_ == []
     X, y = with_rare(*data, {"p": (6, 0, 6)})
-    weighted = steering(constraint="demographic_parity", small_cells="pooled", priors="independent")
+    weighted = steering(
+        constraint="demographic_parity", small_groups="pooled", priors="independent"
+    )
     with pytest.warns(SteeringWarning, match="'p'"):
         assert weighted.fit(X, y).pooled_groups_ == ["p"]
 
@@ -186,7 +190,7 @@ def test_what_is_small_depends_on_the_constraint(data):
 def test_weights_of_pooled_and_unknown_rows(data):
     X, y = with_rare(*data, {"p": (3, 1, 4), "q": (1, 6, 6)})
     with pytest.warns(SteeringWarning):
-        pooled = steering(small_cells="pooled", handle_unknown="pooled", priors="independent").fit(
+        pooled = steering(small_groups="pooled", handle_unknown="pooled", priors="independent").fit(
             X, y
         )
     weights = pooled.ideal_sample_weight(X, y)
@@ -236,14 +240,14 @@ def test_unseen_parts_of_an_intersection(data):
 
 def test_shrunk_cells_need_one_row_each(data):
     X, y = with_rare(*data, {"p": (3, 1, 4)})
-    borrowed = steering(small_cells="shrunk").fit(X, y)
+    borrowed = steering(small_groups="shrunk").fit(X, y)
     assert np.isfinite(borrowed.transform(X)).all()
     X, y = with_rare(*data, {"p": (3, 0, 4)})
     with pytest.raises(ValueError, match="label=1, group='p' has no rows"):
-        steering(small_cells="shrunk").fit(X, y)
+        steering(small_groups="shrunk").fit(X, y)
 
 
-def test_shrinking_small_cells_estimates_the_laws_better():
+def test_shrinking_small_groups_estimates_the_laws_better():
     errors = []
     for seed in range(12):
         sample = make_gaussian_subgroups(
@@ -255,8 +259,8 @@ def test_shrinking_small_cells_estimates_the_laws_better():
         kept = (X["group"] != "c") | (pd.Series(y).groupby([X["group"], y]).cumcount() < 6)
         X, y = X[kept], y[kept]
         error = []
-        for small_cells in ("error", "shrunk"):
-            law = steering(small_cells=small_cells).fit(X, y).distribution_
+        for small_groups in ("error", "shrunk"):
+            law = steering(small_groups=small_groups).fit(X, y).distribution_
             gap = law.covariances[:, 2] - truth.covariances[:, 2]
             error.append(np.sqrt(np.sum(gap**2)))
         errors.append(error)

@@ -1,18 +1,130 @@
-"""The copula family: features are Gaussian after a rank transform."""
+"""Marginal transforms of features, after which subgroups are Gaussian."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from fairsteer.core.families import EVERY_COLUMN, Columns
 from fairsteer.core.linalg import Array
 
-# Far enough from the ends of a rank interval for rounding not to leave it.
+FAMILIES = ("normal", "lognormal", "copula", "copula_by_group")
+"""What is Gaussian: features, their logarithms, or their normal scores, among all rows or in each
+group."""
+SUMMED_FAMILIES = ("normal", "lognormal")
+"""Families with nothing to fit but moments, which are sums over rows."""
+
+Columns = NDArray[np.intp] | slice
+EVERY_COLUMN = slice(None)
+# Far enough from the ends of a rank interval for rounding to stay inside.
 _EDGE = 1e-6
+
+
+class Marginals(Protocol):
+    """Scores in which subgroups are Gaussian, and the scale on which rows are moved.
+
+    ``draws`` (n, d) in (0, 1) spread tied values; None where the family spreads none.
+    """
+
+    def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
+        """Refuse rows that have no scores in these columns."""
+
+    def scores(self, X: Array, group: int, draws: Array | None) -> Array:
+        """Map rows (n, d) of one group to where they are Gaussian given the label."""
+
+    def common(self, X: Array, draws: Array | None) -> Array:
+        """Map rows of any group to the scale on which displacements add up."""
+
+    def carry(self, X: Array, group: int, draws: Array | None, step: Array) -> Array:
+        """Turn a step in the scores of rows of one group into one on the common scale."""
+
+    def inverse(self, common: Array) -> Array:
+        """Map points of the common scale back to features."""
+
+
+class Normal:
+    """Features are Gaussian as they are."""
+
+    def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
+        """Refuse nothing."""
+
+    def scores(self, X: Array, group: int, draws: Array | None) -> Array:
+        """Return X."""
+        return X
+
+    def common(self, X: Array, draws: Array | None) -> Array:
+        """Return X."""
+        return X
+
+    def carry(self, X: Array, group: int, draws: Array | None, step: Array) -> Array:
+        """Return the step."""
+        return step
+
+    def inverse(self, common: Array) -> Array:
+        """Return the points."""
+        return common
+
+
+class LogNormal:
+    """Logarithms of the features are Gaussian.
+
+    Parameters
+    ----------
+    names : sequence
+        Names of the features, for errors.
+    """
+
+    def __init__(self, names: Sequence[object]) -> None:
+        self.names = names
+
+    def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
+        """Refuse rows that have no logarithm in some column of a feature.
+
+        Raises
+        ------
+        ValueError
+            If a value is not positive; the message names the columns.
+        """
+        if len(X) == 0:
+            return
+        lowest = X.min(axis=0)[columns]
+        if np.any(lowest <= 0.0):
+            bad = [name for name, low in zip(self.names, lowest, strict=True) if low <= 0.0]
+            raise ValueError(not_positive(bad, lowest.min()))
+
+    def scores(self, X: Array, group: int, draws: Array | None) -> Array:
+        """Return the logarithms, of rows that pass ``check``."""
+        self.check(X)
+        return np.log(X)
+
+    def common(self, X: Array, draws: Array | None) -> Array:
+        """Return the logarithms."""
+        return self.scores(X, 0, draws)
+
+    def carry(self, X: Array, group: int, draws: Array | None, step: Array) -> Array:
+        """Return the step."""
+        return step
+
+    def inverse(self, common: Array) -> Array:
+        """Return the exponentials."""
+        return np.exp(common)
+
+
+def summed_marginals(family: str, names: Sequence[object]) -> Marginals:
+    """Return the marginals of one of `SUMMED_FAMILIES` for features of these names."""
+    return Normal() if family == "normal" else LogNormal(names)
+
+
+def not_positive(columns: Sequence[object], lowest: float) -> str:
+    """Say that columns without a logarithm hold values down to the lowest."""
+    return (
+        f"family='lognormal' needs positive features, but column(s) {columns} hold values down to "
+        f"{lowest:g}: shift or drop them, or use family='normal'."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +193,9 @@ class Copula:
         Number of groups.
     reference : int
         Position of the group whose tables values are read off.
-    quantiles : {"pooled", "group"}
-        Whose tables give the scores.
-    ranked : ndarray of shape (n,)
-        Frequencies of the rows that the tables of the groups count; 0 leaves a row out.
+    ranked : ndarray of shape (n,) or None
+        Frequencies of the rows that the tables of each group count, 0 leaves a row out; None for
+        one table of all groups together.
     """
 
     def __init__(
@@ -94,12 +205,11 @@ class Copula:
         weights: Array,
         n_groups: int,
         reference: int,
-        quantiles: str,
-        ranked: Array,
+        ranked: Array | None,
     ) -> None:
         self._pooled = [QuantileTable.of(x, weights) for x in X.T]
         self._by_group = [self._pooled] * n_groups
-        if quantiles == "group":
+        if ranked is not None:
             self._by_group = [
                 [QuantileTable.of(x[own], ranked[own]) for x in X.T]
                 for own in ((codes == a) & (ranked > 0.0) for a in range(n_groups))
@@ -109,15 +219,15 @@ class Copula:
     def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
         """Refuse nothing: any value has a rank."""
 
-    def scores(self, X: Array, group: int, draws: Array) -> Array:
+    def scores(self, X: Array, group: int, draws: Array | None) -> Array:
         """Return the normal scores of rows (n, d) of one group; ties are spread by draws."""
         return _scores(self._by_group[group], X, draws)
 
-    def common(self, X: Array, draws: Array) -> Array:
+    def common(self, X: Array, draws: Array | None) -> Array:
         """Return the normal scores among all groups' rows, shape (n, d)."""
         return _scores(self._pooled, X, draws)
 
-    def carry(self, X: Array, group: int, draws: Array, step: Array) -> Array:
+    def carry(self, X: Array, group: int, draws: Array | None, step: Array) -> Array:
         """Turn a step in the scores into one on the common scale, by the reference's values."""
         if self._by_group[group] is self._pooled:
             return step
@@ -141,7 +251,8 @@ class Copula:
         return np.stack(columns, axis=1)
 
 
-def _scores(tables: list[QuantileTable], X: Array, draws: Array) -> Array:
+def _scores(tables: list[QuantileTable], X: Array, draws: Array | None) -> Array:
+    assert draws is not None
     columns = [
         _normal_score(table.rank(x, u)) for table, x, u in zip(tables, X.T, draws.T, strict=True)
     ]

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import ks_2samp, kstest, norm
 
-from fairsteer.core.copula import Copula, QuantileTable
+from fairsteer.core.marginals import (
+    FAMILIES,
+    SUMMED_FAMILIES,
+    Copula,
+    QuantileTable,
+    summed_marginals,
+)
 
 VALUES = arrays(float, st.integers(1, 30), elements=st.integers(-3, 3).map(float))
 
@@ -62,7 +70,7 @@ def ranked(rng):
     return (
         X,
         codes,
-        Copula(X, codes, np.ones(6000), 3, 1, "group", np.ones(6000)),
+        Copula(X, codes, np.ones(6000), 3, 1, np.ones(6000)),
         rng.uniform(size=X.shape),
     )
 
@@ -91,7 +99,7 @@ def test_every_group_is_read_off_the_reference_groups_values(ranked):
 def test_increasing_functions_of_a_feature_within_groups_change_no_score(ranked):
     X, codes, copula, draws = ranked
     stretched = X * (1.0 + codes[:, None]) + codes[:, None]
-    other = Copula(stretched, codes, np.ones(len(X)), 3, 1, "group", np.ones(len(X)))
+    other = Copula(stretched, codes, np.ones(len(X)), 3, 1, np.ones(len(X)))
     for group in range(3):
         own = codes == group
         np.testing.assert_allclose(
@@ -103,7 +111,7 @@ def test_increasing_functions_of_a_feature_within_groups_change_no_score(ranked)
 def test_a_group_of_one_value_has_normal_scores_too(rng):
     X = np.column_stack([np.r_[np.full(400, 2.0), rng.integers(0, 9, size=400)]]).astype(float)
     codes = np.repeat([0, 1], 400)
-    copula = Copula(X, codes, np.ones(800), 2, 1, "group", np.ones(800))
+    copula = Copula(X, codes, np.ones(800), 2, 1, np.ones(800))
     scores = copula.scores(X[:400], 0, rng.uniform(size=(400, 1)))
     assert kstest(scores[:, 0], norm.cdf).pvalue > 1e-4
 
@@ -119,7 +127,7 @@ def test_far_steps_end_at_the_largest_value(ranked):
 
 def test_pooled_scores_keep_the_groups_apart_and_steps_as_they_are(ranked):
     X, codes, _, draws = ranked
-    copula = Copula(X, codes, np.ones(len(X)), 3, 1, "pooled", np.ones(len(X)))
+    copula = Copula(X, codes, np.ones(len(X)), 3, 1, None)
     scores = copula.common(X, draws)
     for column in scores.T:
         assert kstest(column, norm.cdf).pvalue > 1e-4
@@ -129,3 +137,45 @@ def test_pooled_scores_keep_the_groups_apart_and_steps_as_they_are(ranked):
         step = draws[own] - 0.5
         assert copula.carry(X[own], group, draws[own], step) is step
     np.testing.assert_array_equal(copula.inverse(scores), X)
+
+
+NAMES = ["age", "gain", "hours"]
+
+
+def fitted(name, X):
+    if name in SUMMED_FAMILIES:
+        return summed_marginals(name, NAMES)
+    codes, weights = np.zeros(len(X), dtype=int), np.ones(len(X))
+    return Copula(X, codes, weights, 1, 0, weights if name == "copula_by_group" else None)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_step_of_zero_leads_back(name, rng):
+    X = rng.lognormal(size=(20, 3))
+    family = fitted(name, X)
+    draws = rng.uniform(size=X.shape)
+    common = family.common(X, draws) + family.carry(X, 0, draws, np.zeros_like(X))
+    np.testing.assert_allclose(family.inverse(common), X, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["normal", "lognormal"])
+def test_without_ranks_steps_stay_what_they_are(name, rng):
+    X, step = rng.lognormal(size=(20, 3)), rng.normal(size=(20, 3))
+    family = fitted(name, X)
+    np.testing.assert_array_equal(family.carry(X, 0, X, step), step)
+    np.testing.assert_array_equal(family.scores(X, 0, X), family.common(X, X))
+
+
+def test_log_normal_scores_are_logarithms():
+    X = np.array([[1.0, 2.0, 3.0]])
+    np.testing.assert_allclose(fitted("lognormal", X).scores(X, 0, X), np.log(X))
+
+
+def test_log_normal_names_the_columns_that_are_not_positive():
+    message = (
+        "family='lognormal' needs positive features, but column(s) ['gain', 'hours'] hold values "
+        "down to -3: shift or drop them, or use family='normal'."
+    )
+    X = np.array([[1.0, 0.0, 2.0], [2.0, 5.0, -3.0]])
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fitted("lognormal", X).scores(X, 0, X)

@@ -1,0 +1,516 @@
+"""The fitted steering: made from training rows and options, it applies and certifies itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairsteer.core.affine import AffineMap, MeanDisplacement, transport_map
+from fairsteer.core.certificates import Certificate, estimated_certificates, proved_certificates
+from fairsteer.core.constraints import (
+    ANY_LABEL,
+    compared_labels,
+    compared_moments,
+    positive_position,
+)
+from fairsteer.core.gaussians import SubgroupGaussians, gaussians_from_moments, minimum_rows
+from fairsteer.core.groups import (
+    UNKNOWN,
+    Grouping,
+    check_counts,
+    choose_reference,
+    pool_small_groups,
+    separate_groups,
+)
+from fairsteer.core.linalg import Array
+from fairsteer.core.marginals import Copula, Marginals, summed_marginals
+from fairsteer.core.moments import pool_labels, row_blocks, subgroup_moments
+from fairsteer.core.posterior import (
+    GroupMotion,
+    LabelDensities,
+    PopulationMotion,
+    population_densities,
+)
+from fairsteer.core.priors import ideal_priors, prior_weights
+from fairsteer.core.row_draws import RowDraws
+from fairsteer.core.solvers import SteeringResult, nearest_ideal, unchanged
+from fairsteer.core.training_rows import StreamedRows, TrainingRows
+
+LABEL_STRATEGIES = ("posterior", "map", "sample", "none")
+"""How an unknown label is treated; ``"none"`` is one map per group."""
+_Moments = tuple[Array, Array, Array]
+
+
+@dataclass(frozen=True)
+class SteeringOptions:
+    """What a fit needs to know besides rows.
+
+    Parameters
+    ----------
+    constraint, pos_label, intervention, reference_group, conditions, family, covariance_type, \
+shrinkage, priors, label_strategy, output, strength, small_groups
+        As in :class:`fairsteer.OptimalSteeringTransformer`.
+    infer_groups : bool
+        Whether rows may lack their group (``group_strategy="posterior"``).
+    pool_unseen : bool
+        Whether rows may be of groups that were not seen (``handle_unknown="pooled"``).
+
+    Raises
+    ------
+    ValueError
+        If parameters contradict each other.
+    """
+
+    constraint: str = "equalized_odds"
+    pos_label: object = None
+    intervention: str = "affirmative"
+    reference_group: object = None
+    conditions: str = "affine"
+    family: str = "normal"
+    covariance_type: str = "full"
+    shrinkage: float | str = 0.01
+    priors: str = "keep"
+    label_strategy: str = "posterior"
+    output: str = "original"
+    strength: float = 1.0
+    small_groups: str = "error"
+    infer_groups: bool = False
+    pool_unseen: bool = False
+
+    def __post_init__(self) -> None:
+        changes_nothing = (
+            self.conditions == "identical"
+            and self.label_strategy == "none"
+            and self.family != "copula_by_group"
+        )
+        if self.constraint == "equalized_odds" and changes_nothing:
+            raise ValueError(
+                "conditions='identical' with label_strategy='none' changes no row, because under "
+                "identical conditions the maps differ between labels only: use "
+                "label_strategy='posterior' or conditions='affine'."
+            )
+        if self.output == "scores" and not self.ranks:
+            raise ValueError(
+                "output='scores' returns the normal scores of the copula, but "
+                f"family={self.family!r} has none: use family='copula' or output='original'."
+            )
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the family works with ranks of all rows."""
+        return self.family in ("copula", "copula_by_group")
+
+    @property
+    def draws(self) -> bool:
+        """Whether rows need random draws."""
+        return self.ranks or self.label_strategy == "sample"
+
+    @property
+    def estimation(self) -> dict[str, Any]:
+        """How Gaussians are estimated from moments."""
+        return {
+            "covariance_type": self.covariance_type,
+            "shrinkage": self.shrinkage,
+            "borrow": self.small_groups == "shrunk",
+        }
+
+    @property
+    def tied_sums(self) -> bool:
+        """Whether one scatter matrix a group is enough."""
+        one_label = self.constraint == "equal_opportunity"
+        return self.covariance_type == "tied" and not one_label and self.small_groups != "shrunk"
+
+
+@dataclass(frozen=True, eq=False)
+class FittedSteering:
+    """The result of a fit: it moves rows, weighs them and certifies itself.
+
+    Parameters
+    ----------
+    options : SteeringOptions
+        What the fit was asked for.
+    seed : int
+        Seed of draws.
+    labels, groups : ndarray of shapes (K,) and (G,)
+        Of the training rows.
+    grouping : Grouping
+        Which fitted distribution serves each group.
+    positive : int
+        Position of the positive label.
+    reference : int
+        Position, among the fitted groups, of the one that keeps its distribution.
+    varying : ndarray of shape (d,)
+        Positions of the features that vary, which are steered.
+    marginals : Marginals
+        Transforms of the features to scores.
+    moments : tuple of ndarray
+        Counts, means and scatter matrices of every label and fitted group, in the scores.
+    distribution : SubgroupGaussians
+        Fitted to the subgroups that the constraint compares.
+    result : SteeringResult
+        The nearest ideal distribution.
+    maps : AffineMap of shape (K, G)
+        Of every compared label and fitted group into the reference frame, at full strength.
+    group_maps : AffineMap of shape (G,)
+        Of every fitted group into the reference frame, at full strength.
+    population : SubgroupGaussians or None
+        Distribution on the common scale, where rows may be of unknown group.
+    weights : ndarray of shape (K, G + 1) or None
+        Weight of a row of every label and fitted group, in the end unknown; None where all are 1.
+    """
+
+    options: SteeringOptions
+    seed: int
+    labels: NDArray[Any]
+    groups: NDArray[Any]
+    grouping: Grouping
+    positive: int
+    reference: int
+    varying: NDArray[np.intp]
+    marginals: Marginals
+    moments: _Moments
+    distribution: SubgroupGaussians
+    result: SteeringResult
+    maps: AffineMap
+    group_maps: AffineMap
+    population: SubgroupGaussians | None
+    weights: Array | None
+
+    def motion(self, group: int, labeled: bool = False) -> GroupMotion | PopulationMotion | None:
+        """Return how rows of a fitted group move, prepared for any number of rows.
+
+        Parameters
+        ----------
+        group : int
+            Its position, -1 if unknown.
+        labeled : bool, default=False
+            Whether the labels of the rows will be given.
+
+        Returns
+        -------
+        GroupMotion, PopulationMotion or None
+            None for a group whose rows stay where they are.
+        """
+        if group == UNKNOWN:
+            population = self.population
+            assert population is not None
+            return PopulationMotion(
+                self.marginals,
+                population_densities(population),
+                tuple(self.motion(a, labeled) for a in range(population.n_groups)),
+            )
+        strategy, several = self.options.label_strategy, self.distribution.n_labels > 1
+        by_label = labeled or (strategy != "none" and several)
+        maps = self.maps[:, group] if by_label else self.group_maps[[group]]
+        if maps.is_identity:
+            return None
+        densities = None
+        if by_label and not labeled:
+            densities = LabelDensities.of_group(self.distribution, group)
+        origin = self.distribution.means[:, group].mean(axis=0)
+        return GroupMotion(
+            marginals=self.marginals,
+            group=group,
+            displacement=MeanDisplacement.of_maps(maps, origin),
+            densities=densities,
+            strategy=strategy,
+            strength=self.options.strength,
+        )
+
+    def draw(self, features: Array, codes: NDArray[np.intp]) -> RowDraws | None:
+        """Return the draws of rows of fitted groups, None where nothing is drawn."""
+        if not self.options.draws:
+            return None
+        return RowDraws(features, codes, self.seed, len(self.varying) + 1)
+
+    def transform(
+        self, features: Array, codes: NDArray[np.intp], labels: NDArray[np.intp] | None = None
+    ) -> Array:
+        """Move rows into the reference frame, block by block.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n, d)
+            All features, those that do not vary included; float32 or float64.
+        codes : ndarray of shape (n,)
+            Positions in ``groups``, -1 where the group is unknown.
+        labels : ndarray of shape (n,), default=None
+            Positions of known labels.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+
+        Raises
+        ------
+        ValueError
+            If a row has no scores under the family, or is too far from every Gaussian.
+        """
+        codes = self.grouping.fitted_codes(codes)
+        moved, varying = np.empty_like(features), self.varying
+        self.marginals.check(features, varying)
+        draws = self.draw(features, codes)
+        groups = np.flatnonzero(np.bincount(codes + 1)) - 1
+        motions = {int(group): self.motion(int(group), labels is not None) for group in groups}
+        if self.options.output == "original":
+            motions = {group: motion for group, motion in motions.items() if motion is not None}
+        some_constant = len(varying) < features.shape[1]
+        some_stay = some_constant or len(motions) < len(groups)
+        for block in row_blocks(*features.shape):
+            if some_stay:
+                moved[block] = features[block]
+            for group, motion in motions.items():
+                where = block.start + np.flatnonzero(codes[block] == group)
+                if len(where) == 0:
+                    continue
+                X = features.take(where, axis=0)
+                X = (X[:, varying] if some_constant else X).astype(np.float64, copy=False)
+                own = None if draws is None else draws[where]
+                known = None if labels is None else labels[where]
+                step = None if motion is None else motion(X, own, known)
+                arrived = self._arrive(X, own, step)
+                moved[np.ix_(where, varying) if some_constant else where] = arrived
+        return moved
+
+    def _arrive(self, X: Array, draws: Array | None, step: Array | None) -> Array:
+        """Return where rows arrive after a step, which is overwritten."""
+        scores = self.options.output == "scores"
+        if step is None and not scores:
+            return X
+        common = self.marginals.common(X, None if draws is None else draws[:, :-1])
+        if step is None:
+            return common
+        if common is X:
+            step += X
+            return step
+        moved: Array = common + step
+        if scores:
+            return moved
+        # Rounding on the way back may miss a feature that does not move.
+        return np.where(step == 0.0, X, self.marginals.inverse(moved))
+
+    def row_weights(self, labels: NDArray[np.intp], codes: NDArray[np.intp]) -> Array:
+        """Return the weights (n,) that carry rows of labels and groups to the ideal priors."""
+        if self.weights is None:
+            return np.ones(len(codes))
+        weights: Array = self.weights[labels, self.grouping.fitted_codes(codes)]
+        return weights
+
+    def certify(self, n_samples: int) -> dict[str, Certificate]:
+        """Bound the gaps of every classifier of steered features, under the fitted model.
+
+        Parameters
+        ----------
+        n_samples : int
+            Draws from each subgroup, where a bound is a Monte Carlo estimate.
+
+        Returns
+        -------
+        dict of str to Certificate
+            By constraint; empty where nothing can be certified.
+        """
+        options, fitted, ideal = self.options, self.distribution, self.result.ideal
+        constraint, strength = options.constraint, options.strength
+        if fitted.n_groups == 1 or not self.grouping.complete or options.infer_groups:
+            return {}
+        if options.family == "copula_by_group" and strength < 1.0:
+            return {}
+        if options.label_strategy in ("map", "sample") and constraint == "equalized_odds":
+            return {}
+        maps, group_maps = self.maps.partial(strength), self.group_maps.partial(strength)
+        draws = {"n_samples": n_samples, "random_state": self.seed}
+        own = {}
+        if constraint == "equal_opportunity":
+            proved = proved_certificates(fitted, group_maps, ideal, 0)
+            own = {"equal_opportunity": proved["equal_opportunity"]}
+        joint = _estimate(self.labels, fitted.groups, self.moments, options.estimation)
+        if joint is None:
+            return own
+        if constraint != "equalized_odds":
+            # One affine map per group: the mapped distribution is compared with the reference's.
+            joint = joint.pushforward(group_maps)
+            ideal = joint.like_group(self.reference)
+            estimated = estimated_certificates(
+                joint, None, ideal, self.reference, self.positive, **draws
+            )
+            return estimated | own
+        if options.label_strategy == "none":
+            return proved_certificates(joint, group_maps, ideal, self.positive)
+        return estimated_certificates(joint, maps, ideal, self.reference, self.positive, **draws)
+
+
+def fit_steering(
+    data: TrainingRows | StreamedRows, options: SteeringOptions, seed: int
+) -> FittedSteering:
+    """Estimate the distributions, find the nearest ideal one and compute the maps.
+
+    Parameters
+    ----------
+    data : TrainingRows or StreamedRows
+        Rows, or sums over rows where the family needs no more.
+    options : SteeringOptions
+        What is asked for.
+    seed : int
+        Seed of draws.
+
+    Returns
+    -------
+    FittedSteering
+
+    Raises
+    ------
+    ValueError
+        If the positive label or the reference group does not exist, or a subgroup has too few rows.
+    """
+    marginals: Marginals
+    positive = positive_position(options.pos_label, data.classes)
+    pooled = options.small_groups == "pooled"
+    grouping = separate_groups(data.groups)
+    if pooled:
+        needed = minimum_rows(n_features=len(data.varying_features()), **options.estimation)
+        grouping = pool_small_groups(data, options.constraint, options.priors, positive, needed)
+    rows = data.regrouped(grouping.fitted, grouping.position)
+    reference = choose_reference(rows, grouping, options.reference_group, positive)
+    check_counts(rows, options.constraint, options.priors, positive, many_groups=pooled)
+    if isinstance(rows, TrainingRows):
+        rows = rows.repeated()
+        varying = rows.varying_features()
+        marginals, moments, common = _fit_copula(rows, options, varying, positive, reference, seed)
+    else:
+        varying = rows.varying_features()
+        marginals = summed_marginals(options.family, [rows.names[j] for j in varying])
+        moments = common = rows.moments.of_features(varying).parts
+    estimation = options.estimation
+    # A distribution of all rows, which moves none, is estimated however few there are.
+    estimation["borrow"] |= grouping.n_own == 0
+    distribution = gaussians_from_moments(
+        compared_labels(options.constraint, rows.classes, positive),
+        rows.groups,
+        *compared_moments(options.constraint, *moments, positive),
+        **estimation,
+    )
+    population = None
+    if options.infer_groups or options.pool_unseen or not grouping.complete:
+        population = _estimate(rows.classes, rows.groups, common, estimation)
+        if population is None:
+            population = gaussians_from_moments(
+                np.array([ANY_LABEL]), rows.groups, *pool_labels(*common), **estimation
+            )
+    result = _solve(distribution, options, rows.groups[reference])
+    group_maps, maps = _reference_maps(distribution, result)
+    return FittedSteering(
+        options=options,
+        seed=seed,
+        labels=data.classes,
+        groups=data.groups,
+        grouping=grouping,
+        positive=positive,
+        reference=reference,
+        varying=varying,
+        marginals=marginals,
+        moments=moments,
+        distribution=distribution,
+        result=result,
+        maps=maps,
+        group_maps=group_maps,
+        population=population,
+        weights=_subgroup_weights(rows.counts / rows.counts.sum(), options.priors, result),
+    )
+
+
+def _fit_copula(
+    rows: TrainingRows,
+    options: SteeringOptions,
+    varying: NDArray[np.intp],
+    positive: int,
+    reference: int,
+    seed: int,
+) -> tuple[Copula, _Moments, _Moments]:
+    """Fit the copula; return it with the moments of scores and of scores among all rows."""
+    X = rows.features[:, varying].astype(np.float64)
+    ranked = rows.weights
+    if options.constraint == "equal_opportunity":
+        ranked = np.where(rows.label_codes == positive, ranked, 0.0)
+    by_group = options.family == "copula_by_group"
+    copula = Copula(
+        X,
+        rows.group_codes,
+        rows.weights,
+        len(rows.groups),
+        reference,
+        ranked if by_group else None,
+    )
+
+    def moments(scores: Array) -> _Moments:
+        return subgroup_moments(
+            scores,
+            rows.label_codes,
+            rows.group_codes,
+            rows.counts.shape,
+            rows.weights,
+            tied=options.tied_sums,
+        )
+
+    draws = RowDraws(rows.features, rows.group_codes, seed, len(varying) + 1)
+    ties = draws[:][:, :-1]
+    common = moments(copula.common(X, ties))
+    if not by_group:
+        return copula, common, common
+    scores = np.empty_like(X)
+    for group in range(len(rows.groups)):
+        own = rows.group_codes == group
+        scores[own] = copula.scores(X[own], group, ties[own])
+    return copula, moments(scores), common
+
+
+def _estimate(
+    labels: NDArray[Any], groups: NDArray[Any], moments: _Moments, estimation: dict[str, Any]
+) -> SubgroupGaussians | None:
+    """Return the distribution of every label and group, None where a subgroup is too small."""
+    if moments[0].min() < minimum_rows(n_features=moments[1].shape[-1], **estimation):
+        return None
+    return gaussians_from_moments(labels, groups, *moments, **estimation)
+
+
+def _solve(
+    distribution: SubgroupGaussians, options: SteeringOptions, reference_group: object
+) -> SteeringResult:
+    """Find the nearest ideal distribution, where there is more than one group."""
+    if distribution.n_groups == 1:
+        return unchanged(distribution)
+    return nearest_ideal(
+        distribution,
+        intervention=options.intervention,
+        reference_group=reference_group,
+        conditions="affine" if distribution.n_labels == 1 else options.conditions,
+        priors=options.priors,
+    )
+
+
+def _reference_maps(
+    distribution: SubgroupGaussians, result: SteeringResult
+) -> tuple[AffineMap, AffineMap]:
+    """Return maps into the reference frame of each group, and of each of its labels."""
+    frames = result.group_maps.inverse()
+    if distribution.n_labels == 1:
+        return frames, frames[None]
+    transport = transport_map(
+        distribution.means,
+        distribution.covariances,
+        result.target.means,
+        result.target.covariances,
+        distribution.feature_scale,
+    )
+    return frames, frames.compose(transport)
+
+
+def _subgroup_weights(priors: Array, kind: str, result: SteeringResult) -> Array | None:
+    """Return the weight of a row of every label and fitted group, in the end of unknown group."""
+    if kind == "keep":
+        return None
+    target = result.target
+    ideal = target.priors if target.n_labels > 1 else ideal_priors(priors, kind)
+    return np.hstack([prior_weights(priors, ideal), np.ones((len(priors), 1))])
