@@ -279,7 +279,7 @@ def match_attribute(attribute: Attribute, names: list[object] | None) -> Attribu
     if names is None or not attribute.named:
         if names is not None and len(attribute.columns) != len(names):
             raise ValueError(
-                f"sensitive_features has {len(attribute.columns)} column(s), but fit saw the "
+                f"The sensitive attribute has {len(attribute.columns)} column(s), but fit saw the "
                 f"{len(names)} column(s) {names}: pass the same columns."
             )
         return attribute
@@ -287,8 +287,8 @@ def match_attribute(attribute: Attribute, names: list[object] | None) -> Attribu
         return attribute
     if sorted(map(repr, attribute.names)) != sorted(map(repr, names)):
         raise ValueError(
-            f"sensitive_features has the columns {attribute.names}, but fit saw {names}: pass "
-            "columns of the same names."
+            f"The columns of the sensitive attribute are {attribute.names}, but fit saw {names}: "
+            "pass columns of the same names."
         )
     order = [attribute.names.index(name) for name in names]
     return Attribute([attribute.columns[k] for k in order], list(names), named=True)

@@ -111,7 +111,7 @@ def test_empty_partitions_are_nothing(table):
 def test_a_fit_leaves_the_transformer_alone(table):
     given = steering()
     distributed.fit(given, dd.from_pandas(table, npartitions=3), "label")
-    assert not hasattr(given, "_mover")
+    assert not hasattr(given, "steering_")
 
 
 def test_one_map_for_everybody_is_applied_too(table):

@@ -238,7 +238,7 @@ def gaussians_from_moments(
         raise ValueError(
             f"{subgroup_name(labels[i], groups[a])} has no rows: every group needs rows of every "
             "label. Drop or merge this group or label, or let the transformer merge groups by "
-            "small_cells='pooled'."
+            "small_groups='pooled'."
         )
     if len(small):
         i, a = small[0]
@@ -254,7 +254,7 @@ def gaussians_from_moments(
         raise ValueError(
             f"{subgroup_name(labels[i], groups[a])} has {counts[i, a]:g} row(s) for {n_features} "
             f"features, but at least {needed} are needed: merge or drop this group or label, or "
-            f"use {remedy}; the transformer merges groups by small_cells='pooled'."
+            f"use {remedy}; the transformer merges groups by small_groups='pooled'."
         )
 
     scale = pooled_scale(counts, means, scatters)

@@ -179,6 +179,16 @@ class FittedSteering:
     population: SubgroupGaussians | None
     weights: Array | None
 
+    def __post_init__(self) -> None:
+        for array in (self.labels, self.groups, self.varying, self.weights, *self.moments):
+            if array is not None:
+                array.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies and files lose write protection.
+        self.__dict__.update(state)
+        self.__post_init__()
+
     def motion(self, group: int, labeled: bool = False) -> GroupMotion | PopulationMotion | None:
         """Return how rows of a fitted group move, prepared for any number of rows.
 

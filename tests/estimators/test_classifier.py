@@ -552,7 +552,7 @@ def test_an_attribute_that_is_given_twice(data):
         lambda: fitted.predict(X, sensitive_features=group),
         lambda: fitted.score(X, y, sensitive_features=group),
     ):
-        with pytest.raises(ValueError, match="given twice.*pass one of the two"):
+        with pytest.raises(ValueError, match="sensitive_feature_ids.*sensitive_features"):
             call()
 
 
@@ -654,7 +654,7 @@ class FewGroups(OptimalSteeringTransformer):
     def transform(self, X, **arguments):
         return super().transform(with_few_groups(X), **arguments)
 
-    def steer(self, X, y, **arguments):
+    def transform_labeled(self, X, y, **arguments):
         return super().transform_labeled(with_few_groups(X), y, **arguments)
 
     def ideal_sample_weight(self, X, y, **arguments):

@@ -489,10 +489,7 @@ def test_labels_that_no_two_groups_share():
     X, y = draw(n_labels=2, n_groups=2)
     apart = (X["group"] == "a") == (y == 1)
     X, y = X[apart], y[apart]
-    message = (
-        "No label that constraint='{}' compares has rows of two groups, so there is nothing to "
-        "erase and the features stay as they are: merge groups or labels, or add rows"
-    )
+    message = "constraint='{}'.*nothing to erase"
     for constraint in ("equalized_odds", "equal_opportunity"):
         with pytest.warns(UserWarning, match=message.format(constraint)):
             moved = eraser(constraint=constraint).fit_transform(X, y)
@@ -515,10 +512,7 @@ def test_empty_cells_take_no_part(data):
 
 def test_groups_that_differ_in_every_direction():
     X, y = draw(n_features=6)
-    message = (
-        "The means of the 3 groups differ along all 6 dimensions of the features, so nothing is "
-        "left.*every row comes out the same: add features, merge groups, or compare fewer labels"
-    )
+    message = "3 groups differ along all 6 dimensions"
     with pytest.warns(UserWarning, match=message):
         moved = eraser().fit_transform(X, y)
     agree(moved, np.broadcast_to(numbers(X).mean(axis=0), moved.shape))
@@ -555,7 +549,9 @@ def test_features_that_cannot_be_used(data):
 
 def test_attributes_that_cannot_be_used(data):
     X, y = data
-    refuse(eraser(), X, y, "given twice.*pass one of the two", sensitive_features=X["group"])
+    refuse(
+        eraser(), X, y, "sensitive_feature_ids.*sensitive_features", sensitive_features=X["group"]
+    )
     refuse(WithinLabelEraser(), X[FEATURES], y, "attribute is missing: name its columns in X")
     refuse(WithinLabelEraser("sex"), X, y, "column 'sex' is not in X")
     refuse(eraser(), numbers(X), y, "'group' is given by name, but X has no column names")

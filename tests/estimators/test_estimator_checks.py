@@ -22,8 +22,7 @@ CONFIGURATIONS = {
     "copula": {"family": "copula"},
     "copula scores": {"family": "copula", "output": "scores", "label_strategy": "sample"},
     "copula of groups": {
-        "family": "copula",
-        "quantiles": "group",
+        "family": "copula_by_group",
         "constraint": "demographic_parity",
     },
     "unknown groups": {"group_strategy": "posterior", "strength": 0.5, "max_drift": 100.0},
@@ -57,8 +56,8 @@ class ParitySteering(OptimalSteeringTransformer):
     def _training_rows(self, X, *rest, **options):
         return super()._training_rows(two_groups(X), *rest, **options)
 
-    def _check_rows(self, X, *rest, **allowed):
-        return super()._check_rows(two_groups(X), *rest, **allowed)
+    def _check_columns(self, X):
+        return two_groups(super()._check_columns(X))
 
 
 def two_groups(X):

@@ -76,7 +76,7 @@ def fitted(rows):
     for name, model in MODELS.items():
         model = copy.deepcopy(model)
         if name == "concept":
-            models[name] = model.fit(X, y == 1, groups)
+            models[name] = model.fit(X, y == 1, sensitive_features=groups)
         else:
             # Six groups in three dimensions leave nothing once their means are erased.
             own = groups["group"] if name == "eraser" else groups
@@ -91,7 +91,7 @@ def output(model, X, groups):
     if isinstance(model, WithinLabelEraser):
         return model.transform(X)
     if isinstance(model, ConceptSteering):
-        return model.steer(X, groups=groups)
+        return model.transform(X, sensitive_features=groups)
     if isinstance(model, SteeredClassifier):
         return model.predict_proba(X, sensitive_features=groups)
     return np.asarray(model.transform(X, sensitive_features=groups))
@@ -147,7 +147,8 @@ def test_trusted_types_are_exactly_those_needed(fitted):
 
 def test_skops_refuses_models_that_are_not_trusted(fitted):
     with pytest.raises(
-        UntrustedTypesFoundException, match=r"fairsteer\.transformer\.OptimalSteeringTransformer"
+        UntrustedTypesFoundException,
+        match=r"fairsteer\.estimators\._transformer\.OptimalSteeringTransformer",
     ):
         skops.io.loads(skops.io.dumps(fitted["normal"]))
 
@@ -168,7 +169,9 @@ def test_copies_stay_read_only_and_share_memory_as_before(fitted, copied):
     loaded = copied(model if kind is None else WRITERS[kind](model))
     law = loaded.distribution_
     assert law.covariances.strides[0] == 0
-    for array in (law.means, law.covariances, loaded.maps_.matrix, loaded.maps_.offset):
+    steering = loaded.steering_
+    arrays = (law.means, law.covariances, loaded.maps_.matrix, loaded.maps_.offset)
+    for array in (*arrays, steering.varying, *steering.moments):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0.0
 
@@ -178,7 +181,7 @@ def test_copies_stay_read_only_and_share_memory_as_before(fitted, copied):
 def test_a_model_of_another_version_says_so(fitted, monkeypatch, name, kind):
     written = WRITERS[kind](fitted[name])
     fitted_with = fairsteer.__version__
-    monkeypatch.setattr(fairsteer, "__version__", "99.0")
+    monkeypatch.setattr("fairsteer.estimators._base.__version__", "99.0")
     with pytest.warns(InconsistentVersionWarning) as caught:
         READERS[kind](written)
     model = "WithinLabelEraser" if name == "eraser" else "OptimalSteeringTransformer"
@@ -194,7 +197,7 @@ def test_only_fitting_again_renews_the_version(rows, monkeypatch):
     X, y, groups = rows
     model = steering().fit(X, y, sensitive_features=groups)
     written = pickle.dumps(model)
-    monkeypatch.setattr(fairsteer, "__version__", "99.0")
+    monkeypatch.setattr("fairsteer.estimators._base.__version__", "99.0")
     for _ in range(2):
         with pytest.warns(SteeringVersionWarning, match=r"loaded with fairsteer 99\.0"):
             model = pickle.loads(written)
@@ -205,5 +208,5 @@ def test_only_fitting_again_renews_the_version(rows, monkeypatch):
 
 def test_an_unfitted_estimator_has_no_version(monkeypatch):
     written = pickle.dumps(steering())
-    monkeypatch.setattr(fairsteer, "__version__", "99.0")
+    monkeypatch.setattr("fairsteer.estimators._base.__version__", "99.0")
     assert pickle.loads(written).get_params() == steering().get_params()

@@ -97,7 +97,7 @@ def test_one_law_alone_steers_nothing(data, sizes):
     X, y = data
     one = X["group"] == "a"
     X, y = with_rare(X[one], y[one], sizes)
-    with pytest.warns(SteeringWarning, match="only one law is left and nothing is steered"):
+    with pytest.warns(SteeringWarning, match="nothing is steered"):
         alone = steering(small_groups="pooled", priors="independent").fit(X, y)
     np.testing.assert_array_equal(alone.transform(X), X.drop(columns="group"))
     np.testing.assert_array_equal(alone.transform_labeled(X, y), X.drop(columns="group"))
@@ -160,7 +160,7 @@ def test_a_continuous_attribute_is_to_be_binned(data):
 
 def test_a_pooled_group_cannot_be_the_reference(data):
     X, y = with_rare(*data, {"p": (3, 1, 4)})
-    with pytest.raises(ValueError, match="reference_group='p' has a cell with too few rows"):
+    with pytest.raises(ValueError, match="reference_group='p'"):
         steering(small_groups="pooled", reference_group="p").fit(X, y)
 
 
@@ -275,7 +275,7 @@ def test_drift_is_reported_on_request(data):
     watched = steering(max_drift=0.5).fit(X, y)
     watched.transform(X)
     watched.transform(X.head(1))
-    with pytest.warns(SteeringWarning, match=r"group 'b' lies .* training in column 'x1'"):
+    with pytest.warns(SteeringWarning, match=r"group 'b'.*column 'x1'"):
         watched.transform(moved)
 
 

