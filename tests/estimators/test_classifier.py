@@ -1,4 +1,3 @@
-import pickle
 import warnings
 
 import numpy as np
@@ -152,26 +151,6 @@ def test_weights_are_frequencies_and_reach_both_parts(data, rng):
     assert np.abs(weighted.predict_proba(X) - plain.predict_proba(X)).max() > 0.02
 
 
-@pytest.mark.parametrize("as_list", [False, True])
-@pytest.mark.parametrize("vanishing", ["group", "label"])
-def test_rows_of_weight_zero_are_absent(vanishing, as_list):
-    X, y = draw()
-    gone = X["group"].to_numpy() == "b" if vanishing == "group" else y == "good"
-    weights = np.where(gone, 0.0, 1.0)
-    model = SteeredClassifier(logistic())
-    X.loc[gone, "x0"] = 1e6
-    table, group = X[FEATURES].to_numpy(), X["group"].to_numpy()
-    absent = clone(model).fit(table[~gone], y[~gone], sensitive_features=group[~gone])
-    values = (table, y, group, weights)
-    table_in, y_in, group_in, w_in = (v.tolist() for v in values) if as_list else values
-    model.fit(table_in, y_in, sensitive_features=group_in, sample_weight=w_in)
-    assert list(model.classes_) == sorted(set(y[~gone]))
-    np.testing.assert_array_equal(
-        model.predict_proba(table[~gone], sensitive_features=group[~gone]),
-        absent.predict_proba(table[~gone], sensitive_features=group[~gone]),
-    )
-
-
 @pytest.mark.parametrize("enabled", [False, True])
 @pytest.mark.parametrize(
     "estimator",
@@ -245,31 +224,6 @@ def test_without_weights_there_is_nothing_to_say(data):
 # Data of all kinds
 
 
-def test_frames_arrays_lists_and_the_argument_agree(data):
-    X, y = data
-    expected = steered().fit(X, y).predict_proba(X)
-    codes = X["group"].map({"a": 10, "b": 20, "c": 30})
-    array = np.column_stack([codes, X[FEATURES]])
-    first = SteeredClassifier(logistic(), steering(0))
-    for table, labels in ((array, y), (array.tolist(), y.tolist()), (pd.DataFrame(array), y)):
-        values = first.fit(table, pd.Series(labels)).predict_proba(table)
-        np.testing.assert_array_equal(values, expected)
-    assert not hasattr(first, "feature_names_in_")
-    assert first.n_features_in_ == 9
-
-
-def test_several_columns_mean_their_intersection(rng):
-    X, y = draw(n_samples=900)
-    X["older"] = rng.integers(2, size=len(X)) == 1
-    ids = ["group", "older"]
-    fitted = steered(ids=ids).fit(X, y)
-    assert list(fitted.steering_.groups_) == [(g, o) for g in "abc" for o in (False, True)]
-    argument = SteeredClassifier(logistic()).fit(X[FEATURES], y, sensitive_features=X[ids])
-    np.testing.assert_array_equal(
-        fitted.predict_proba(X), argument.predict_proba(X[FEATURES], sensitive_features=X[ids])
-    )
-
-
 def test_names_classes_and_output_frames(data):
     X, y = data
     fitted = steered().fit(X, y)
@@ -309,26 +263,6 @@ def test_the_attribute_may_be_missing_where_the_steering_allows_it(data):
 
 
 # A scikit-learn citizen
-
-
-def test_clone_pickle_and_inputs_left_alone(data):
-    X, y = data
-    before, weights = X.copy(), np.linspace(0.0, 2.0, len(X))
-    estimator, part = logistic(C=0.1), steering(strength=0.5)
-    model = SteeredClassifier(estimator, part, training="ideal")
-    expected = model.fit(X, y, sample_weight=weights).predict_proba(X)
-    pd.testing.assert_frame_equal(X, before)
-    np.testing.assert_array_equal(weights, np.linspace(0.0, 2.0, len(X)))
-    assert model.estimator is estimator
-    assert not hasattr(estimator, "coef_")
-    assert not hasattr(part, "classes_")
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), expected)
-    copy = clone(model)
-    assert not hasattr(copy, "classes_")
-    assert not hasattr(copy, "n_features_in_")
-    again = copy.fit(X, y, sample_weight=weights).predict_proba(X)
-    np.testing.assert_array_equal(again, expected)
-    assert "SteeredClassifier" in model._repr_html_()
 
 
 def test_nested_parameters(data):
@@ -434,20 +368,6 @@ class TwoClasses(LogisticRegression):
 # The attribute by metadata routing
 
 
-def test_requests_are_on_for_an_argument_and_off_for_a_column():
-    for method in ("fit", "score", *METHODS):
-        for part, expected in (
-            (None, True),
-            (steering(None), True),
-            (WithinLabelEraser(), True),
-            (steering(), False),
-            (steering([0, 1]), False),
-            (WithinLabelEraser("group"), False),
-        ):
-            request = SteeredClassifier(logistic(), part).get_metadata_routing()
-            assert getattr(request, method).requests["sensitive_features"] is expected
-
-
 @pytest.mark.parametrize("part", [None, WithinLabelEraser()], ids=["default", "eraser"])
 def test_the_attribute_is_routed_without_set_request(data, part):
     X, y = data
@@ -506,15 +426,6 @@ def test_a_search_routes_the_attribute_to_the_score_of_a_pipeline(data, part):
     assert np.all(scores > 0.4)
 
 
-@pytest.mark.parametrize("enabled", [False, True])
-def test_a_column_needs_no_routing(data, enabled):
-    X, y = data
-    expected = steered().fit(X, y).predict_proba(X)
-    with config_context(enable_metadata_routing=enabled):
-        fitted = make_pipeline(FunctionTransformer(), steered()).fit(X, y)
-        np.testing.assert_array_equal(fitted.predict_proba(X), expected)
-
-
 def test_weights_are_routed_on_request(data):
     X, y = data
     weights = np.where(np.arange(len(X)) < 300, 1.0, 0.0)
@@ -542,18 +453,6 @@ def test_a_missing_attribute_never_means_no_steering(data, enabled):
         ):
             with pytest.raises(ValueError, match=message):
                 call()
-
-
-def test_an_attribute_that_is_given_twice(data):
-    X, y = data
-    fitted, group = steered().fit(X, y), X["group"]
-    for call in (
-        lambda: steered().fit(X, y, sensitive_features=group),
-        lambda: fitted.predict(X, sensitive_features=group),
-        lambda: fitted.score(X, y, sensitive_features=group),
-    ):
-        with pytest.raises(ValueError, match="sensitive_feature_ids.*sensitive_features"):
-            call()
 
 
 # What cannot be used
@@ -609,17 +508,6 @@ def test_other_rows_than_in_fit(data):
     ):
         with pytest.raises(ValueError, match=message):
             fitted.predict(other)
-
-
-def test_a_failed_refit_keeps_the_first_fit(data):
-    X, y = data
-    fitted = steered().fit(X, y)
-    before = vars(fitted).copy()
-    fitted.estimator = logistic(solver="unknown")
-    with pytest.raises(ValueError, match="'solver' parameter"):
-        fitted.fit(X[:300], y[:300])
-    assert fitted.steering_ is before["steering_"]
-    assert fitted.estimator_ is before["estimator_"]
 
 
 # scikit-learn's own checks: their columns of random numbers become the numbers of three groups

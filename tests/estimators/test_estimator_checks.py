@@ -86,8 +86,14 @@ EXPECTED = {
     # An empty attribute is what the strategy is for; NaN in a feature is refused.
     **{(kind, "unknown groups"): NAN for kind in KINDS},
 }
+QUICK = (ParitySteering, "tied")
 EVERY = [
-    pytest.param(kind, name, id=f"{kind.__name__[:6]}, {name}")
+    pytest.param(
+        kind,
+        name,
+        id=f"{kind.__name__[:6]}, {name}",
+        marks=[] if (kind, name) == QUICK else pytest.mark.slow,
+    )
     for kind in KINDS
     for name in CONFIGURATIONS
 ]
@@ -117,6 +123,7 @@ def test_checks_that_check_estimator_leaves_out(kind, name, check):
     getattr(estimator_checks, check)(kind.__name__, steering(kind, CONFIGURATIONS[name]))
 
 
+@pytest.mark.slow
 @quietly
 def test_the_checks_do_steer(rng):
     X, y = rng.normal(size=(200, 4)), rng.integers(0, 3, size=200)

@@ -47,30 +47,6 @@ def test_the_attribute_is_routed_without_set_fit_request(data, by_hand):
         assert np.any(other != predicted)
 
 
-def test_the_requests_are_on_when_the_attribute_is_an_argument():
-    request = OptimalSteeringTransformer().get_metadata_routing()
-    for method in REQUESTS:
-        assert getattr(request, method).requests["sensitive_features"] is True
-
-
-def test_the_requests_are_off_when_the_attribute_is_a_column():
-    for ids in ("group", 0, ["group", "age"]):
-        request = OptimalSteeringTransformer(ids).get_metadata_routing()
-        for method in REQUESTS:
-            assert getattr(request, method).requests["sensitive_features"] is False
-
-
-@pytest.mark.parametrize("enabled", [False, True])
-def test_a_column_needs_no_routing(data, enabled):
-    X, y = data
-    model = make_pipeline(OptimalSteeringTransformer("group"), LogisticRegression(max_iter=1000))
-    moved = OptimalSteeringTransformer("group").fit_transform(X, y)
-    expected = LogisticRegression(max_iter=1000).fit(moved, y).predict(moved)
-    with config_context(enable_metadata_routing=enabled):
-        np.testing.assert_array_equal(model.fit(X, y).predict(X), expected)
-        assert model.score(X, y) == pytest.approx(np.mean(expected == y))
-
-
 def test_weights_are_routed_on_request(data):
     X, y = data
     weights = np.where(np.arange(len(X)) < 400, 1.0, 0.0)
