@@ -10,7 +10,6 @@ import pandas as pd
 
 from fairsteer import _validation as check
 from fairsteer.audit._leakage import ANY_LABEL
-from fairsteer.estimators._base import _split
 
 WHEN = ("before", "after")
 
@@ -71,7 +70,9 @@ def audited_rows(steering, X, y, sensitive_features) -> AuditedRows:
     table = check.check_table(X)
     ids = getattr(steering, "sensitive_feature_ids", None)
     positions = [] if ids is None else check.sensitive_positions(table, ids)
-    before, names, values = _split(table, sensitive_features, positions)
+    attribute = check.sensitive_attribute(table, sensitive_features, positions)
+    before, names = check.split_features(table, positions)
+    values = check.group_values(attribute)
     labels = check.check_labels(y, len(before))
     groups = check.sorted_groups(values)
     if len(groups) < 2:

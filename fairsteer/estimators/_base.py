@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from fairsteer import _validation as check
@@ -67,7 +66,9 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         positions = []
         if self.sensitive_feature_ids is not None:
             positions = check.sensitive_positions(table, self.sensitive_feature_ids)
-        features, names, groups = _split(table, sensitive_features, positions)
+        attribute = check.sensitive_attribute(table, sensitive_features, positions)
+        features, names = check.split_features(table, positions)
+        groups = check.group_values(attribute)
         labels = check.check_labels(y, len(features))
         weights = check.check_frequencies(sample_weight, len(features))
         present = weights > 0.0
@@ -106,7 +107,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         """Return features and group codes of rows after fit; -1 where the group is not known."""
         table = self._check_columns(X)
         codes = self._group_codes(table, sensitive_features, allow_missing, allow_unseen)
-        return _features(table, self._sensitive_positions)[0], codes
+        return check.split_features(table, self._sensitive_positions)[0], codes
 
     def _check_groups(
         self, X, sensitive_features, allow_missing=False, allow_unseen=False
@@ -117,7 +118,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
 
     def _check_features(self, X) -> np.ndarray:
         """Return features of rows after fit, whatever their sensitive columns hold."""
-        return _features(self._check_columns(X), self._sensitive_positions)[0]
+        return check.split_features(self._check_columns(X), self._sensitive_positions)[0]
 
     def _check_columns(self, X):
         """Return rows after fit as a table with the columns of fit."""
@@ -129,7 +130,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         positions = self._sensitive_positions
         if allow_missing and not positions and sensitive_features is None:
             return np.full(table.shape[0], -1)
-        attribute = _attribute(table, sensitive_features, positions)
+        attribute = check.sensitive_attribute(table, sensitive_features, positions)
         if allow_missing:
             return check.known_group_codes(attribute, self.groups_, allow_unseen=allow_unseen)
         values = check.group_values(attribute)
@@ -148,34 +149,3 @@ class SensitiveFeatureMixin(FittedVersionMixin):
                 f"pos_label={self.pos_label!r} is not among the labels {classes.tolist()}."
             )
         return self.pos_label
-
-
-def _split(table, sensitive_features, positions):
-    """Return features as numbers, their names, and group values."""
-    attribute = _attribute(table, sensitive_features, positions)
-    return *_features(table, positions), check.group_values(attribute)
-
-
-def _attribute(table, sensitive_features, positions):
-    """Return the attribute of the rows, from the one place where it stands."""
-    if positions and sensitive_features is not None:
-        raise ValueError(
-            "The sensitive attribute is given twice, by sensitive_feature_ids and by "
-            "sensitive_features=: pass one of the two."
-        )
-    if positions:
-        return check.attribute_from_columns(table, positions)
-    if sensitive_features is not None:
-        return check.attribute_from_argument(sensitive_features, table.shape[0])
-    raise ValueError(
-        "The sensitive attribute is missing: name its columns in X by sensitive_feature_ids, "
-        "or pass sensitive_features= (inside a Pipeline this needs "
-        "sklearn.set_config(enable_metadata_routing=True))."
-    )
-
-
-def _features(table, positions):
-    """Return the columns that are not sensitive as numbers, and their names."""
-    kept = np.delete(np.arange(table.shape[1]), positions)
-    names = table.columns[kept].tolist() if isinstance(table, pd.DataFrame) else kept.tolist()
-    return check.check_numbers(check.take_columns(table, kept) if positions else table), names

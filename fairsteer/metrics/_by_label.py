@@ -6,9 +6,9 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils import check_scalar
 
-from fairsteer.metrics._gaps import attribute_frame, group_codes, labels_of
+from fairsteer._validation import check_column, index_groups, sort_labels
 
 
 def tpr_by_label(y_true, y_pred, *, sensitive_features) -> pd.DataFrame:
@@ -124,21 +124,15 @@ def root_mean_square(spread) -> float:
 
 
 def _counts(y_true, y_pred, sensitive_features):
-    """Return labels, groups, and for each of both the recognised rows and all rows."""
-    y_true, y_pred = labels_of(y_true, "y_true"), labels_of(y_pred, "y_pred")
-    frame = attribute_frame(sensitive_features)
-    check_consistent_length(y_true, y_pred, frame)
-    codes, groups = group_codes(frame)
-    try:
-        np.unique(np.concatenate([y_true.astype(object), y_pred.astype(object)]))
-    except TypeError:
-        raise ValueError(
-            "y_true and y_pred mix text and numbers; give them labels of one kind."
-        ) from None
+    """Return labels, groups, and the numbers of correct rows and of all rows for both."""
+    y_true = check_column(y_true, "y_true")
+    y_pred = check_column(y_pred, "y_pred", len(y_true))
+    codes, groups = index_groups(sensitive_features, len(y_true), like="y_true")
+    sort_labels(y_true, y_pred, names="y_true and y_pred")
     labels, places = np.unique(y_true, return_inverse=True)
     shape = (len(labels), len(groups))
-    cells = places * shape[1] + codes
-    totals = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
-    found = y_true == y_pred
-    hits = np.bincount(cells[found], minlength=shape[0] * shape[1]).reshape(shape)
+    subgroups = places * shape[1] + codes
+    totals = np.bincount(subgroups, minlength=shape[0] * shape[1]).reshape(shape)
+    correct = y_true == y_pred
+    hits = np.bincount(subgroups[correct], minlength=shape[0] * shape[1]).reshape(shape)
     return labels, groups, hits, totals

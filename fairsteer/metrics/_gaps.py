@@ -1,13 +1,11 @@
-"""The three fairness gaps and their noise floor, and the checks of labels and attributes.
+"""The three fairness gaps and their noise floor.
 
-A rate is *undefined* in a group that has no row of the label it is about; fairlearn counts such a
-rate as 0, which turns an absent cell into a gap of up to 1. Here it is NaN, and so is every gap
-that rests on it.
+A rate is *undefined* in a group without rows of the label that the rate conditions on. fairlearn
+counts this rate as 0, so that a missing subgroup can produce a gap of 1. Here the rate is NaN, and
+so is every gap that depends on it.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,7 +14,8 @@ from fairlearn.metrics import (
     equal_opportunity_difference,
     equalized_odds_difference,
 )
-from sklearn.utils import check_consistent_length
+
+from fairsteer._validation import abbreviate, check_column, index_groups
 
 _DIFFERENCES = {
     "demographic_parity": demographic_parity_difference,
@@ -144,6 +143,7 @@ def permuted_gaps(
 
 
 def has_label(y_true, codes, label) -> np.ndarray:
+    """Return which groups have a row of a label."""
     return np.bincount(codes[y_true == label], minlength=codes.max() + 1) > 0
 
 
@@ -157,82 +157,14 @@ def _defined(y_true, codes) -> dict[str, bool]:
     }
 
 
-def _binary_problem(y_true, y_pred, groups):
-    y_true, y_pred = labels_of(y_true, "y_true"), labels_of(y_pred, "y_pred")
-    frame = attribute_frame(groups)
-    check_consistent_length(y_true, y_pred, frame)
+def _binary_problem(y_true, y_pred, sensitive_features):
+    y_true = check_column(y_true, "y_true")
+    y_pred = check_column(y_pred, "y_pred", len(y_true))
     for name, y in (("y_true", y_true), ("y_pred", y_pred)):
         if not np.isin(y, [0, 1]).all():
             raise ValueError(
-                f"{name} must hold 0 and 1 only (1 = favourable), but has {listed(pd.unique(y))}; "
-                "fairness_report takes other labels."
+                f"{name} must hold 0 and 1 only (1 = favorable), but has "
+                f"{abbreviate(pd.unique(y))}; fairness_report takes other labels."
             )
-    return y_true.astype(int), y_pred.astype(int), group_codes(frame)[0]
-
-
-def labels_of(y, name) -> np.ndarray:
-    y = _without_text_for_missing(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1 or len(y) == 0:
-        raise ValueError(f"{name} must be one column with at least one row, not shape {y.shape}.")
-    if pd.isna(y).any():
-        raise ValueError(f"{name} has {pd.isna(y).sum()} missing values; drop those rows first.")
-    return y
-
-
-def _without_text_for_missing(values) -> np.ndarray:
-    """Make an array; NumPy alone would turn the missing value of ``["a", nan]`` into a text."""
-    if isinstance(values, (np.ndarray, pd.Series)):
-        return np.asarray(values)
-    array = np.asarray(values, dtype=object)
-    if any(isinstance(value, (list, tuple)) for value in array.flat):
-        raise ValueError("the rows have different lengths; give each one value per column.")
-    return array
-
-
-def attribute_frame(sensitive_features) -> pd.DataFrame:
-    if isinstance(sensitive_features, pd.DataFrame):
-        frame = sensitive_features.reset_index(drop=True)
-    elif isinstance(sensitive_features, pd.Series):
-        name = sensitive_features.name
-        frame = sensitive_features.to_frame("sensitive_features" if name is None else name)
-        frame = frame.reset_index(drop=True)
-    elif isinstance(sensitive_features, Mapping):
-        frame = pd.DataFrame({name: list(values) for name, values in sensitive_features.items()})
-    else:
-        frame = pd.DataFrame(_without_text_for_missing(sensitive_features))
-        frame.columns = (
-            ["sensitive_features"] if frame.shape[1] == 1 else [f"column {i}" for i in frame]
-        )
-    if frame.shape[1] == 0:
-        raise ValueError("sensitive_features has no column.")
-    for name in frame:
-        missing = int(frame[name].isna().sum())
-        if missing:
-            raise ValueError(
-                f"the sensitive attribute {str(name)!r} is missing in {missing} of {len(frame)} "
-                "rows; drop those rows or give the missing value a name of its own."
-            )
-    return frame
-
-
-def group_codes(frame: pd.DataFrame):
-    """Give every row the number of its group in sorted order, and the groups as an index."""
-    columns = list(frame)
-    numbered = frame.groupby(columns, sort=True, observed=True)
-    codes = numbered.ngroup().to_numpy()
-    first = frame.iloc[np.unique(codes, return_index=True)[1]]
-    if len(columns) == 1:
-        unnamed = columns[0] == "sensitive_features"
-        index = pd.Index(
-            first[columns[0]].to_numpy(), dtype=object, name=None if unnamed else columns[0]
-        )
-    else:
-        index = pd.MultiIndex.from_frame(first.astype(object))
-    return codes, index
-
-
-def listed(values, limit: int = 6) -> str:
-    shown = ", ".join(repr(value) for value in np.asarray(values).tolist()[:limit])
-    return shown + (", ..." if len(values) > limit else "")
+    codes, _ = index_groups(sensitive_features, len(y_true), like="y_true")
+    return y_true.astype(int), y_pred.astype(int), codes

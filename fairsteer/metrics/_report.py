@@ -17,20 +17,10 @@ from fairlearn.metrics import (
     true_positive_rate,
 )
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_consistent_length
 
-from fairsteer.metrics._by_label import (
-    root_mean_square,
-    tpr_by_label,
-)
-from fairsteer.metrics._gaps import (
-    attribute_frame,
-    gaps,
-    group_codes,
-    has_label,
-    labels_of,
-    listed,
-)
+from fairsteer._validation import abbreviate, check_column, index_groups, sort_labels
+from fairsteer.metrics._by_label import root_mean_square, tpr_by_label
+from fairsteer.metrics._gaps import gaps, has_label
 
 RATES = ("selection_rate", "tpr", "fpr", "accuracy")
 BENEFICIAL_RATES = ("selection_rate", "tpr")
@@ -109,16 +99,15 @@ def fairness_report(
     >>> report["levelling_down"].to_dict()
     {'a': True, 'b': False, 'gap': True}
     """
-    frame = attribute_frame(sensitive_features)
-    y_true = labels_of(y_true, "y_true")
-    predictions = {"after": labels_of(y_pred, "y_pred")}
+    y_true = check_column(y_true, "y_true")
+    predictions = {"after": check_column(y_pred, "y_pred", len(y_true))}
     if y_pred_before is not None:
-        predictions = {"before": labels_of(y_pred_before, "y_pred_before"), **predictions}
-    check_consistent_length(y_true, frame, *predictions.values())
+        before = check_column(y_pred_before, "y_pred_before", len(y_true))
+        predictions = {"before": before, **predictions}
+    codes, index = index_groups(sensitive_features, len(y_true), like="y_true")
     pos_label = _positive_label(pos_label, [y_true, *predictions.values()])
 
     positive = (y_true == pos_label).astype(int)
-    codes, index = group_codes(frame)
     _warn_undefined(positive, codes, index, pos_label)
     rates, measured, by_label = {}, {}, {}
     for when, y in predictions.items():
@@ -250,25 +239,19 @@ def _warn_undefined(positive, codes, index, pos_label) -> None:
         (1, f"label {pos_label!r}", "TPR, equal_opportunity and equalized_odds"),
         (0, f"another label than {pos_label!r}", "FPR and equalized_odds"),
     ):
-        absent = [index[code] for code in np.flatnonzero(~has_label(positive, codes, label))]
-        if absent:
-            names = ", ".join(repr(group) for group in absent)
+        absent = index[~has_label(positive, codes, label)]
+        if len(absent):
             warnings.warn(
-                f"no row with {text} in group {names}: {rate} are undefined (NaN).", stacklevel=3
+                f"There are no rows with {text} in group(s) {abbreviate(absent)}: {rate} are "
+                "undefined (NaN).",
+                stacklevel=3,
             )
 
 
-def _positive_label(pos_label, arrays):
-    try:
-        labels = np.unique(np.concatenate([array.astype(object) for array in arrays]))
-    except TypeError:
-        raise ValueError(
-            "y_true and the predictions mix text and numbers; give them labels of one kind."
-        ) from None
+def _positive_label(pos_label, columns):
+    labels = sort_labels(*columns, names="y_true and the predictions")
     if pos_label is None:
         return labels[-1]
     if pos_label not in labels:
-        raise ValueError(
-            f"pos_label {pos_label!r} is not among the labels, which are {listed(labels)}."
-        )
+        raise ValueError(f"pos_label={pos_label!r} is not among the labels {abbreviate(labels)}.")
     return pos_label

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
-from fairsteer.metrics._gaps import labels_of, listed
+from fairsteer._validation import abbreviate, check_column
 
 RESPONSE_METHODS = ("predict", "predict_proba", "decision_function")
 
@@ -111,7 +111,7 @@ def binarized(estimator, y_true, y_pred, method, pos_label=None):
     """
     classes, pos_label = _labels(estimator, method, pos_label)
     if method == "predict":
-        y_pred = (labels_of(y_pred, "y_pred") == pos_label).astype(int)
+        y_pred = (check_column(y_pred, "y_pred") == pos_label).astype(int)
     else:
         y_pred = _positive_scores(np.asarray(y_pred), classes, pos_label, method)
     return (y_true == pos_label).astype(int), y_pred, pos_label
@@ -133,7 +133,7 @@ def _labels(estimator, method, pos_label):
     if pos_label not in classes:
         raise ValueError(
             f"pos_label={pos_label!r} is not among the labels of the fitted "
-            f"{type(estimator).__name__}, which are {listed(classes)}."
+            f"{type(estimator).__name__}, which are {abbreviate(classes)}."
         )
     return classes, pos_label
 

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from fairsteer import _validation as check
-from fairsteer.metrics._gaps import attribute_frame, group_codes, has_label, labels_of
+from fairsteer.metrics._gaps import has_label
 from fairsteer.metrics._metric import (
     labels_needed,
     metric_name,
@@ -200,9 +199,9 @@ class FairnessScorer:
         float
             The metric, or minus the metric if greater is not better.
         """
-        attribute = attribute_frame(self._attribute(X, sensitive_features))
-        codes, groups = group_codes(attribute)
-        y_true = labels_of(y_true, "y_true")
+        y_true = check.check_column(y_true, "y_true")
+        attribute = self._attribute(X, sensitive_features)
+        codes, groups = check.index_groups(attribute, len(y_true), like="y_true")
         alias = self._requests.get("sensitive_features")
         y_pred = response(
             estimator,
@@ -216,8 +215,7 @@ class FairnessScorer:
                 estimator, y_true, y_pred, self.response_method, self.pos_label
             )
         else:
-            y_pred, pos_label = labels_of(y_pred, "y_pred"), None
-        check_consistent_length(y_true, y_pred, codes)
+            y_pred, pos_label = check.check_column(y_pred, "y_pred", len(y_true)), None
 
         arguments = {}
         if sample_weight is not None:

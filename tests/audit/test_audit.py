@@ -556,7 +556,7 @@ def test_bad_input_is_one_sentence(small):
     steering, X, y = small
     with pytest.raises(NotFittedError, match="not fitted"):
         audit_steering(OptimalSteeringTransformer("group"), X, y)
-    with pytest.raises(ValueError, match="given twice"):
+    with pytest.raises(ValueError, match="not both"):
         audit_steering(steering, X, y, sensitive_features=X["group"])
     with pytest.raises(ValueError, match="'group' is not in X"):
         audit_steering(steering, X.drop(columns="group"), y)

@@ -552,7 +552,7 @@ def test_an_attribute_that_is_given_twice(data):
         lambda: fitted.predict(X, sensitive_features=group),
         lambda: fitted.score(X, y, sensitive_features=group),
     ):
-        with pytest.raises(ValueError, match="given twice.*pass one of the two"):
+        with pytest.raises(ValueError, match="sensitive_feature_ids.*not both"):
             call()
 
 

@@ -111,19 +111,19 @@ def test_order_of_rows_and_names_of_groups_do_not_count(seed, n_groups):
 @pytest.mark.parametrize(
     ("y", "predicted", "groups", "message"),
     [
-        (["x", "y"], ["x"], ["a", "b"], "inconsistent numbers of samples"),
-        ([], [], [], "y_true must be one column with at least one row"),
-        (["x", None], ["x", "y"], ["a", "b"], "y_true has 1 missing values"),
-        (["x", "y"], ["x", "y"], ["a", None], "is missing in 1 of 2 rows"),
-        (["x", "y"], [0, 1], ["a", "b"], "y_true and y_pred mix text and numbers"),
-        (["x", "y"], ["x", "y"], ["a", "gap"], "a group is named 'gap'"),
+        (["x", "y"], ["x"], ["a", "b"], "y_pred has 1 rows, but y_true has 2"),
+        ([], [], [], "y_true .*at least one row"),
+        (["x", None], ["x", "y"], ["a", "b"], "y_true .* 1 row"),
+        (["x", "y"], ["x", "y"], ["a", None], "has 1 missing"),
+        (["x", "y"], [0, 1], ["a", "b"], "y_true and y_pred mix"),
+        (["x", "y"], ["x", "y"], ["a", "gap"], "'gap'"),
     ],
 )
-def test_what_cannot_be_measured_is_a_sentence(y, predicted, groups, message):
+def test_bad_input_is_named(y, predicted, groups, message):
     with pytest.raises(ValueError, match=message):
         tpr_by_label(y, predicted, sensitive_features=groups)
 
 
 def test_a_floor_needs_permutations():
-    with pytest.raises(ValueError, match="n_permutations == 0, must be >= 1"):
+    with pytest.raises(ValueError, match="n_permutations"):
         rms_tpr_gap_floor([0], [0], sensitive_features=["a"], n_permutations=0)

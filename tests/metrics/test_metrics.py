@@ -79,7 +79,7 @@ def test_a_gap_that_rests_on_an_absent_cell_is_nan_where_fairlearn_says_one():
 
 @pytest.mark.parametrize("function", [gaps, noise_floor])
 def test_gaps_refuse_labels_other_than_0_and_1(function):
-    with pytest.raises(ValueError, match=r"y_pred must hold 0 and 1 only.*has 0, 2"):
+    with pytest.raises(ValueError, match=r"y_pred .*\[0, 2\]"):
         function([0, 1], [0, 2], ["a", "b"])
 
 
@@ -288,13 +288,15 @@ def test_undefined_rates_are_nan_and_their_groups_named():
     y, groups = [1, 0, 0, 0, 1], ["a", "a", "b", "b", "c"]
     with pytest.warns(UserWarning) as caught:
         report = fairness_report(y, y, sensitive_features=groups)
-    texts = [str(warning.message) for warning in caught]
-    assert texts == [
-        "no row with label 1 in group 'b': TPR, equal_opportunity and equalized_odds are "
-        "undefined (NaN).",
-        "no row with another label than 1 in group 'c': FPR and equalized_odds are "
-        "undefined (NaN).",
-    ]
+    positives, negatives = [str(warning.message) for warning in caught]
+    for text, label, group, undefined in (
+        (positives, "with label 1", "['b']", {"TPR", "equal_opportunity", "equalized_odds"}),
+        (negatives, "with another label than 1", "['c']", {"FPR", "equalized_odds"}),
+    ):
+        assert label in text
+        assert group in text
+        measures = ("TPR", "FPR", "demographic_parity", "equal_opportunity", "equalized_odds")
+        assert {name for name in measures if name in text} == undefined
     assert np.isnan(report.loc["b", "tpr"])
     assert np.isnan(report.loc["c", "fpr"])
     assert np.isnan(report.loc["gap", ["tpr", "fpr"]]).all()
@@ -303,22 +305,22 @@ def test_undefined_rates_are_nan_and_their_groups_named():
 
 def test_a_missing_attribute_value_is_refused_with_the_column_s_name():
     frame = pd.DataFrame({"sex": ["f", "m"], "race": ["x", None]})
-    with pytest.raises(ValueError, match="'race' is missing in 1 of 2 rows; drop those rows"):
+    with pytest.raises(ValueError, match="'race' has 1 missing"):
         fairness_report([0, 1], [0, 1], sensitive_features=frame)
-    with pytest.raises(ValueError, match="'sex' is missing in 1 of 2 rows"):
+    with pytest.raises(ValueError, match="'sex' has 1 missing"):
         fairness_report([0, 1], [0, 1], sensitive_features=pd.Series(["f", None], name="sex"))
-    with pytest.raises(ValueError, match="'sensitive_features' is missing in 1 of 2 rows"):
+    with pytest.raises(ValueError, match="'sensitive_features' has 1 missing"):
         fairness_report([0, 1], [0, 1], sensitive_features=[1.0, np.nan])
 
 
 def test_missing_values_in_lists_of_text_are_missing_not_a_text():
     nan = float("nan")
     for missing in (nan, None, np.nan, pd.NA):
-        with pytest.raises(ValueError, match="'sensitive_features' is missing in 1 of 2 rows"):
+        with pytest.raises(ValueError, match="'sensitive_features' has 1 missing"):
             gaps([0, 1], [0, 1], ["a", missing])
-        with pytest.raises(ValueError, match="'column 1' is missing in 1 of 2 rows"):
+        with pytest.raises(ValueError, match=r"\[:, 1\]' has 1 missing"):
             gaps([0, 1], [0, 1], [["a", "x"], ["b", missing]])
-        with pytest.raises(ValueError, match="y_pred has 1 missing values"):
+        with pytest.raises(ValueError, match="y_pred .* 1 row"):
             fairness_report(["a", "b"], ["a", missing], sensitive_features=["a", "b"])
 
 
@@ -327,30 +329,31 @@ def test_lists_give_what_arrays_give(sample):
     report = fairness_report(y, predicted, sensitive_features=groups)
     lists = fairness_report(y.tolist(), predicted.tolist(), sensitive_features=groups.tolist())
     pd.testing.assert_frame_equal(lists, report)
-    with pytest.raises(ValueError, match="y_true must hold 0 and 1 only.*has 0, 'b'"):
+    with pytest.raises(ValueError, match=r"y_true .*\[0, 'b'\]"):
         gaps([0, "b"], [0, 1], ["a", "b"])
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([0, np.nan], [0, 1], ["a", "b"]), "y_true has 1 missing values"),
-        (([0, 1], ["0", "1"], ["a", "b"]), "mix text and numbers"),
-        (([[0, 1], [1, 0]], [0, 1], ["a", "b"]), r"y_true must be one column.*\(2, 2\)"),
-        (([], [], []), "at least one row"),
-        (([0, 1], [0, 1], [["a", "x"], ["b"]]), "rows have different lengths"),
-        (([0, 1, 1], [0, 1], ["a", "b"]), "inconsistent numbers of samples"),
-        (([0, 1], [0, 1], pd.DataFrame(index=[0, 1])), "has no column"),
+        (([0, np.nan], [0, 1], ["a", "b"]), "y_true .* 1 row"),
+        (([0, 1], ["0", "1"], ["a", "b"]), "y_true and the predictions mix"),
+        (([[0, 1], [1, 0]], [0, 1], ["a", "b"]), r"y_true .*\(2, 2\)"),
+        (([], [], []), "y_true .*at least one row"),
+        (([0, 1], [0, 1], [["a", "x"], "b"]), "'sensitive_features' holds lists"),
+        (([0, 1, 1], [0, 1], ["a", "b"]), "y_pred has 2 rows, but y_true has 3"),
+        (([0, 1], [0, 1], ["a", "b", "b"]), "sensitive_features has 3 rows, but y_true has 2"),
+        (([0, 1], [0, 1], pd.DataFrame(index=[0, 1])), "sensitive_features must have shape"),
     ],
 )
-def test_bad_input_is_one_sentence(arguments, message):
+def test_bad_input_is_named(arguments, message):
     y, predicted, groups = arguments
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         fairness_report(y, predicted, sensitive_features=groups)
 
 
 def test_an_unknown_positive_label_is_refused():
-    with pytest.raises(ValueError, match="pos_label 'yes' is not among the labels.* 0, 1"):
+    with pytest.raises(ValueError, match=r"pos_label='yes'.*\[0, 1\]"):
         fairness_report([0, 1], [0, 1], sensitive_features=["a", "b"], pos_label="yes")
 
 

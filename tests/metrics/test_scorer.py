@@ -539,7 +539,7 @@ def test_a_metric_without_weights_says_so(rows):
     assert not scorer._accept_sample_weight()
     derived = make_derived_metric(metric=accuracy_without_weights, transform="difference")
     assert not make_fairness_scorer(derived)._accept_sample_weight()
-    with pytest.raises(ValueError, match="must be finite and not negative"):
+    with pytest.raises(ValueError, match="sample_weight .*finite and not negative"):
         scorers()["odds"](
             fitted(X, y), X, y, sensitive_features=group, sample_weight=-np.ones(len(y))
         )
@@ -728,22 +728,22 @@ def test_a_missing_value_of_the_attribute_is_refused(rows):
     X, features, group, y = rows
     holed = group.astype(object).where(np.arange(len(y)) > 0, None)
     model = fitted(features, y)
-    with pytest.raises(ValueError, match="'group' is missing in 1 of 450 rows"):
+    with pytest.raises(ValueError, match="'group' has 1 missing"):
         scorers()["odds"](model, features, y, sensitive_features=holed)
-    with pytest.raises(ValueError, match="'group' is missing in 1 of 450 rows"):
+    with pytest.raises(ValueError, match="'group' has 1 missing"):
         scorers("group")["odds"](model, features.assign(group=holed), y)
 
 
 def test_rows_must_be_as_many(rows):
     _, X, group, y = rows
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="sensitive_features has 449 rows, but y_true has 450"):
         scorers()["odds"](fitted(X, y), X, y, sensitive_features=group.iloc[1:])
 
 
 def test_an_unknown_positive_label_is_refused(rows):
     _, X, group, y = rows
     scorer = make_fairness_scorer(equalized_odds_difference, pos_label="yes")
-    with pytest.raises(ValueError, match="pos_label='yes' is not among the labels of.* 0, 1"):
+    with pytest.raises(ValueError, match=r"pos_label='yes'.*\[0, 1\]"):
         scorer(fitted(X, y), X, y, sensitive_features=group)
 
 
