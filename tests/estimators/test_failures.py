@@ -406,7 +406,7 @@ ON = {
             error_score="raise",
         ),
         ValueError,
-        r"needs the sensitive attribute.*sensitive_feature_ids, or pass.*of cross_validate",
+        "needs the sensitive attribute.*sensitive_feature_ids.*cross_validate",
     ),
     "rows resampled without their attribute": (
         resampled,
@@ -466,7 +466,7 @@ def test_a_group_without_positives_is_a_gap_of_one_for_fairlearn():
     model = DummyClassifier(strategy="constant", constant=1).fit(X, Y)
     assert opportunity(y, model.predict(X), sensitive_features=GROUP) == 1.0
     scorer = make_fairness_scorer(opportunity, sensitive_feature_ids="group")
-    with pytest.warns(UndefinedMetricWarning, match=r"no row with label 1 in group 'a'.*stratify"):
+    with pytest.warns(UndefinedMetricWarning, match=r"label 1 in .*\['a'\].*stratify"):
         assert scorer(model, X, y) == -1.0
 
 
