@@ -24,14 +24,14 @@ _DIFFERENCES = {
 }
 
 
-def gaps(y_true, y_pred, groups) -> dict[str, float]:
+def fairness_gaps(y_true, y_pred, *, sensitive_features) -> dict[str, float]:
     """Measure the three fairness gaps of 0/1 predictions.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
-        Labels and predictions, 1 = favourable.
-    groups : array-like of shape (n,) or (n, k)
+        Labels and predictions, 1 = favorable.
+    sensitive_features : array-like of shape (n,) or (n, m), Series, DataFrame or mapping
         The sensitive attribute; several columns mean their intersection.
 
     Returns
@@ -39,21 +39,26 @@ def gaps(y_true, y_pred, groups) -> dict[str, float]:
     dict
         ``demographic_parity``, ``equal_opportunity`` and ``equalized_odds``: exactly fairlearn's
         ``demographic_parity_difference``, ``equal_opportunity_difference`` and
-        ``equalized_odds_difference``, or NaN where a group has no row of a label that the gap is
-        about.
+        ``equalized_odds_difference``, or NaN if a group has no rows of a label that the gap
+        conditions on.
+
+    Raises
+    ------
+    ValueError
+        If labels other than 0 and 1 occur, values are missing, or lengths differ.
 
     Examples
     --------
-    >>> gaps([1, 1, 0, 0], [1, 0, 0, 0], ["a", "b", "a", "b"])
+    >>> fairness_gaps([1, 1, 0, 0], [1, 0, 0, 0], sensitive_features=["a", "b", "a", "b"])
     {'demographic_parity': 0.5, 'equal_opportunity': 1.0, 'equalized_odds': 1.0}
     """
-    problem = _binary_problem(y_true, y_pred, groups)
+    problem = _binary_problem(y_true, y_pred, sensitive_features)
     return {name: _gap(name, *problem) for name in _DIFFERENCES}
 
 
-def gap_of(constraint: str, y_true, y_pred, groups) -> float:
-    """Measure one of the three, as `gaps` does."""
-    return _gap(constraint, *_binary_problem(y_true, y_pred, groups))
+def measure_gap(constraint: str, y_true, y_pred, *, sensitive_features) -> float:
+    """Measure the gap of one constraint, as `fairness_gaps` does."""
+    return _gap(constraint, *_binary_problem(y_true, y_pred, sensitive_features))
 
 
 def _gap(constraint, y_true, y_pred, codes) -> float:
@@ -63,19 +68,19 @@ def _gap(constraint, y_true, y_pred, codes) -> float:
 
 
 def noise_floor(
-    y_true, y_pred, groups, *, n_permutations: int = 200, random_state=0
+    y_true, y_pred, *, sensitive_features, n_permutations: int = 200, random_state=0
 ) -> dict[str, float]:
-    """Measure the gaps that chance alone leaves on these rows.
+    """Measure the gaps that occur by chance alone on these rows.
 
-    The floor is the mean gap over random permutations of the group of the same predictions: within
-    the label for equal opportunity and equalized odds, over all rows for demographic parity. A gap
-    below its floor is not an achievement.
+    The floor is the mean gap of the same predictions over random permutations of the groups: within
+    each label for equal opportunity and equalized odds, over all rows for demographic parity. A gap
+    near its floor is what predictions that do not depend on the group show on these rows.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
-        Labels and predictions, 1 = favourable.
-    groups : array-like of shape (n,) or (n, k)
+        Labels and predictions, 1 = favorable.
+    sensitive_features : array-like of shape (n,) or (n, m), Series, DataFrame or mapping
         The sensitive attribute; several columns mean their intersection.
     n_permutations : int, default=200
         Number of permutations.
@@ -85,55 +90,65 @@ def noise_floor(
     Returns
     -------
     dict
-        One floor for each of ``demographic_parity``, ``equal_opportunity``, ``equalized_odds``; NaN
-        where the gap itself is undefined.
+        The floors of ``demographic_parity``, ``equal_opportunity`` and ``equalized_odds``; NaN
+        where the gap is undefined.
+
+    Raises
+    ------
+    ValueError
+        As in `fairness_gaps`.
 
     Examples
     --------
-    >>> floor = noise_floor([1, 0] * 50, [1, 1, 0, 0] * 25, ["a", "b", "b", "a"] * 25)
+    >>> y_true, y_pred, group = [1, 0] * 50, [1, 1, 0, 0] * 25, ["a", "b", "b", "a"] * 25
+    >>> floor = noise_floor(y_true, y_pred, sensitive_features=group)
     >>> {name: round(value, 2) for name, value in floor.items()}
     {'demographic_parity': 0.08, 'equal_opportunity': 0.11, 'equalized_odds': 0.15}
     """
     drawn = permuted_gaps(
-        y_true, y_pred, groups, n_permutations=n_permutations, random_state=random_state
+        y_true,
+        y_pred,
+        sensitive_features=sensitive_features,
+        n_permutations=n_permutations,
+        random_state=random_state,
     )
     return {name: float(values.mean()) for name, values in drawn.items()}
 
 
 def permuted_gaps(
-    y_true, y_pred, groups, *, n_permutations: int = 200, random_state=0
+    y_true, y_pred, *, sensitive_features, n_permutations: int = 200, random_state=0
 ) -> dict[str, np.ndarray]:
-    """Measure the gaps after random permutations of the group, as `noise_floor` says.
+    """Measure the gaps after random permutations of the groups, see `noise_floor`.
 
     Parameters
     ----------
-    y_true, y_pred, groups, n_permutations, random_state
+    y_true, y_pred, sensitive_features, n_permutations, random_state
         As in `noise_floor`.
 
     Returns
     -------
     dict
         An array of shape (n_permutations,) for each of ``demographic_parity``,
-        ``equal_opportunity``, ``equalized_odds``; NaN where the gap itself is undefined.
+        ``equal_opportunity`` and ``equalized_odds``; NaN where the gap is undefined.
 
     Notes
     -----
-    After a permutation of the group among n rows of which m are predicted positive, the numbers of
-    predicted positives per group follow a multivariate hypergeometric law: drawing them from it is
-    the permutation, at a cost that does not depend on n.
+    If the groups of n rows are permuted, of which m are predicted positive, the numbers of
+    predicted positives per group follow a multivariate hypergeometric distribution. They are drawn
+    from it directly, at a cost that does not depend on n.
     """
-    y_true, y_pred, codes = _binary_problem(y_true, y_pred, groups)
+    y_true, y_pred, codes = _binary_problem(y_true, y_pred, sensitive_features)
     rng = np.random.default_rng(random_state)
     n_groups = codes.max() + 1
 
-    def permuted_gap(rows):
+    def draw_gaps(rows):
         sizes = np.bincount(codes[rows], minlength=n_groups)
         positives = rng.multivariate_hypergeometric(sizes, y_pred[rows].sum(), size=n_permutations)
         return np.ptp(positives / np.maximum(sizes, 1), axis=1)
 
-    tpr_gap, fpr_gap = permuted_gap(y_true == 1), permuted_gap(y_true == 0)
+    tpr_gap, fpr_gap = draw_gaps(y_true == 1), draw_gaps(y_true == 0)
     drawn = {
-        "demographic_parity": permuted_gap(np.ones(len(codes), dtype=bool)),
+        "demographic_parity": draw_gaps(np.ones(len(codes), dtype=bool)),
         "equal_opportunity": tpr_gap,
         "equalized_odds": np.maximum(tpr_gap, fpr_gap),
     }

@@ -460,15 +460,15 @@ def test_the_page_shows_few_features_categories_and_groups():
     assert [decimals for *_, decimals in shown["shown"]] == [0, 2, 2, 2, 2, 2]
 
 
-def test_levelling_down_is_flagged(comparison, told):
+def test_leveling_down_is_flagged(comparison, told):
     y = comparison.table.target.to_numpy()
     refused = {**comparison.predictions, (*STEERING, 0): np.zeros_like(y)}
     page = Page(report_files(dataclasses.replace(comparison, predictions=refused), "x")[
         "report.html"])  # fmt: skip
     text = " ".join(page.text.split())
-    assert "Levelling down: " in text
+    assert "Leveling down: " in text
     assert "and nobody gained." in text
-    assert "No levelling down" not in text
+    assert "No leveling down" not in text
     assert [attrs for attrs in page.all("small") if attrs.get("class") == "flag"]
 
 
