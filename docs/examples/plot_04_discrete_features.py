@@ -45,7 +45,7 @@ copula.fit(X[train], y[train])
 
 for name, steering in {"normal": normal, "copula": copula}.items():
     audit = audit_steering(steering, X[test], y[test], cv=3)
-    auc = audit.recoverability["auc"].unstack("label")
+    auc = audit.leakage["auc"].unstack("label")
     print(name, auc.xs("boosted", level="classifier").round(3), sep="\n", end="\n\n")
 
 # %%

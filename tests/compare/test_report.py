@@ -194,7 +194,7 @@ def test_cells_hold_the_number_of_their_row_and_column(files, page):
         expected = [row.before, row.after, row.low, row.high]
         assert page.numbers(group=row.group, rate=row.rate) == expected
     for row in read(files, "certificate.csv").itertuples():
-        expected = [row.bound, row.advantage, row.advantage_deviation]
+        expected = [row.bound, row.attack_advantage, row.attack_advantage_deviation]
         assert page.numbers(constraint=row.constraint) == expected
     audit = read(files, "audit.csv")
     for (label, classifier), rows in audit.groupby(["label", "classifier"]):
