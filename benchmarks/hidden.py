@@ -23,7 +23,7 @@ from fairsteer.compare._methods import make_estimator
 from fairsteer.core.priors import ideal_priors, prior_weights
 from fairsteer.estimators._table_encoding import standard_encoder
 from fairsteer.estimators._table_order import TargetOrder
-from fairsteer.metrics import gaps, noise_floor
+from fairsteer.metrics import fairness_gaps, noise_floor
 
 RESULTS = Path(__file__).parent / "results" / "hidden.csv"
 MOMENTS = {"equalized_odds": EqualizedOdds, "equal_opportunity": TruePositiveRateParity}
@@ -121,8 +121,8 @@ def row(method, estimator, constraint, table, predicted) -> dict:
         "estimator": estimator,
         "constraint": constraint,
         "accuracy": np.mean(predicted == y),
-        "gap": gaps(y, predicted, groups)[constraint],
-        "floor": noise_floor(y, predicted, groups)[constraint],
+        "gap": fairness_gaps(y, predicted, sensitive_features=groups)[constraint],
+        "floor": noise_floor(y, predicted, sensitive_features=groups)[constraint],
     }
 
 
@@ -140,7 +140,7 @@ def height(accuracies, found, gap) -> float:
 
 
 def quick_gap(constraint, y, predicted, codes) -> float:
-    """Return what `gaps` returns, for many resamples: codes are groups 0, 1, ..."""
+    """Return what `fairness_gaps` returns, for many resamples: codes are groups 0, 1, ..."""
     rates = [
         np.bincount(codes[y == label], predicted[y == label]) / np.bincount(codes[y == label])
         for label in ((1,) if constraint == "equal_opportunity" else (0, 1))

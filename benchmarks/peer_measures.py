@@ -97,7 +97,7 @@ def measure(plan: Plan, source: str, outcomes: dict[Unit, Outcome]) -> Measured:
                 ranked = np.full(len(counts), np.nan)
                 values["auc"] = ranked if score is None else resampled_auc(y, score, counts)
                 draws.setdefault(point, []).append(values)
-                floor = noise_floor(y, predicted, groups, random_state=plan.seed)
+                floor = noise_floor(y, predicted, sensitive_features=groups, random_state=plan.seed)
                 floors.setdefault(point, []).append(floor)
                 rows.append(
                     {

@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 
 from fairsteer.compare._methods import METHODS, make_estimator, make_procedure
 from fairsteer.core.constraints import CONSTRAINTS
-from fairsteer.metrics import gaps, noise_floor
+from fairsteer.metrics import fairness_gaps, noise_floor
 
 RESULTS = Path(__file__).parent / "results" / "simulated.csv"
 N_TABLES, N_TRAIN, N_TEST = 20, 4_000, 40_000
@@ -71,8 +71,10 @@ def changes(seed: int, n_train: int = N_TRAIN, n_test: int = N_TEST) -> pd.DataF
             row = {"table": seed, "estimator": estimator, "constraint": constraint}
             for when, decisions in (("before", before), ("after", after)):
                 row[f"accuracy_{when}"] = np.mean(decisions == y[test])
-                row[f"gap_{when}"] = gaps(y[test], decisions, groups[test])[constraint]
-            row["floor"] = noise_floor(y[test], after, groups[test])[constraint]
+                row[f"gap_{when}"] = fairness_gaps(
+                    y[test], decisions, sensitive_features=groups[test]
+                )[constraint]
+            row["floor"] = noise_floor(y[test], after, sensitive_features=groups[test])[constraint]
             rows.append(row)
     frame = pd.DataFrame(rows)
     frame["change"] = frame["gap_after"] - frame["gap_before"]

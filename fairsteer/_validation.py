@@ -1,7 +1,8 @@
-"""From what a user passes to arrays and codes; the errors a user sees."""
+"""Checks that turn a user's X, y, sensitive_features and weights into arrays and codes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import narwhals.stable.v1 as nw
@@ -13,8 +14,9 @@ from sklearn.utils.multiclass import type_of_target
 
 from fairsteer.core.moments import sorted_values
 
-_ANOTHER_ATTRIBUTE = (
-    "Pass the attribute either as columns of X (sensitive_feature_ids) or as sensitive_features=."
+_ONE_SOURCE = (
+    "Pass the sensitive attribute either as columns of X (sensitive_feature_ids) or as "
+    "sensitive_features"
 )
 
 
@@ -29,8 +31,15 @@ class Attribute(NamedTuple):
     named: bool = False
 
 
+def abbreviate(values: Any, limit: int = 6) -> str:
+    """Write the first values as a list for a message, with dots for the others."""
+    values = values.tolist() if hasattr(values, "tolist") else list(values)
+    dots = ", ..." if len(values) > limit else ""
+    return f"[{', '.join(map(repr, values[:limit]))}{dots}]"
+
+
 def as_pandas(data: Any) -> Any:
-    """Return a frame or series of polars, pyarrow and the like as pandas', all else as it is.
+    """Convert a frame or series of polars, pyarrow etc. to pandas; return other data unchanged.
 
     Raises
     ------
@@ -42,8 +51,7 @@ def as_pandas(data: Any) -> Any:
     native = nw.from_native(data, allow_series=True, pass_through=True)
     if isinstance(native, nw.LazyFrame):
         raise TypeError(
-            f"{type(data).__name__} is a lazy table, whose rows are not there yet: pass "
-            "its .collect()."
+            f"{type(data).__name__} is a lazy table without rows in memory: pass its .collect()."
         )
     if isinstance(native, nw.Series):
         return pd.Series(_values(native), name=native.name)
@@ -89,7 +97,7 @@ def check_table(X: Any) -> Any:
     if X.dtype.kind in "US":
         raise ValueError(
             "X is an array of text, in which numbers are text too: pass a DataFrame, or an array "
-            "of numbers and the attribute as sensitive_features=."
+            "of numbers with the attribute as sensitive_features."
         )
     return X
 
@@ -102,23 +110,27 @@ def sensitive_positions(X: Any, ids: Any) -> list[int]:
     X : DataFrame or ndarray of shape (n, p)
         The table.
     ids : str, int or sequence of these
-        Names or positions of columns; several mean their intersection.
+        Names or positions of columns; several columns mean their intersection.
 
     Raises
     ------
     ValueError
-        If a column is missing, ambiguous or named twice, a name is given for a table without
-        names, or no other column is left.
+        If a column is missing, ambiguous or named twice, if a name is given for a table without
+        column names, or if no other column is left.
     """
     wanted = [ids] if isinstance(ids, str | int | np.integer) else list(ids)
     if not wanted:
-        raise ValueError(f"sensitive_feature_ids is empty. {_ANOTHER_ATTRIBUTE}")
+        raise ValueError(f"sensitive_feature_ids is empty. {_ONE_SOURCE}.")
     positions = [_position(X, column) for column in wanted]
     if len(set(positions)) < len(positions):
-        raise ValueError(f"sensitive_feature_ids={wanted} names the same column twice.")
+        raise ValueError(
+            f"sensitive_feature_ids={abbreviate(wanted)} names the same column twice: name each "
+            "column once."
+        )
     if len(positions) == X.shape[1]:
         raise ValueError(
-            f"X has {X.shape[1]} feature(s), all of them sensitive, so there is none left to steer."
+            f"X has {X.shape[1]} feature(s), all of them sensitive: pass at least one feature that "
+            "can be steered."
         )
     return positions
 
@@ -129,7 +141,7 @@ def _position(X: Any, column: Any) -> int:
         if isinstance(X, pd.DataFrame) and column in X.columns and X.columns[column] != column:
             raise ValueError(
                 f"The sensitive column {column} is both a position and the name of another "
-                "column: give the columns names that are text."
+                "column: use strings as column names."
             )
         if not -n_columns <= column < n_columns:
             raise ValueError(
@@ -140,8 +152,8 @@ def _position(X: Any, column: Any) -> int:
     if not isinstance(X, pd.DataFrame):
         raise ValueError(
             f"The sensitive column {column!r} is given by name, but X has no column names. If a "
-            "step before this one dropped them, give that step .set_output(transform='pandas'), "
-            "or name the column by its position."
+            "previous step dropped them, call .set_output(transform='pandas') on that step, or "
+            "give the position of the column."
         )
     found = np.flatnonzero(X.columns == column)
     if len(found) == 0:
@@ -149,17 +161,17 @@ def _position(X: Any, column: Any) -> int:
         remedy = ""
         if renamed:
             remedy = (
-                f" A ColumnTransformer seems to have named it {renamed[0]!r}: use that name, or "
-                "verbose_feature_names_out=False there."
+                f" A ColumnTransformer seems to have renamed it to {renamed[0]!r}: use that name, "
+                "or set verbose_feature_names_out=False in the ColumnTransformer."
             )
         raise ValueError(
-            f"The sensitive column {column!r} is not in X, whose columns are {list(X.columns)}."
-            f"{remedy}"
+            f"The sensitive column {column!r} is not in X, whose columns are "
+            f"{abbreviate(X.columns)}.{remedy}"
         )
     if len(found) > 1:
         raise ValueError(
-            f"The sensitive column {column!r} stands {len(found)} times in X: rename or drop the "
-            "others, or name it by its position."
+            f"The name of the sensitive column {column!r} appears {len(found)} times in X: rename "
+            "or drop the other columns, or give the position of the column."
         )
     return int(found[0])
 
@@ -170,7 +182,7 @@ def take_columns(X: Any, positions: Any) -> Any:
 
 
 def attribute_from_columns(X: Any, positions: list[int]) -> Attribute:
-    """Return the attribute that stands in columns of X."""
+    """Return the attribute that is one or several columns of X."""
     if isinstance(X, pd.DataFrame):
         columns = [_column_values(X.iloc[:, j]) for j in positions]
         return Attribute(columns, [X.columns[j] for j in positions], named=True)
@@ -178,20 +190,22 @@ def attribute_from_columns(X: Any, positions: list[int]) -> Attribute:
 
 
 def _column_values(column: Any) -> np.ndarray:
-    """Return numbers as they are, all else as objects: the NaN in ["a", nan] is not a text."""
+    """Return numbers unchanged and other values as objects, so that NaN does not become text."""
     plain = isinstance(getattr(column, "dtype", None), np.dtype) and column.dtype.kind in "biuf"
     return np.asarray(column, dtype=None if plain else object)
 
 
-def attribute_from_argument(sensitive_features: Any, n_rows: int) -> Attribute:
+def attribute_from_argument(sensitive_features: Any, n_rows: int, *, like: str = "X") -> Attribute:
     """Return the attribute given as ``sensitive_features=``.
 
     Parameters
     ----------
-    sensitive_features : array-like of shape (n,) or (n, m)
-        One or several attributes of the rows of X.
+    sensitive_features : array-like of shape (n,) or (n, m), or mapping of names to columns
+        One or several attributes of the rows.
     n_rows : int
-        Rows of X.
+        The number of rows that the attribute must have.
+    like : str, default="X"
+        The argument that has this number of rows.
 
     Raises
     ------
@@ -199,12 +213,16 @@ def attribute_from_argument(sensitive_features: Any, n_rows: int) -> Attribute:
         If the shape does not fit.
     """
     sensitive_features = as_pandas(sensitive_features)
-    named = isinstance(sensitive_features, pd.DataFrame)
-    if named:
+    named = isinstance(sensitive_features, pd.DataFrame | Mapping)
+    if isinstance(sensitive_features, pd.DataFrame):
         names = list(sensitive_features.columns)
         columns = [_column_values(sensitive_features.iloc[:, j]) for j in range(len(names))]
+    elif isinstance(sensitive_features, Mapping):
+        names = list(sensitive_features)
+        columns = [_column_values(as_pandas(values)) for values in sensitive_features.values()]
     else:
-        name = getattr(sensitive_features, "name", None) or "sensitive_features"
+        name = getattr(sensitive_features, "name", None)
+        name = "sensitive_features" if name is None else name
         values = _column_values(sensitive_features)
         if values.ndim == 2:
             columns = [values[:, j] for j in range(values.shape[1])]
@@ -217,8 +235,12 @@ def attribute_from_argument(sensitive_features: Any, n_rows: int) -> Attribute:
             "sensitive_features must have shape (n_rows,) or (n_rows, n_attributes), got "
             f"{np.shape(sensitive_features)}."
         )
-    if len(columns[0]) != n_rows:
-        raise ValueError(f"sensitive_features has {len(columns[0])} rows, but X has {n_rows}.")
+    for column in columns:
+        if len(column) != n_rows:
+            raise ValueError(
+                f"sensitive_features has {len(column)} rows, but {like} has {n_rows}: pass one "
+                "value per row."
+            )
     return Attribute(columns, names, named)
 
 
@@ -244,10 +266,7 @@ def find_attribute(
         If the attribute is given twice, is missing, or does not have a row for each of X.
     """
     if len(positions) and sensitive_features is not None:
-        raise ValueError(
-            "Pass the sensitive attribute either as columns of X (sensitive_feature_ids) or as "
-            "sensitive_features, not both."
-        )
+        raise ValueError(f"{_ONE_SOURCE}, not both.")
     if len(positions):
         return attribute_from_columns(X, list(positions))
     if sensitive_features is not None:
@@ -280,15 +299,15 @@ def match_attribute(attribute: Attribute, names: list[object] | None) -> Attribu
         if names is not None and len(attribute.columns) != len(names):
             raise ValueError(
                 f"The sensitive attribute has {len(attribute.columns)} column(s), but fit saw the "
-                f"{len(names)} column(s) {names}: pass the same columns."
+                f"{len(names)} column(s) {abbreviate(names)}: pass the same columns."
             )
         return attribute
     if attribute.names == names:
         return attribute
     if sorted(map(repr, attribute.names)) != sorted(map(repr, names)):
         raise ValueError(
-            f"The columns of the sensitive attribute are {attribute.names}, but fit saw {names}: "
-            "pass columns of the same names."
+            f"The columns of the sensitive attribute are {abbreviate(attribute.names)}, but fit "
+            f"saw {abbreviate(names)}: pass columns of the same names."
         )
     order = [attribute.names.index(name) for name in names]
     return Attribute([attribute.columns[k] for k in order], list(names), named=True)
@@ -335,7 +354,7 @@ def split_features(X: Any, positions: Any) -> tuple[np.ndarray, list[Any]]:
 
 
 def group_values(attribute: Attribute) -> np.ndarray:
-    """Return one value a row: numbers, objects, or tuples for several columns.
+    """Return one value per row: numbers, objects, or tuples for several columns.
 
     Raises
     ------
@@ -344,31 +363,35 @@ def group_values(attribute: Attribute) -> np.ndarray:
     TypeError
         If a value is a container such as a list or a dict.
     """
-    for column, name in zip(attribute.columns, attribute.names, strict=True):
-        try:
-            distinct = pd.unique(column)
-        except TypeError as error:
-            raise TypeError(
-                f"The sensitive column {name!r} holds lists or other containers ({error}): the "
-                "argument must be a column of strings or numbers."
-            ) from error
-        if any(isinstance(value, float | np.floating) and np.isinf(value) for value in distinct):
-            raise ValueError(
-                f"The sensitive column {name!r} contains infinity, which is no group: drop these "
-                "rows, or replace it by a value of its own."
-            )
-        if pd.isna(distinct).any():
-            missing = int(pd.isna(column).sum())
-            raise ValueError(
-                f"The sensitive column {name!r} has {missing} missing value(s) (NaN or None): "
-                "steering needs the group of every row. Drop these rows, or make missingness a "
-                "group of its own, for instance with .fillna('unknown')."
-            )
+    _refuse_non_groups(attribute)
     if len(attribute.columns) == 1:
         return attribute.columns[0]
     values = np.empty(len(attribute.columns[0]), dtype=object)
     values[:] = list(zip(*(column.tolist() for column in attribute.columns), strict=True))
     return values
+
+
+def _refuse_non_groups(attribute: Attribute) -> None:
+    for column, name in zip(attribute.columns, attribute.names, strict=True):
+        try:
+            distinct = pd.unique(column)
+        except TypeError as error:
+            raise TypeError(
+                f"The sensitive column {name!r} holds lists or other containers ({error}): pass a "
+                "column of strings or numbers."
+            ) from error
+        if any(isinstance(value, float | np.floating) and np.isinf(value) for value in distinct):
+            raise ValueError(
+                f"The sensitive column {name!r} contains infinity: drop these rows, or replace "
+                "infinity by another value."
+            )
+        if pd.isna(distinct).any():
+            missing = int(pd.isna(column).sum())
+            raise ValueError(
+                f"The sensitive column {name!r} has {missing} missing value(s) (NaN or None), but "
+                "every row needs a group. Drop these rows, or make missing values a group, for "
+                "instance with .fillna('unknown')."
+            )
 
 
 def sorted_groups(values: np.ndarray) -> np.ndarray:
@@ -384,30 +407,77 @@ def sorted_groups(values: np.ndarray) -> np.ndarray:
 
 
 def coded_groups(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the position of each row's group among the distinct groups, and these, sorted."""
+    """Return the position of each row's group among the sorted distinct groups, and these."""
     codes, distinct = pd.factorize(values)
     groups = sorted_groups(distinct)
     return group_codes(distinct, groups)[codes], groups
 
 
+def index_groups(
+    sensitive_features: Any, n_rows: int, *, like: str = "X"
+) -> tuple[np.ndarray, pd.Index]:
+    """Return the position of each row's group, and the groups as an index.
+
+    Parameters
+    ----------
+    sensitive_features, n_rows, like
+        As in `attribute_from_argument`.
+
+    Returns
+    -------
+    codes : ndarray of int of shape (n,)
+        Positions in ``groups``.
+    groups : Index
+        The groups that occur, sorted, a categorical column by its categories. A MultiIndex for
+        several columns; a single column without a name has none.
+    """
+    sensitive_features = as_pandas(sensitive_features)
+    attribute = attribute_from_argument(sensitive_features, n_rows, like=like)
+    _refuse_non_groups(attribute)
+    if isinstance(sensitive_features, pd.DataFrame):
+        given = [sensitive_features.iloc[:, j] for j in range(len(attribute.columns))]
+    else:
+        given = [sensitive_features] * len(attribute.columns)
+    coded = [_coded_column(*pair) for pair in zip(attribute.columns, given, strict=True)]
+    if len(coded) == 1:
+        ((codes, groups),) = coded
+        name = None if attribute.names[0] == "sensitive_features" else attribute.names[0]
+        return codes, pd.Index(groups, dtype=object, name=name, tupleize_cols=False)
+    shape = tuple(len(groups) for _, groups in coded)
+    places, codes = np.unique(
+        np.ravel_multi_index([codes for codes, _ in coded], shape), return_inverse=True
+    )
+    parts = zip(coded, np.unravel_index(places, shape), strict=True)
+    levels = [pd.Index(groups, dtype=object)[chosen] for (_, groups), chosen in parts]
+    return codes, pd.MultiIndex.from_arrays(levels, names=attribute.names)
+
+
+def _coded_column(values: np.ndarray, given: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes and sorted groups; the categories of a pandas column decide on the order."""
+    if not isinstance(given, pd.Series) or not isinstance(given.dtype, pd.CategoricalDtype):
+        return coded_groups(values)
+    places, codes = np.unique(given.cat.codes, return_inverse=True)
+    return codes, given.cat.categories.to_numpy(dtype=object)[places]
+
+
 def group_codes(
     values: np.ndarray, groups: np.ndarray, *, allow_unseen: bool = False
 ) -> np.ndarray:
-    """Return the position of each row's group, -1 where it is unseen and that is allowed.
+    """Return the position of each row's group, -1 for an unseen group if those are allowed.
 
     Raises
     ------
     ValueError
-        If a row belongs to a group that is not among ``groups``, unless that is allowed.
+        If a group is not among ``groups``, unless unseen groups are allowed.
     """
     codes, distinct = pd.factorize(values)
     known = {group: code for code, group in enumerate(groups.tolist())}
     unknown = [value for value in distinct.tolist() if value not in known]
     if unknown and not allow_unseen:
         raise ValueError(
-            f"The group(s) {unknown} were not seen in fit, so there is no map for them: the groups "
-            f"are {groups.tolist()}. Refit with rows of every group, drop these rows, or move them "
-            "as the population by handle_unknown='pooled'."
+            f"The group(s) {abbreviate(unknown)} were not seen in fit: the groups are "
+            f"{abbreviate(groups)}. Refit with rows of every group, drop these rows, or set "
+            "handle_unknown='pooled' to use the map of the whole population for them."
         )
     lookup = np.array([known.get(value, -1) for value in distinct], dtype=np.intp)
     return lookup[codes]
@@ -421,8 +491,8 @@ def known_group_codes(
     Raises
     ------
     ValueError
-        If a row belongs to a group that is not among ``groups``, or a known part of its attribute
-        to none of them, unless unseen groups are allowed (-1, too).
+        If a group, or the known part of an incomplete attribute, is not among ``groups``, unless
+        unseen groups are allowed (their code is -1, too).
     """
     missing = [pd.isna(column) for column in attribute.columns]
     present = ~np.any(missing, axis=0)
@@ -432,18 +502,18 @@ def known_group_codes(
     if len(attribute.columns) > 1 and not allow_unseen:
         for k, (column, name) in enumerate(zip(attribute.columns, attribute.names, strict=True)):
             seen = {group[k] for group in groups}
-            strange = [v for v in pd.unique(column[~missing[k]]).tolist() if v not in seen]
-            if strange:
+            unseen = [v for v in pd.unique(column[~missing[k]]).tolist() if v not in seen]
+            if unseen:
                 raise ValueError(
-                    f"The value(s) {strange} of the sensitive column {name!r} were not seen in "
-                    f"fit: the groups are {groups.tolist()}. Refit with rows of every group, or "
-                    "drop these rows."
+                    f"The value(s) {abbreviate(unseen)} of the sensitive column {name!r} were not "
+                    f"seen in fit: the groups are {abbreviate(groups)}. Refit with rows of every "
+                    "group, or drop these rows."
                 )
     return codes
 
 
 def check_numbers(features: Any) -> np.ndarray:
-    """Return features as a float array: float32 stays, everything else becomes float64.
+    """Return features as a float array: float32 is kept, everything else becomes float64.
 
     Raises
     ------
@@ -455,15 +525,16 @@ def check_numbers(features: Any) -> np.ndarray:
         if isinstance(features, pd.DataFrame)
         else list(range(features.shape[1]))
     )
-    columns, numbers = [], _as_they_are(features)
+    columns, numbers = [], _plain_numbers(features)
     if numbers is None:
         columns = [_as_float(column) for column in _columns(features)]
         numbers = None if any(c is None for c in columns) else np.column_stack(columns)
     if numbers is None:
         text = [name for name, column in zip(names, columns, strict=True) if column is None]
         raise ValueError(
-            f"Column(s) {text} hold text or objects, but steering needs numbers: encode them "
-            "first, for instance with OneHotEncoder(sparse_output=False) in a ColumnTransformer."
+            f"Column(s) {abbreviate(text)} hold text or objects, but steering needs numbers: "
+            "encode them first, for instance with OneHotEncoder(sparse_output=False) in a "
+            "ColumnTransformer."
         )
     with np.errstate(over="ignore", invalid="ignore"):
         finite = np.isfinite(numbers.sum())
@@ -473,7 +544,7 @@ def check_numbers(features: Any) -> np.ndarray:
 
 
 def _refuse_infinite(numbers: np.ndarray, names: list[Any]) -> None:
-    """Raise if there is NaN or infinity; finite numbers whose sum is too large pass."""
+    """Raise if there is NaN or infinity; finite numbers whose sum overflows pass."""
     bad = ~np.isfinite(numbers)
     if bad.any():
         columns = [name for name, b in zip(names, bad.any(axis=0), strict=True) if b]
@@ -481,13 +552,14 @@ def _refuse_infinite(numbers: np.ndarray, names: list[Any]) -> None:
         kind = "NaN and infinity" if has_nan and has_infinity else "NaN" if has_nan else "infinity"
         first = "replace infinity by NaN, then " if has_infinity else ""
         raise ValueError(
-            f"Input X contains {kind} in column(s) {columns} ({int(bad.any(axis=1).sum())} rows): "
-            f"{first}put an imputer such as SimpleImputer() before steering, or drop these rows."
+            f"Input X contains {kind} in column(s) {abbreviate(columns)} "
+            f"({int(bad.any(axis=1).sum())} rows): {first}put an imputer such as SimpleImputer() "
+            "before steering, or drop these rows."
         )
 
 
-def _as_they_are(features: Any) -> np.ndarray | None:
-    """Return a table that holds nothing but plain numbers as one array, not copied if it can be."""
+def _plain_numbers(features: Any) -> np.ndarray | None:
+    """Return a table of plain numbers as one array, without a copy if possible; else None."""
     if isinstance(features, pd.DataFrame):
         dtypes = set(features.dtypes)
         if not all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes):
@@ -524,28 +596,23 @@ def check_labels(y: Any, n_rows: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If y is None, misses values, is continuous, mixes types, or does not have one label a row.
+        If y is None, has missing values, is continuous, mixes types, or does not have ``n_rows``
+        labels.
     """
     if y is None:
         raise ValueError(
-            "Steering requires y to be passed, but the target y is None: pass one label a row."
+            "Steering requires y to be passed, but the target y is None: pass one label per row."
         )
     y = as_pandas(y)
-    if isinstance(y, list | tuple) and pd.isna(np.asarray(y, dtype=object)).any():
-        y = np.asarray(y, dtype=object)  # numpy would turn the NaN in ["a", nan] into "nan"
-    labels = column_or_1d(y, warn=True)
+    labels = column_or_1d(_as_array(y, "y") if isinstance(y, list | tuple) else y, warn=True)
     if len(labels) != n_rows:
         raise ValueError(f"y has {len(labels)} labels, but X has {n_rows} rows.")
-    missing = int(pd.isna(labels).sum())
-    if missing:
-        raise ValueError(
-            f"Input y contains NaN or None in {missing} row(s): drop the rows without a label."
-        )
+    _refuse_missing_labels(labels, "y")
     if labels.dtype == object:
         plain = pd.Series(labels).infer_objects().to_numpy()
         labels = plain if plain.dtype.kind in "biuf" else labels
     distinct = pd.unique(labels)
-    # Where labels repeat, their kind is that of the distinct ones; few rows a label make it warn.
+    # type_of_target warns if there are few rows per label; then repeat the distinct labels.
     few = 3 * len(distinct) <= len(labels)
     if few and labels.dtype.kind in "biu":
         return labels
@@ -565,8 +632,82 @@ def check_labels(y: Any, n_rows: int) -> np.ndarray:
     return labels
 
 
+def check_column(
+    y: Any, name: str, n_rows: int | None = None, *, like: str = "y_true"
+) -> np.ndarray:
+    """Return labels or predictions of any type as a 1-d array.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, 1)
+        The values.
+    name : str
+        The argument, for messages.
+    n_rows : int, optional
+        The number of rows that the column must have.
+    like : str, default="y_true"
+        The argument that has this number of rows.
+
+    Raises
+    ------
+    ValueError
+        If there is not one column, no row, another number of rows, or a missing value.
+    """
+    column = _as_array(y, name)
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
+    if column.ndim != 1 or len(column) == 0:
+        raise ValueError(
+            f"{name} must be one column with at least one row, got the shape {column.shape}."
+        )
+    if n_rows is not None and len(column) != n_rows:
+        raise ValueError(
+            f"{name} has {len(column)} rows, but {like} has {n_rows}: pass one value per row."
+        )
+    _refuse_missing_labels(column, name)
+    return column
+
+
+def _as_array(values: Any, name: str) -> np.ndarray:
+    values = as_pandas(values)
+    if not isinstance(values, list | tuple):
+        return np.asarray(values)
+    objects = np.asarray(values, dtype=object)
+    if any(isinstance(value, list | tuple | np.ndarray) for value in objects.flat):
+        raise ValueError(f"The rows of {name} differ in length: pass one value per row.")
+    array = np.asarray(values)
+    # NumPy turns the 1 and the NaN in ["a", 1, nan] into text.
+    text = array.dtype.kind in "US" and all(isinstance(v, str | bytes) for v in objects.flat)
+    return array if text or array.dtype.kind not in "US" else objects
+
+
+def _refuse_missing_labels(labels: np.ndarray, name: str) -> None:
+    missing = int(pd.isna(labels).sum())
+    if missing:
+        raise ValueError(
+            f"Input {name} contains NaN or None in {missing} row(s): drop the rows without a label."
+        )
+
+
+def sort_labels(*columns: np.ndarray, names: str) -> np.ndarray:
+    """Return the distinct labels of several columns, sorted.
+
+    Raises
+    ------
+    ValueError
+        If the labels cannot be compared; ``names`` says which arguments they are from.
+    """
+    try:
+        return np.unique(np.concatenate([column.astype(object) for column in columns]))
+    except TypeError:
+        raise ValueError(
+            f"{names} mix labels of several types, such as text and numbers: convert them to one "
+            "type, for instance with .astype(str)."
+        ) from None
+
+
 def coded_labels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the position of each row's label among the distinct labels, and these, sorted."""
+    """Return the position of each row's label among the sorted distinct labels, and these."""
     codes, distinct = pd.factorize(labels)
     classes = np.unique(distinct)
     return label_codes(distinct, classes)[codes], classes
@@ -584,18 +725,19 @@ def label_codes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     if np.any(codes < 0):
         unknown = pd.unique(labels[codes < 0]).tolist()
         raise ValueError(
-            f"The label(s) {unknown} were not seen in fit; the labels are {classes.tolist()}."
+            f"The label(s) {abbreviate(unknown)} were not seen in fit; the labels are "
+            f"{abbreviate(classes)}. Refit with rows of every label, or drop these rows."
         )
     return codes
 
 
 def check_frequencies(sample_weight: Any, n_rows: int) -> np.ndarray:
-    """Return sample weights as frequencies, shape (n,); all ones where there are none.
+    """Return sample weights as frequencies of shape (n,); all ones without weights.
 
     Raises
     ------
     ValueError
-        If a weight is negative, missing or infinite, or there is not one a row.
+        If a weight is negative, missing or infinite, all are zero, or the shape does not fit.
     """
     if sample_weight is None:
         return np.ones(n_rows)
@@ -604,12 +746,14 @@ def check_frequencies(sample_weight: Any, n_rows: int) -> np.ndarray:
         weights = np.full(n_rows, float(weights))
     if weights.shape != (n_rows,):
         raise ValueError(
-            f"sample_weight must have shape ({n_rows},), one weight a row, got {weights.shape}."
+            f"sample_weight must have shape ({n_rows},), one weight per row, got {weights.shape}."
         )
     if not np.all(np.isfinite(weights)) or np.any(weights < 0.0):
-        raise ValueError("sample_weight holds frequencies: they must be finite and not negative.")
+        raise ValueError("sample_weight must hold frequencies that are finite and not negative.")
     if not np.any(weights > 0.0):
-        raise ValueError("sample_weight is zero in every row, so no row is left.")
+        raise ValueError(
+            "sample_weight is zero in every row: at least one row needs a positive weight."
+        )
     return weights
 
 
@@ -623,8 +767,8 @@ def check_variety(classes: np.ndarray, groups: np.ndarray) -> None:
     """
     if len(classes) < 2:
         raise ValueError(
-            f"y has one class only ({classes.tolist()[0]!r}); steering compares the features "
-            "given different labels and needs at least two."
+            f"y has one class only ({classes.tolist()[0]!r}); steering needs rows of at least two "
+            "classes."
         )
     if len(groups) < 2:
         raise ValueError(

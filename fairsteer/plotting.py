@@ -14,7 +14,7 @@ from scipy.stats import gaussian_kde
 from sklearn.utils.validation import check_is_fitted
 
 from fairsteer import _validation as check
-from fairsteer.metrics._gaps import listed
+from fairsteer._validation import abbreviate
 
 # Okabe-Ito colours; marker and dashes tell the same things apart without colour.
 STYLES = (
@@ -74,8 +74,8 @@ def plot_frontier(frontier: pd.DataFrame, constraint: str, ax=None):
     styles = {method: _style(k) for k, method in enumerate(rows["method"].unique())}
     rows = rows.dropna(subset=["accuracy", "gap"])
     if rows.empty:
-        there = listed(frontier.dropna(subset=["accuracy", "gap"])["constraint"].unique())
-        raise ValueError(f"the frontier has no point for {constraint!r}; it has {there or 'none'}.")
+        there = abbreviate(frontier.dropna(subset=["accuracy", "gap"])["constraint"].unique())
+        raise ValueError(f"the frontier has no point for {constraint!r}; it has {there}.")
 
     ax = _axes(FRONTIER_SIZE) if ax is None else ax
     rightmost = (rows["gap"] + rows["gap_spread"].fillna(0.0)).max()
@@ -336,7 +336,9 @@ def _positions(features, names) -> list[int]:
     features = [features] if isinstance(features, str) else list(features)
     for feature in features:
         if feature not in names:
-            raise ValueError(f"there is no feature {feature!r} to draw; there are {listed(names)}.")
+            raise ValueError(
+                f"there is no feature {feature!r} to draw; there are {abbreviate(names)}."
+            )
     if not features:
         raise ValueError("features is empty: name at least one.")
     return [names.index(feature) for feature in features]

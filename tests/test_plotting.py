@@ -116,8 +116,8 @@ def test_a_frontier_of_nothing_but_zeros_is_drawn(frontier):
 @pytest.mark.parametrize(
     ("change", "constraint", "message"),
     [
-        ({}, "demographic_parity", "no point for 'demographic_parity'; it has 'equalized_odds', "),
-        ({"gap": np.nan}, "equalized_odds", "no point for 'equalized_odds'; it has none."),
+        ({}, "demographic_parity", r"'demographic_parity'.*\['equalized_odds', "),
+        ({"gap": np.nan}, "equalized_odds", "no point for 'equalized_odds'"),
         (
             {"estimator": ["logistic", "boosting"] * 3},
             "equalized_odds",
@@ -205,7 +205,7 @@ def test_a_constant_feature_and_a_lone_row_are_drawn(steering, sample):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"features": ["x0", "x9"]}, "no feature 'x9' to draw; there are 'x0', 'x1', 'x2', 'cou"),
+        ({"features": ["x0", "x9"]}, "'x9'.*'x0', 'x1', 'x2', 'count'"),
         ({"features": []}, "features is empty: name at least one."),
         ({"n_features": 0}, "n_features must be at least 1, not 0."),
         ({"axes": np.empty((1, 4), dtype=object)}, r"axes must have shape \(2, 4\), not \(1, 4\)"),
@@ -278,7 +278,7 @@ def test_ellipses_of_logarithms_say_so(sample):
     steering = OptimalSteeringTransformer("group", family="lognormal").fit(data, sample.target)
     ax = plot_ellipses(steering)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("log x0", "log x1")
-    with pytest.raises(ValueError, match="no feature 'same' to draw; there are 'x0', 'x1'."):
+    with pytest.raises(ValueError, match="'same'.*'x0', 'x1'"):
         plot_ellipses(steering, features=["x0", "same"])
 
 

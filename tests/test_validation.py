@@ -1,15 +1,18 @@
-"""Bad input: every message names the cause and the remedy, and nothing is half-written."""
+"""Bad input: every message names what is wrong and what to do, and a failed fit has no effect."""
 
 import re
 from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from fairsteer import OptimalSteeringTransformer, SteeringWarning
+from fairsteer import _validation as check
 from fairsteer.datasets import make_gaussian_subgroups
 
 N = 300
@@ -48,9 +51,9 @@ def keep(data, rows):
 @pytest.mark.parametrize(
     ("value", "messages"),
     [
-        (np.nan, ["contains NaN", r"column\(s\) \['x1'\] \(2 rows\)", "imputer", "drop these"]),
-        (np.inf, ["contains infinity", r"\['x1'\]", "replace infinity by NaN", "imputer"]),
-        (-np.inf, ["contains infinity", r"\['x1'\]", "replace infinity by NaN", "imputer"]),
+        (np.nan, ["NaN", r"\['x1'\] \(2 rows\)", "SimpleImputer"]),
+        (np.inf, ["infinity", r"\['x1'\] \(2 rows\)", "infinity by NaN.*SimpleImputer"]),
+        (-np.inf, ["infinity", r"\['x1'\] \(2 rows\)", "infinity by NaN.*SimpleImputer"]),
     ],
 )
 def test_nan_and_infinity(data, value, messages):
@@ -66,20 +69,20 @@ def test_nan_and_infinity(data, value, messages):
 def test_missing_numbers_of_other_types(data, dtype):
     X, y = data
     X["x1"] = X["x1"].round().where(X.index != 3).astype(dtype)
-    refuse(steering(), X, y, "contains NaN", r"\['x1'\] \(1 rows\)", "imputer")
+    refuse(steering(), X, y, "NaN", r"\['x1'\] \(1 rows\)", "SimpleImputer")
 
 
 def test_nan_and_infinity_together(data):
     X, y = data
     X.loc[3, "x1"], X.loc[4, "x2"] = np.nan, np.inf
-    refuse(steering(), X, y, "NaN and infinity", r"\['x1', 'x2'\] \(2 rows\)", "replace infinity")
+    refuse(steering(), X, y, "NaN and infinity", r"\['x1', 'x2'\] \(2 rows\)", "SimpleImputer")
 
 
 def test_nan_at_transform(data):
     X, y = data
     fitted = steering().fit(X, y)
     for call in (fitted.transform, lambda X: fitted.transform_labeled(X, y)):
-        with pytest.raises(ValueError, match=r"NaN in column\(s\) \['x2'\].*imputer"):
+        with pytest.raises(ValueError, match=r"NaN .*\['x2'\].*SimpleImputer"):
             call(X.assign(x2=np.nan))
 
 
@@ -87,16 +90,16 @@ def test_nan_at_transform(data):
 def test_text_where_numbers_are_needed(data, dtype):
     X, y = data
     X.insert(0, "town", pd.Series(["here", "there", "1"] * (N // 3), dtype=dtype))
-    message = r"\['town'\] hold text.*OneHotEncoder\(sparse_output=False\).*ColumnTransformer"
+    message = r"\['town'\].*text.*OneHotEncoder\(sparse_output=False\).*ColumnTransformer"
     refuse(steering(), X, y, message)
     array = X.drop(columns="group").to_numpy(dtype=object)
     message = message.replace("'town'", "0")
     refuse(OptimalSteeringTransformer(), array, y, message, sensitive_features=X["group"])
 
 
-def test_dates_are_no_numbers(data):
+def test_dates_are_not_numbers(data):
     X, y = data
-    refuse(steering(), X.assign(x0=pd.Timestamp("2020-01-01")), y, r"\['x0'\] hold text or objects")
+    refuse(steering(), X.assign(x0=pd.Timestamp("2020-01-01")), y, r"\['x0'\].*objects")
 
 
 def test_an_array_that_became_text(data):
@@ -104,8 +107,7 @@ def test_an_array_that_became_text(data):
     array = np.column_stack(
         [X.drop(columns="group").to_numpy().astype(str), X["group"].astype(str)]
     )
-    message = "array of text, in which numbers are text too: pass a DataFrame"
-    refuse(OptimalSteeringTransformer(-1), array.astype(str), y, message)
+    refuse(OptimalSteeringTransformer(-1), array.astype(str), y, "X .*text.*DataFrame")
 
 
 @pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
@@ -117,7 +119,7 @@ def test_sparse_input(data, kind):
         estimator,
         table,
         y,
-        "Sparse input",
+        "[Ss]parse",
         r"OneHotEncoder\(sparse_output=False\)",
         error=TypeError,
         sensitive_features=X["group"],
@@ -128,7 +130,7 @@ def test_sparse_input(data, kind):
 
 
 @pytest.mark.parametrize("as_frame", [True, False])
-def test_tables_that_are_none(data, as_frame):
+def test_tables_without_rows_or_columns(data, as_frame):
     X, y = data
     group = X["group"]
     table = X.drop(columns="group") if as_frame else X.drop(columns="group").to_numpy()
@@ -144,7 +146,7 @@ def test_tables_that_are_none(data, as_frame):
 def test_columns_without_variation(data):
     X, y = data
     X[["x0", "x1", "x2"]] = [1.0, 2.0, 3.0]
-    refuse(steering(), X, y, "feature is constant")
+    refuse(steering(), X, y, "[Ee]very feature is constant")
 
 
 def test_column_names_of_mixed_types(data):
@@ -157,29 +159,26 @@ def test_column_names_of_mixed_types(data):
 
 def test_a_sensitive_column_that_is_missing(data):
     X, y = data
-    message = r"column 'sex' is not in X, whose columns are \['x0', 'x1', 'x2', 'group'\]"
+    message = r"'sex' is not in X.*\['x0', 'x1', 'x2', 'group'\]"
     refuse(steering(sensitive_feature_ids="sex"), X, y, message)
     refuse(steering(sensitive_feature_ids=["group", "sex"]), X, y, message)
     for position in (4, -5):
-        message = f"column {position} does not exist: X has 4 columns, numbered from 0"
+        message = f"column {position} does not exist.* 4 columns"
         refuse(steering(sensitive_feature_ids=position), X, y, message)
     array = X.assign(group=X["group"] == "a").to_numpy(dtype=float)
-    message = r"'group' is given by name, but X has no.*set_output\(transform='pandas'\)"
-    refuse(steering(), array, y, message)
+    refuse(steering(), array, y, "'group'.*no column names", r"set_output\(transform='pandas'\)")
 
 
 def test_a_sensitive_column_named_twice(data):
     X, y = data
     for ids in (["group", "group"], ["group", 3], [3, -1]):
-        message = f"sensitive_feature_ids={ids} names the same column twice"
-        refuse(steering(sensitive_feature_ids=ids), X, y, re.escape(message))
+        refuse(steering(sensitive_feature_ids=ids), X, y, re.escape(str(ids)), "same column twice")
 
 
-def test_a_sensitive_column_that_stands_twice_in_the_frame(data):
+def test_a_sensitive_column_that_appears_twice_in_the_frame(data):
     X, y = data
     doubled = pd.concat([X, X["group"]], axis=1)
-    message = "'group' stands 2 times in X: rename or drop the others, or name it by its position"
-    refuse(steering(), doubled, y, message)
+    refuse(steering(), doubled, y, "'group' .* 2 times in X", "rename or drop", "position")
 
 
 def test_no_column_is_left(data):
@@ -188,9 +187,9 @@ def test_no_column_is_left(data):
         steering(sensitive_feature_ids=[0, 1, 2, 3]),
         X,
         y,
-        r"X has 4 feature\(s\), all of them sensitive",
+        r"X has 4 feature\(s\), all .* sensitive",
     )
-    refuse(steering(sensitive_feature_ids=[]), X, y, "is empty.*as sensitive_features=")
+    refuse(steering(sensitive_feature_ids=[]), X, y, "sensitive_feature_ids is empty")
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
@@ -198,7 +197,7 @@ def test_a_missing_attribute_value(data, missing):
     X, y = data
     hole = X["group"].astype(object)
     hole[[7, 8]] = missing
-    messages = ["'group' has 2 missing value", "Drop these rows", r"\.fillna\('unknown'\)"]
+    messages = ["'group' has 2 missing value", r"\.fillna\('unknown'\)"]
     refuse(steering(), X.assign(group=hole), y, *messages)
     features = X.drop(columns="group")
     plain = OptimalSteeringTransformer()
@@ -226,26 +225,30 @@ def test_a_missing_attribute_value_in_typed_columns(data, dtype):
 def test_an_infinite_attribute_value(data, infinity):
     X, y = data
     column = X["group"].map({"a": 1.0, "b": 2.0, "c": infinity})
-    refuse(steering(), X.assign(group=column), y, "'group' contains infinity.*drop these rows")
+    refuse(steering(), X.assign(group=column), y, "'group' contains infinity")
 
 
 @pytest.mark.parametrize("container", [[1], {"a": 1}, {1}])
 def test_an_attribute_made_of_containers(data, container):
     X, y = data
     column = pd.Series([container] * N)
-    message = "'group' holds lists or other containers.*column of strings or numbers"
+    message = "'group' holds lists or other containers"
     refuse(steering(), X.assign(group=column), y, message, error=TypeError)
 
 
 def test_both_sources_of_the_attribute_or_none(data):
     X, y = data
     refuse(
-        steering(), X, y, "sensitive_feature_ids.*sensitive_features", sensitive_features=X["group"]
+        steering(),
+        X,
+        y,
+        "sensitive_feature_ids.*sensitive_features.*not both",
+        sensitive_features=X["group"],
     )
-    message = "attribute is missing: name its columns.*or pass sensitive_features=.*routing=True"
-    refuse(OptimalSteeringTransformer(), X.drop(columns="group"), y, message)
+    messages = ["sensitive attribute is missing", "sensitive_feature_ids", "routing=True"]
+    refuse(OptimalSteeringTransformer(), X.drop(columns="group"), y, *messages)
     fitted = steering().fit(X, y)
-    with pytest.raises(ValueError, match="sensitive_feature_ids.*sensitive_features"):
+    with pytest.raises(ValueError, match="not both"):
         fitted.transform(X, sensitive_features=X["group"])
 
 
@@ -256,18 +259,22 @@ def test_sensitive_features_of_the_wrong_shape(data):
     refuse(
         plain, features, y, "has 10 rows, but X has 300", sensitive_features=X["group"].iloc[:10]
     )
-    message = r"must have shape \(n_rows,\) or \(n_rows, n_attributes\), got \(\)"
+    message = r"sensitive_features must have shape .* got \(\)"
     refuse(plain, features, y, message, sensitive_features="group")
-    message = r"must have shape .* got \(300, 1, 1\)"
+    message = r"sensitive_features must have shape .* got \(300, 1, 1\)"
     cube = np.ones((N, 1, 1))
     refuse(plain, features, y, message, sensitive_features=cube)
-    refuse(plain, features, y, "must have shape", sensitive_features=features.iloc[:, :0])
+    message = r"sensitive_features must have shape .* got \(300, 0\)"
+    refuse(plain, features, y, message, sensitive_features=features.iloc[:, :0])
+    refuse(plain, features, y, "sensitive_features must have shape", sensitive_features={})
+    uneven = {"group": X["group"], "other": [0, 1]}
+    refuse(plain, features, y, "has 2 rows, but X has 300", sensitive_features=uneven)
 
 
 def test_a_group_unseen_in_fit(data):
     X, y = data
     fitted = steering().fit(X, y)
-    message = r"\['d'\] were not seen in fit.*the groups are \['a', 'b', 'c'\].*[Dd]rop these rows"
+    message = r"\['d'\] were not seen in fit.*\['a', 'b', 'c'\].*handle_unknown='pooled'"
     for method in (fitted.transform, lambda X: fitted.transform_labeled(X, y)):
         with pytest.raises(ValueError, match=message):
             method(X.assign(group=X["group"].replace("b", "d")))
@@ -275,17 +282,17 @@ def test_a_group_unseen_in_fit(data):
 
 def test_one_group_only(data):
     X, y = keep(data, data[0]["group"] == "b")
-    refuse(steering(), X, y, r"one group only \('b'\).*at least two groups")
+    refuse(steering(), X, y, r"one group only \('b'\)")
 
 
-# Cells
+# Subgroups
 
 
 @pytest.mark.parametrize("constraint", ["equalized_odds", "demographic_parity"])
-def test_an_empty_cell(data, constraint):
+def test_an_empty_subgroup(data, constraint):
     X, y = keep(data, (data[0]["group"] != "b") | (data[1] != 1))
     if constraint == "equalized_odds":
-        refuse(steering(), X, y, "label=1, group='b' has no rows", "Drop or merge this group or")
+        refuse(steering(), X, y, "label=1, group='b' has no rows")
         return
     fitted = steering(constraint=constraint).fit(X, y)
     assert fitted.distribution_.n_groups == 3
@@ -294,15 +301,15 @@ def test_an_empty_cell(data, constraint):
             steering(constraint=constraint, priors=priors),
             X,
             y,
-            "label=1, group='b' has no rows, so no weights",
-            "drop or merge this group or label, or use priors='keep'",
+            "label=1, group='b' has no rows",
+            "priors='keep'",
         )
 
 
 def test_a_group_without_positives(data):
     X, y = keep(data, (data[0]["group"] != "b") | (data[1] != 1))
     estimator = steering(constraint="equal_opportunity", pos_label=1)
-    refuse(estimator, X, y, r"group\(s\) \['b'\] have no row of the positive label 1", "drop or")
+    refuse(estimator, X, y, r"\['b'\]", "label 1")
     assert steering(constraint="equal_opportunity", pos_label=2).fit(X, y).pos_label_ == 2
 
 
@@ -318,10 +325,10 @@ def test_a_group_without_positives(data):
 )
 def test_a_subgroup_with_too_few_rows(data, parameters, needed):
     X, y = data
-    cell = np.flatnonzero((X["group"] == "b") & (y == 1))
+    subgroup = np.flatnonzero((X["group"] == "b") & (y == 1))
 
     def with_rows(count):
-        rows = np.delete(np.arange(N), cell[count:])
+        rows = np.delete(np.arange(N), subgroup[count:])
         return X.iloc[rows], y.iloc[rows]
 
     warned = nullcontext()
@@ -335,22 +342,21 @@ def test_a_subgroup_with_too_few_rows(data, parameters, needed):
         return
     messages = [
         f"label=1, group='b' has {needed - 1} row\\(s\\) for 3 features",
-        f"at least {needed} are needed",
+        f"at least {needed} ",
         "covariance_type='tied' or 'diag'",
     ]
     if parameters["shrinkage"] == 0:
-        messages.append("positive shrinkage")
+        messages.append("shrinkage")
     refuse(steering(**parameters), *with_rows(needed - 1), *messages)
     weights = np.ones(N)
-    weights[cell[needed - 1 :]] = 0.0
+    weights[subgroup[needed - 1 :]] = 0.0
     refuse(steering(**parameters), X, y, *messages, sample_weight=weights)
 
 
-def test_a_cell_that_lies_in_fewer_dimensions(data):
+def test_a_subgroup_with_a_singular_covariance(data):
     X, y = data
     X.loc[(X["group"] == "b") & (y == 1), "x2"] = 0.0
-    message = "label=1, group='b': the covariance is not positive definite.*raise shrinkage"
-    refuse(steering(shrinkage=0), X, y, message)
+    refuse(steering(shrinkage=0), X, y, "label=1, group='b'.*not positive definite.*shrinkage")
 
 
 # Labels and weights
@@ -358,7 +364,7 @@ def test_a_cell_that_lies_in_fewer_dimensions(data):
 
 def test_one_label_only(data):
     X, y = keep(data, data[1] == 1)
-    refuse(steering(), X, y, r"y has one class only \(1\).*at least two")
+    refuse(steering(), X, y, r"y has one class only \(1\)")
 
 
 @pytest.mark.parametrize("missing", [None, np.nan])
@@ -368,24 +374,26 @@ def test_missing_labels(data, missing, convert):
     labels = y.map({0: "low", 1: "middle", 2: "high"}).astype(object)
     labels[[2, 9]] = missing
     values = np.array(labels, dtype=object) if convert is np.array else convert(labels)
-    refuse(steering(), X, values, "y contains NaN or None in 2 row.*drop the rows")
+    refuse(steering(), X, values, "y contains NaN or None in 2 row")
     numeric = y.astype(float).where(~y.index.isin([2, 9]))
-    refuse(steering(), X, convert(numeric), "y contains NaN or None in 2 row.*drop the rows")
+    refuse(steering(), X, convert(numeric), "y contains NaN or None in 2 row")
 
 
 def test_no_labels(data):
     X, y = data
-    refuse(steering(), X, None, "requires y to be passed, but the target y is None")
+    refuse(steering(), X, None, "requires y to be passed")
     fitted = steering().fit(X, y)
     with pytest.raises(ValueError, match="requires y to be passed"):
         fitted.transform_labeled(X, None)
 
 
-def test_labels_that_are_none(data, rng):
+def test_labels_that_are_not_classes(data, rng):
     X, y = data
-    refuse(steering(), X, rng.normal(size=N), "y is continuous.*needs class labels.*bin it")
-    message = r"array of objects \(of type int, str\).*y.astype\(str\)"
-    refuse(steering(), X, y.astype(object).replace(1, "one"), message)
+    refuse(steering(), X, rng.normal(size=N), "y is continuous")
+    mixed = y.astype(object).replace(1, "one")
+    for labels in (mixed, mixed.tolist()):
+        refuse(steering(), X, labels, r"y .*\(of type int, str\)", r"y.astype\(str\)")
+    refuse(steering(), X, [[0, 1], *[[0]] * (N - 1)], "rows of y differ in length")
     refuse(steering(), X, np.column_stack([y, y]), r"y should be a 1d array.*\(300, 2\)")
 
 
@@ -402,24 +410,24 @@ def test_a_label_unseen_in_fit(data):
     X, y = data
     fitted = steering().fit(X, y)
     for method in (fitted.transform_labeled, fitted.ideal_sample_weight):
-        message = r"\[7\] were not seen in fit; the labels are \[0, 1, 2\]"
+        message = r"\[7\] were not seen in fit.*\[0, 1, 2\]"
         with pytest.raises(ValueError, match=message):
             method(X, y.replace(1, 7))
 
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
-def test_weights_that_are_no_frequencies(data, bad):
+def test_weights_that_are_not_frequencies(data, bad):
     X, y = data
     weights = np.ones(N)
     weights[4] = bad
-    refuse(steering(), X, y, "frequencies.*finite and not negative", sample_weight=weights)
+    refuse(steering(), X, y, "sample_weight .*finite and not negative", sample_weight=weights)
 
 
 def test_weights_of_the_wrong_shape(data):
     X, y = data
-    message = r"must have shape \(300,\), one weight a row, got \(299,\)"
+    message = r"sample_weight must have shape \(300,\).* got \(299,\)"
     refuse(steering(), X, y, message, sample_weight=np.ones(N - 1))
-    refuse(steering(), X, y, "zero in every row", sample_weight=np.zeros(N))
+    refuse(steering(), X, y, "sample_weight is zero in every row", sample_weight=np.zeros(N))
 
 
 # Parameters
@@ -452,22 +460,22 @@ def test_parameters_out_of_range(data, parameters):
 
 def test_identical_conditions_without_labels_change_nothing(data):
     X, y = data
-    message = "use label_strategy='posterior' or conditions='affine'"
+    message = "label_strategy='posterior'"
     refuse(steering(conditions="identical", label_strategy="none"), X, y, message)
 
 
 def test_values_that_do_not_occur(data):
     X, y = data
-    message = r"pos_label='yes' is not among the labels \[0, 1, 2\]"
+    message = r"pos_label='yes'.*\[0, 1, 2\]"
     refuse(steering(pos_label="yes"), X, y, message)
-    message = r"reference_group='d' is not among the groups \['a', 'b', 'c'\]"
+    message = r"reference_group='d'.*\['a', 'b', 'c'\]"
     refuse(steering(reference_group="d"), X, y, message)
-    message = r"reference_group='b' is not among the groups \['a', 'c'\]"
+    message = r"reference_group='b'.*\['a', 'c'\]"
     absent = (X["group"] != "b").astype(float)
     refuse(steering(reference_group="b"), X, y, message, sample_weight=absent)
 
 
-# Transform and fit belong together
+# Transform after fit
 
 
 def test_transform_before_fit(data):
@@ -478,7 +486,7 @@ def test_transform_before_fit(data):
         lambda: steering().ideal_sample_weight(X, y),
         lambda: steering().get_feature_names_out(),
     ):
-        with pytest.raises(NotFittedError, match="is not fitted yet. Call 'fit'"):
+        with pytest.raises(NotFittedError, match="not fitted"):
             call()
 
 
@@ -498,7 +506,7 @@ def test_other_columns_at_transform_than_at_fit(data):
     plain = OptimalSteeringTransformer().fit(array, y, sensitive_features=X["group"])
     with pytest.raises(ValueError, match="X has 2 features, but .* is expecting 3 features"):
         plain.transform(array[:, :2], sensitive_features=X["group"])
-    with pytest.raises(ValueError, match="attribute is missing: name its columns in X"):
+    with pytest.raises(ValueError, match="sensitive attribute is missing"):
         plain.transform(array)
 
 
@@ -518,3 +526,119 @@ def test_a_failed_refit_keeps_the_first_fit(data):
             fitted.fit(bad_X, bad_y)
         assert vars(fitted) == before
     np.testing.assert_array_equal(fitted.transform(X), moved)
+
+
+# Groups and labels of metrics
+
+
+def test_long_lists_are_abbreviated():
+    assert check.abbreviate(["a", 1, ("b", 2)]) == "['a', 1, ('b', 2)]"
+    assert check.abbreviate(np.arange(6)) == "[0, 1, 2, 3, 4, 5]"
+    assert check.abbreviate(pd.Index(list("abcdefg"))) == "['a', 'b', 'c', 'd', 'e', 'f', ...]"
+    assert check.abbreviate([]) == "[]"
+
+
+def test_a_message_about_many_groups_is_short(data):
+    X, y = data
+    fitted = steering().fit(X, y)
+    with pytest.raises(ValueError, match=r"\[0, 1, 2, 3, 4, 5, \.\.\.\] were not seen in fit"):
+        fitted.transform(X.assign(group=np.arange(N)))
+
+
+ATTRIBUTES = {
+    "list": (["b", "a", "b", "c"], None),
+    "named": (pd.Series(["b", "a", "b", "c"], index=[3, 1, 2, 0], name="sex"), "sex"),
+    "zero": (pd.Series(["b", "a", "b", "c"], name=0), 0),
+    "column": (np.array([["b"], ["a"], ["b"], ["c"]]), None),
+    "frame": (pd.DataFrame({"sex": ["b", "a", "b", "c"]}), "sex"),
+    "mapping": ({"sex": ["b", "a", "b", "c"]}, "sex"),
+    "polars": (pl.Series("sex", ["b", "a", "b", "c"]), "sex"),
+    "pyarrow": (pa.table({"sex": ["b", "a", "b", "c"]}), "sex"),
+}
+
+
+@pytest.mark.parametrize("kind", ATTRIBUTES)
+def test_groups_are_sorted_and_keep_the_name_of_their_column(kind):
+    attribute, name = ATTRIBUTES[kind]
+    codes, groups = check.index_groups(attribute, 4)
+    assert codes.tolist() == [1, 0, 1, 2]
+    assert groups.tolist() == ["a", "b", "c"]
+    assert groups.name == name
+
+
+@pytest.mark.parametrize("kind", ["frame", "mapping", "array", "polars"])
+def test_several_columns_are_the_intersections_that_occur(kind):
+    columns = {"sex": ["m", "f", "m", "f"], "age": [60, 30, 30, 30]}
+    attribute = {
+        "frame": pd.DataFrame(columns, index=[7, 5, 6, 4]),
+        "mapping": columns,
+        "array": np.array(list(zip(*columns.values(), strict=True)), dtype=object),
+        "polars": pl.DataFrame(columns),
+    }[kind]
+    codes, groups = check.index_groups(attribute, 4)
+    assert codes.tolist() == [2, 0, 1, 0]
+    assert groups.tolist() == [("f", 30), ("m", 30), ("m", 60)]
+    names = [f"sensitive_features[:, {j}]" for j in range(2)] if kind == "array" else [*columns]
+    assert list(groups.names) == names
+
+
+def test_categories_decide_on_the_order_of_groups():
+    level = pd.Categorical(["high", "low", "high"], categories=["low", "middle", "high"])
+    codes, groups = check.index_groups(pd.Series(level), 3)
+    assert (codes.tolist(), groups.tolist()) == ([1, 0, 1], ["low", "high"])
+    frame = pd.DataFrame({"level": level, "sex": ["f", "m", "m"]})
+    codes, groups = check.index_groups(frame, 3)
+    assert codes.tolist() == [1, 0, 2]
+    assert groups.tolist() == [("low", "m"), ("high", "f"), ("high", "m")]
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_index_groups_refuses_missing_values_of_any_type(missing):
+    for attribute, name in (
+        (["a", missing, "b"], "sensitive_features"),
+        (pd.Series(["a", missing, "b"], name="sex"), "sex"),
+        (pd.Series(pd.Categorical(["a", missing, "b"]), name="sex"), "sex"),
+        ({"sex": ["a", "b", "b"], "race": ["x", "y", missing]}, "race"),
+    ):
+        with pytest.raises(ValueError, match=f"'{name}' has 1 missing value"):
+            check.index_groups(attribute, 3)
+    with pytest.raises(ValueError, match="sensitive_features has 3 rows, but y_true has 4"):
+        check.index_groups(["a", "b", "b"], 4, like="y_true")
+
+
+@pytest.mark.parametrize(
+    "column", [[0, 1, 1], (0, 1, 1), np.array([[0], [1], [1]]), pl.Series([0, 1, 1])]
+)
+def test_a_column_of_labels_becomes_an_array(column):
+    checked = check.check_column(column, "y_true", 3)
+    assert checked.dtype.kind == "i"
+    assert checked.tolist() == [0, 1, 1]
+
+
+def test_a_list_of_several_types_keeps_them():
+    assert check.check_column([0, "b", 2.5], "y_true").tolist() == [0, "b", 2.5]
+
+
+@pytest.mark.parametrize(
+    ("column", "fact"),
+    [
+        ([], "y_pred .*at least one row"),
+        (3, "y_pred .*one column"),
+        (np.zeros((2, 2)), r"y_pred .*\(2, 2\)"),
+        ([[0, 1], [1]], "y_pred differ in length"),
+        ([0, 1, 1], "y_pred has 3 rows, but y_true has 2"),
+        ([0, None], "y_pred .*1 row"),
+        (["a", np.nan], "y_pred .*1 row"),
+        (pl.Series(["a", None]), "y_pred .*1 row"),
+    ],
+)
+def test_what_is_not_a_column_of_labels(column, fact):
+    with pytest.raises(ValueError, match=fact):
+        check.check_column(column, "y_pred", 2)
+
+
+def test_labels_of_several_columns_are_sorted_together():
+    columns = np.array(["b", "a"]), np.array(["c", "a"], dtype=object)
+    assert check.sort_labels(*columns, names="y_true and y_pred").tolist() == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="y_true and y_pred mix"):
+        check.sort_labels(np.array([0]), np.array(["0"]), names="y_true and y_pred")

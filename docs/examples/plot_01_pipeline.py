@@ -47,7 +47,7 @@ report.round(3)
 # A perfectly fair classifier shows a gap on finitely many rows, too. Below this floor a gap says
 # nothing:
 
-print(pd.Series(noise_floor(y, after, X["sex"])).round(3).to_string())
+print(pd.Series(noise_floor(y, after, sensitive_features=X["sex"])).round(3).to_string())
 
 # %%
 # What the classifier sees, before and after: the features that change most. By default the

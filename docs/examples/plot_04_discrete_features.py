@@ -16,7 +16,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from fairsteer import OptimalSteeringTransformer, SteeringWarning
 from fairsteer.audit import audit_steering
 from fairsteer.datasets import make_gaussian_subgroups
-from fairsteer.metrics import gaps
+from fairsteer.metrics import fairness_gaps
 from fairsteer.plotting import plot_densities
 
 sample = make_gaussian_subgroups(2000, n_features=3, random_state=4)
@@ -45,7 +45,7 @@ copula.fit(X[train], y[train])
 
 for name, steering in {"normal": normal, "copula": copula}.items():
     audit = audit_steering(steering, X[test], y[test], cv=3)
-    auc = audit.recoverability["auc"].unstack("label")
+    auc = audit.leakage["auc"].unstack("label")
     print(name, auc.xs("boosted", level="classifier").round(3), sep="\n", end="\n\n")
 
 # %%
@@ -59,7 +59,7 @@ for name, steering in {"nothing": nothing, "normal": normal, "copula": copula}.i
     boosting = HistGradientBoostingClassifier(max_iter=40, random_state=0)
     boosting.fit(steering.transform(X[train]), y[train])
     predicted = boosting.predict(steering.transform(X[test]))
-    found[name] = gaps(y[test], predicted, X["group"][test])
+    found[name] = fairness_gaps(y[test], predicted, sensitive_features=X["group"][test])
 pd.DataFrame(found).T.round(3)
 
 # %%

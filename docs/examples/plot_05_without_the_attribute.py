@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from fairsteer import OptimalSteeringTransformer, WithinLabelEraser
 from fairsteer.datasets import make_gaussian_subgroups
-from fairsteer.metrics import gaps
+from fairsteer.metrics import fairness_gaps
 
 sample = make_gaussian_subgroups(4000, n_groups=3, n_features=5, random_state=10)
 X, y, group = sample.data, sample.target, sample.sensitive_features
@@ -41,7 +41,7 @@ for name, steering in models.items():
     predicted = model.predict(seen)
     rows[name] = {
         "accuracy": accuracy_score(y[test], predicted),
-        **gaps(y[test], predicted, group[test]),
+        **fairness_gaps(y[test], predicted, sensitive_features=group[test]),
     }
 table = pd.DataFrame(rows).T
 table.round(3)

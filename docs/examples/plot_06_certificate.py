@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from fairsteer import OptimalSteeringTransformer
 from fairsteer.datasets import make_gaussian_subgroups
-from fairsteer.metrics import gaps
+from fairsteer.metrics import fairness_gaps
 
 sample = make_gaussian_subgroups(6000, n_groups=3, n_features=3, random_state=2)
 X, y = sample.data, sample.target
@@ -42,7 +42,7 @@ for strength in strengths:
     for name, classifier in classifiers.items():
         classifier.fit(steering.transform(X[train]), y[train])
         predicted = classifier.predict(steering.transform(X[test]))
-        found = gaps(y[test], predicted, X["group"][test])
+        found = fairness_gaps(y[test], predicted, sensitive_features=X["group"][test])
         measured[name].append(found["equal_opportunity"])
 
 fig, ax = plt.subplots(figsize=(7.5, 4), layout="constrained")

@@ -1,10 +1,10 @@
 """
-Did it do anything? The audit
-=============================
+Did steering work? The audit
+============================
 
 ``audit_steering`` trains a linear and a boosted classifier to recover the group from held-out rows,
-before and after steering, altogether and within each label. What they cannot recover, an estimator
-of their kind cannot use.
+before and after steering, overall and within each label. An estimator of the same kind cannot use
+what its classifier does not recover.
 """
 
 import matplotlib.pyplot as plt
@@ -24,16 +24,16 @@ for sentence in audit.advice:
     print("*", sentence)
 
 # %%
-# All numbers behind the advice are in frames. An AUC of 0.5 is chance; ``z`` says by how many
-# standard deviations of chance it is exceeded.
+# The numbers behind the advice are in DataFrames. An AUC of 0.5 is chance; ``z`` is the number of
+# standard deviations by which it is exceeded.
 
-audit.recoverability[["auc", "z", "advantage"]].round(3)
+audit.leakage[["auc", "z", "attack_advantage"]].round(3)
 
 # %%
-# Within a label is what equalized odds is about. Over any label the groups may still differ: they
-# have other shares of the labels, which steering keeps.
+# Equalized odds compares the groups within each label. Over all labels the groups can still differ,
+# because their shares of the labels differ and steering keeps these shares.
 
-auc = audit.recoverability["auc"].unstack("features")[["before", "after"]]
+auc = audit.leakage["auc"].unstack("features")[["before", "after"]]
 names = [f"{classifier}, {label}" for classifier, label in auc.index]
 fig, ax = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
 heights = np.arange(len(auc))[::-1]

@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score
 
 from fairsteer import OptimalSteeringTransformer, SteeredClassifier
 from fairsteer.datasets import make_gaussian_subgroups
-from fairsteer.metrics import gaps
+from fairsteer.metrics import fairness_gaps
 
 sample = make_gaussian_subgroups(4000, n_groups=3, n_features=5, random_state=11)
 X, y, group = sample.data, sample.target, sample.sensitive_features
@@ -44,7 +44,7 @@ for name, model in models.items():
     predicted = model.fit(X[train], y[train]).predict(X[test])
     rows[name] = {
         "accuracy": accuracy_score(y[test], predicted),
-        **gaps(y[test], predicted, group[test]),
+        **fairness_gaps(y[test], predicted, sensitive_features=group[test]),
     }
 pd.DataFrame(rows).T.round(3)
 

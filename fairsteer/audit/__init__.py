@@ -1,4 +1,4 @@
-"""Measure how well classifiers recover the group before and after steering."""
+"""Audits: how well classifiers recover the group before and after steering."""
 
 from fairsteer.audit._audit import SteeringAudit, audit_steering
 

@@ -28,7 +28,7 @@ INTERVAL_COLUMNS = (
 )
 GROUP_COLUMNS = (
     *("estimator", "method", "group", "rate", "rows", "before", "after", "low", "high"),
-    *("change", "change_low", "change_high", "levelling_down"),
+    *("change", "change_low", "change_high", "leveling_down"),
 )
 
 
@@ -223,7 +223,12 @@ def _chance(comparison, estimator, method) -> dict[str, dict[str, float]]:
     """Return mean and quantile of the permuted gaps, each a mean over the repeats."""
     y, groups, seed = comparison.table.target, comparison.table.groups, comparison.settings.seed
     repeats = [
-        permuted_gaps(y, comparison.predictions[estimator, method, r], groups, random_state=seed)
+        permuted_gaps(
+            y,
+            comparison.predictions[estimator, method, r],
+            sensitive_features=groups,
+            random_state=seed,
+        )
         for r in range(comparison.settings.repeats)
     ]
     drawn = {name: np.array([repeat[name] for repeat in repeats]) for name in GAPS}
@@ -250,7 +255,7 @@ def group_table(comparison: Comparison, resampled: Resampled, level: float = LEV
         One row per estimator, method (those of the frontier left out), group and rate with the
         columns `GROUP_COLUMNS`: ``before`` is the rate under ``nothing`` with the same estimator,
         ``low`` and ``high`` are the interval of ``after``, the change is paired, and
-        ``levelling_down`` is True or False for selection rate and TPR, otherwise missing.
+        ``leveling_down`` is True or False for selection rate and TPR, otherwise missing.
     """
     outcomes = group_outcomes(comparison)
     rows = []
@@ -274,7 +279,7 @@ def group_table(comparison: Comparison, resampled: Resampled, level: float = LEV
                         "low": interval["low"],
                         "high": interval["high"],
                         **_change(draws[:, :, a], resampled, m, level),
-                        "levelling_down": bool(outcome[rate, "levelling_down"]) if judged else None,
+                        "leveling_down": bool(outcome[rate, "leveling_down"]) if judged else None,
                     }
                 )
     return pd.DataFrame(rows, columns=list(GROUP_COLUMNS))

@@ -27,9 +27,11 @@ FEATURE_COLUMNS = (
 )
 AUDIT_COLUMNS = (
     *("features", "classifier", "label", "auc", "auc_deviation", "z"),
-    *("balanced_accuracy", "advantage", "advantage_deviation", "rows"),
+    *("balanced_accuracy", "attack_advantage", "attack_advantage_deviation", "rows"),
 )
-CERTIFICATE_COLUMNS = ("constraint", "bound", "kind", "advantage", "advantage_deviation")
+CERTIFICATE_COLUMNS = (
+    *("constraint", "bound", "kind", "attack_advantage", "attack_advantage_deviation"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +210,7 @@ def audit_tables(story: SteeringStory | None) -> tuple[pd.DataFrame, pd.DataFram
             columns=list(CERTIFICATE_COLUMNS)
         )
     return (
-        story.audit.recoverability.reset_index()[list(AUDIT_COLUMNS)],
+        story.audit.leakage.reset_index()[list(AUDIT_COLUMNS)],
         story.audit.certificate.reset_index()[list(CERTIFICATE_COLUMNS)],
     )
 

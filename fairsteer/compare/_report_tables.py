@@ -25,7 +25,7 @@ def who_pays(groups: pd.DataFrame) -> dict:
     dict
         ``rows``: per group a dict of its rates; ``loser`` and ``winner``: the rows of the selection
         rate that fell and rose most, None where none did; ``accuracy``: likewise the largest fall
-        in accuracy; ``flagged``: (rate, groups) of levelling down.
+        in accuracy; ``flagged``: (rate, groups) of leveling down.
     """
     by_rate = {rate: groups[groups["rate"] == rate] for rate in RATES}
     selected = by_rate["selection_rate"]
@@ -61,8 +61,8 @@ def by_method(groups: pd.DataFrame) -> list[dict]:
 
 
 def flagged(groups: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """Return the groups that lost by levelling down, by rate."""
-    hit = groups[groups["levelling_down"].eq(True)]
+    """Return the groups that lost by leveling down, by rate."""
+    hit = groups[groups["leveling_down"].eq(True)]
     found = ((rate, hit.loc[hit["rate"] == rate, "group"].tolist()) for rate in BENEFICIAL_RATES)
     return [(rate, names) for rate, names in found if names]
 

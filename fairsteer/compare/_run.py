@@ -28,7 +28,7 @@ from fairsteer.compare._methods import (
 from fairsteer.compare._table import Table, check_cells
 from fairsteer.estimators._classifier_cv import Setting
 from fairsteer.exceptions import UsageError
-from fairsteer.metrics._gaps import gaps, noise_floor
+from fairsteer.metrics._gaps import fairness_gaps, noise_floor
 
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
 FLOORS = tuple(f"floor_{name}" for name in GAPS)
@@ -395,12 +395,12 @@ def _pooled(parts, folds) -> np.ndarray:
 
 def _measure(table, seed, predicted, score, seconds) -> dict[str, float]:
     y = table.target.to_numpy()
-    floors = noise_floor(y, predicted, table.groups, random_state=seed)
+    floors = noise_floor(y, predicted, sensitive_features=table.groups, random_state=seed)
     return {
         "accuracy": accuracy_score(y, predicted),
         "balanced_accuracy": balanced_accuracy_score(y, predicted),
         "auc": np.nan if score is None else roc_auc_score(y, score),
-        **gaps(y, predicted, table.groups),
+        **fairness_gaps(y, predicted, sensitive_features=table.groups),
         **{f"floor_{name}": value for name, value in floors.items()},
         "fit_seconds": seconds,
     }

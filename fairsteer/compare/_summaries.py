@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fairsteer.compare._run import MEASURES, Comparison
-from fairsteer.metrics._report import RATES, fairness_report, levelling_down, receivers
+from fairsteer.metrics._report import RATES, count_denominators, fairness_report, leveling_down
 
 
 def summarise(comparison: Comparison) -> pd.DataFrame:
@@ -45,13 +45,13 @@ def group_outcomes(comparison: Comparison) -> pd.DataFrame:
     -------
     DataFrame
         Index (estimator, method, group); the columns ``rows``, each rate as (rate, "before") and
-        (rate, "after"), means over the repeats, and ``(rate, "levelling_down")`` for selection rate
-        and TPR, as `fairsteer.metrics.levelling_down` defines it. "before" is NaN if ``nothing``
+        (rate, "after"), means over the repeats, and ``(rate, "leveling_down")`` for selection rate
+        and TPR, as `fairsteer.metrics.leveling_down` defines it. "before" is NaN if ``nothing``
         was skipped. Methods that failed have no rows.
     """
     settings, table = comparison.settings, comparison.table
     codes, groups = pd.factorize(table.groups, sort=True)
-    rows = receivers(table.target, codes, groups)
+    rows = count_denominators(table.target, codes, groups)
     parts = {}
     for estimator in settings.estimators:
         before = _mean_rates(comparison, estimator, "nothing")
@@ -82,8 +82,8 @@ def _against(before, after, rows) -> pd.DataFrame:
     for rate in RATES:
         out[rate, "before"] = np.nan if before is None else before[rate]
         out[rate, "after"] = after[rate]
-    flags = levelling_down(after if before is None else before, after, rows)
+    flags = leveling_down(after if before is None else before, after, rows)
     for rate in flags:
-        out[rate, "levelling_down"] = flags[rate]
+        out[rate, "leveling_down"] = flags[rate]
     out.columns = pd.MultiIndex.from_tuples(out.columns)
     return out

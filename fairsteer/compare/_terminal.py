@@ -111,7 +111,7 @@ def show(console: Console, comparison: Comparison) -> None:
         console.print(line)
     outcomes = group_outcomes(comparison)
     if len(outcomes):
-        flagged = outcomes[[(rate, "levelling_down") for rate in BENEFICIAL_RATES]].any(axis=None)
+        flagged = outcomes[[(rate, "leveling_down") for rate in BENEFICIAL_RATES]].any(axis=None)
         for estimator in outcomes.index.unique("estimator"):
             console.print()
             _show_grid(console, who_pays_table(outcomes.loc[estimator], estimator))
@@ -275,7 +275,7 @@ def _change(row: pd.Series, rate: str, only: bool) -> Text:
     before, after = row[rate, "before"], row[rate, "after"]
     if only or np.isnan(before):
         return Text(_number(after))
-    hit = rate in BENEFICIAL_RATES and row[rate, "levelling_down"]
+    hit = rate in BENEFICIAL_RATES and row[rate, "leveling_down"]
     arrow = "!>" if hit else "->"
     return Text(f"{_number(before)} {arrow} {_number(after)}", style="bold red" if hit else "")
 

@@ -130,7 +130,7 @@ def who_pays_notes(compared: bool, flagged: bool) -> list[str]:
     compared : bool
         Whether there is a "before".
     flagged : bool
-        Whether any rate is marked as levelling down.
+        Whether any rate is marked as leveling down.
 
     Returns
     -------
@@ -145,9 +145,9 @@ def who_pays_notes(compared: bool, flagged: bool) -> list[str]:
     )
     return [
         "Rates before -> after: of nothing, then of the method, with the same estimator.",
-        f"!> marks levelling down: {meaning}."
+        f"!> marks leveling down: {meaning}."
         if flagged
-        else f"No levelling down here (it would be marked !>: {meaning}).",
+        else f"No leveling down here (it would be marked !>: {meaning}).",
     ]
 
 

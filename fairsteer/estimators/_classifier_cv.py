@@ -190,7 +190,7 @@ class TunedSteering:
 
     def _compared(self, data, y, groups):
         """Return held-out error, gap and floor of every candidate."""
-        from fairsteer.metrics._gaps import gap_of, noise_floor  # slow to import
+        from fairsteer.metrics._gaps import measure_gap, noise_floor  # slow to import
 
         cells = pd.MultiIndex.from_arrays([y, groups]).factorize()[0]
         one = len(self.settings) == 1 or self.strength == 0.0
@@ -213,7 +213,8 @@ class TunedSteering:
                 predicted[k, test] = model.predict(X_test)
         rows = []
         for setting, decisions in zip(candidates, predicted, strict=True):
-            gap = gap_of(self.constraint, y, decisions, groups)
-            floor = noise_floor(y, decisions, groups, random_state=self.seed)[self.constraint]
-            rows.append((setting, float(np.mean(decisions != y)), gap, floor))
+            gap = measure_gap(self.constraint, y, decisions, sensitive_features=groups)
+            floors = noise_floor(y, decisions, sensitive_features=groups, random_state=self.seed)
+            error = float(np.mean(decisions != y))
+            rows.append((setting, error, gap, floors[self.constraint]))
         return pd.DataFrame(rows, columns=["setting", "error", "gap", "floor"])

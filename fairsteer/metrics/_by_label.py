@@ -1,4 +1,4 @@
-"""True positive rates of every label in every group, and one number for their gaps."""
+"""True positive rates of every label in every group, and the root mean square of their gaps."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils import check_scalar
 
-from fairsteer.metrics._gaps import attribute_frame, group_codes, labels_of
+from fairsteer._validation import check_column, index_groups, sort_labels
 
 
 def tpr_by_label(y_true, y_pred, *, sensitive_features) -> pd.DataFrame:
-    """Tabulate how often every label is recognised in every group.
+    """Tabulate the true positive rate of every label in every group.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
-        Labels and predictions, any number of labels.
-    sensitive_features : array-like of shape (n,) or (n, k), Series, DataFrame or mapping
+        Labels and predictions, with any number of labels.
+    sensitive_features : array-like of shape (n,) or (n, m), Series, DataFrame or mapping
         The sensitive attribute; several columns mean their intersection.
 
     Returns
     -------
     DataFrame
-        One row per label of ``y_true``, one column per group (a MultiIndex for several sensitive
-        columns) with the share of the label's rows that are predicted to have it, NaN where there
-        are none; and a column ``gap``, the largest less the smallest of these, NaN if one is.
+        One row per label of ``y_true`` and one column per group (a MultiIndex for several sensitive
+        columns) with the share of the rows of this label that are predicted correctly, NaN without
+        rows; and a column ``gap``, the largest minus the smallest share, NaN if any is NaN.
 
     Raises
     ------
     ValueError
-        If lengths differ, there are no rows, a label or attribute is missing, labels are of several
-        types, or a group is named "gap".
+        If lengths differ, there are no rows, values are missing, labels are of several types, or a
+        group is named "gap".
 
     Examples
     --------
@@ -43,7 +43,9 @@ def tpr_by_label(y_true, y_pred, *, sensitive_features) -> pd.DataFrame:
     labels, groups, hits, totals = _counts(y_true, y_pred, sensitive_features)
     gap = ("gap", *[""] * (groups.nlevels - 1)) if groups.nlevels > 1 else "gap"
     if gap in groups:
-        raise ValueError("a group is named 'gap', like the column of gaps: give it another name.")
+        raise ValueError(
+            "A group of sensitive_features is named 'gap', like the column of gaps: rename it."
+        )
     with np.errstate(invalid="ignore"):
         rates = hits / totals
     frame = pd.DataFrame(rates, index=pd.Index(labels, name="label"), columns=groups)
@@ -52,11 +54,11 @@ def tpr_by_label(y_true, y_pred, *, sensitive_features) -> pd.DataFrame:
 
 
 def rms_tpr_gap(y_true, y_pred, *, sensitive_features) -> float:
-    """Return the root mean square, over labels, of the gaps of the true positive rate.
+    """Return the root mean square over labels of the gaps of the true positive rate.
 
-    Every label counts alike, however rare. With two groups this is the measure in use for Bias in
-    Bios (Ravfogel et al., 2020, "Null It Out", ACL); with more a label's gap is its largest less
-    its smallest rate.
+    Every label has the same weight, however rare. With two groups this is the usual measure for
+    Bias in Bios (Ravfogel et al., 2020, "Null It Out", ACL); with more groups the gap of a label is
+    its largest minus its smallest rate.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def rms_tpr_gap(y_true, y_pred, *, sensitive_features) -> float:
     Returns
     -------
     float
-        NaN if a group has no row of some label.
+        NaN if a group has no rows of some label.
 
     Examples
     --------
@@ -82,26 +84,26 @@ def rms_tpr_gap(y_true, y_pred, *, sensitive_features) -> float:
 def rms_tpr_gap_floor(
     y_true, y_pred, *, sensitive_features, n_permutations: int = 200, random_state=0
 ) -> float:
-    """Return the `rms_tpr_gap` that chance alone leaves on these rows.
+    """Return the `rms_tpr_gap` that occurs by chance alone on these rows.
 
     Parameters
     ----------
     y_true, y_pred, sensitive_features
         As in `tpr_by_label`.
     n_permutations : int, default=200
-        Number of permutations of the group within every label, at least 1.
+        Number of permutations of the groups within every label, at least 1.
     random_state : int, Generator or None, default=0
         Seed of the permutations.
 
     Returns
     -------
     float
-        The mean over permutations; NaN if a group has no row of some label.
+        The mean over permutations; NaN if a group has no rows of some label.
 
     Notes
     -----
-    As in `noise_floor`, permutations are drawn from the multivariate hypergeometric law of the
-    numbers of recognised rows.
+    As for `noise_floor`, permutations are drawn from the multivariate hypergeometric distribution
+    of the numbers of correct predictions.
     """
     check_scalar(n_permutations, "n_permutations", Integral, min_val=1)
     _, _, hits, totals = _counts(y_true, y_pred, sensitive_features)
@@ -110,8 +112,8 @@ def rms_tpr_gap_floor(
     rng = np.random.default_rng(random_state)
     drawn = np.stack(
         [
-            rng.multivariate_hypergeometric(sizes, found, size=n_permutations)
-            for sizes, found in zip(totals, hits.sum(axis=1), strict=True)
+            rng.multivariate_hypergeometric(sizes, correct, size=n_permutations)
+            for sizes, correct in zip(totals, hits.sum(axis=1), strict=True)
         ],
         axis=1,
     )
@@ -119,26 +121,20 @@ def rms_tpr_gap_floor(
 
 
 def root_mean_square(spread) -> float:
-    """Return the root mean square of numbers, NaN if one is."""
+    """Return the root mean square of numbers, NaN if any is NaN."""
     return float(np.sqrt(np.mean(np.square(np.asarray(spread)))))
 
 
 def _counts(y_true, y_pred, sensitive_features):
-    """Return labels, groups, and for each of both the recognised rows and all rows."""
-    y_true, y_pred = labels_of(y_true, "y_true"), labels_of(y_pred, "y_pred")
-    frame = attribute_frame(sensitive_features)
-    check_consistent_length(y_true, y_pred, frame)
-    codes, groups = group_codes(frame)
-    try:
-        np.unique(np.concatenate([y_true.astype(object), y_pred.astype(object)]))
-    except TypeError:
-        raise ValueError(
-            "y_true and y_pred mix text and numbers; give them labels of one kind."
-        ) from None
+    """Return labels, groups, and the numbers of correct rows and of all rows for both."""
+    y_true = check_column(y_true, "y_true")
+    y_pred = check_column(y_pred, "y_pred", len(y_true))
+    codes, groups = index_groups(sensitive_features, len(y_true), like="y_true")
+    sort_labels(y_true, y_pred, names="y_true and y_pred")
     labels, places = np.unique(y_true, return_inverse=True)
     shape = (len(labels), len(groups))
-    cells = places * shape[1] + codes
-    totals = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
-    found = y_true == y_pred
-    hits = np.bincount(cells[found], minlength=shape[0] * shape[1]).reshape(shape)
+    subgroups = places * shape[1] + codes
+    totals = np.bincount(subgroups, minlength=shape[0] * shape[1]).reshape(shape)
+    correct = y_true == y_pred
+    hits = np.bincount(subgroups[correct], minlength=shape[0] * shape[1]).reshape(shape)
     return labels, groups, hits, totals

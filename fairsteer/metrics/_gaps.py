@@ -1,13 +1,11 @@
-"""The three fairness gaps and their noise floor, and the checks of labels and attributes.
+"""The three fairness gaps and their noise floor.
 
-A rate is *undefined* in a group that has no row of the label it is about; fairlearn counts such a
-rate as 0, which turns an absent cell into a gap of up to 1. Here it is NaN, and so is every gap
-that rests on it.
+A rate is *undefined* in a group without rows of the label that the rate conditions on. fairlearn
+counts this rate as 0, so that a missing subgroup can produce a gap of 1. Here the rate is NaN, and
+so is every gap that depends on it.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,7 +14,8 @@ from fairlearn.metrics import (
     equal_opportunity_difference,
     equalized_odds_difference,
 )
-from sklearn.utils import check_consistent_length
+
+from fairsteer._validation import abbreviate, check_column, index_groups
 
 _DIFFERENCES = {
     "demographic_parity": demographic_parity_difference,
@@ -25,14 +24,14 @@ _DIFFERENCES = {
 }
 
 
-def gaps(y_true, y_pred, groups) -> dict[str, float]:
+def fairness_gaps(y_true, y_pred, *, sensitive_features) -> dict[str, float]:
     """Measure the three fairness gaps of 0/1 predictions.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
-        Labels and predictions, 1 = favourable.
-    groups : array-like of shape (n,) or (n, k)
+        Labels and predictions, 1 = favorable.
+    sensitive_features : array-like of shape (n,) or (n, m), Series, DataFrame or mapping
         The sensitive attribute; several columns mean their intersection.
 
     Returns
@@ -40,21 +39,26 @@ def gaps(y_true, y_pred, groups) -> dict[str, float]:
     dict
         ``demographic_parity``, ``equal_opportunity`` and ``equalized_odds``: exactly fairlearn's
         ``demographic_parity_difference``, ``equal_opportunity_difference`` and
-        ``equalized_odds_difference``, or NaN where a group has no row of a label that the gap is
-        about.
+        ``equalized_odds_difference``, or NaN if a group has no rows of a label that the gap
+        conditions on.
+
+    Raises
+    ------
+    ValueError
+        If labels other than 0 and 1 occur, values are missing, or lengths differ.
 
     Examples
     --------
-    >>> gaps([1, 1, 0, 0], [1, 0, 0, 0], ["a", "b", "a", "b"])
+    >>> fairness_gaps([1, 1, 0, 0], [1, 0, 0, 0], sensitive_features=["a", "b", "a", "b"])
     {'demographic_parity': 0.5, 'equal_opportunity': 1.0, 'equalized_odds': 1.0}
     """
-    problem = _binary_problem(y_true, y_pred, groups)
+    problem = _binary_problem(y_true, y_pred, sensitive_features)
     return {name: _gap(name, *problem) for name in _DIFFERENCES}
 
 
-def gap_of(constraint: str, y_true, y_pred, groups) -> float:
-    """Measure one of the three, as `gaps` does."""
-    return _gap(constraint, *_binary_problem(y_true, y_pred, groups))
+def measure_gap(constraint: str, y_true, y_pred, *, sensitive_features) -> float:
+    """Measure the gap of one constraint, as `fairness_gaps` does."""
+    return _gap(constraint, *_binary_problem(y_true, y_pred, sensitive_features))
 
 
 def _gap(constraint, y_true, y_pred, codes) -> float:
@@ -64,19 +68,19 @@ def _gap(constraint, y_true, y_pred, codes) -> float:
 
 
 def noise_floor(
-    y_true, y_pred, groups, *, n_permutations: int = 200, random_state=0
+    y_true, y_pred, *, sensitive_features, n_permutations: int = 200, random_state=0
 ) -> dict[str, float]:
-    """Measure the gaps that chance alone leaves on these rows.
+    """Measure the gaps that occur by chance alone on these rows.
 
-    The floor is the mean gap over random permutations of the group of the same predictions: within
-    the label for equal opportunity and equalized odds, over all rows for demographic parity. A gap
-    below its floor is not an achievement.
+    The floor is the mean gap of the same predictions over random permutations of the groups: within
+    each label for equal opportunity and equalized odds, over all rows for demographic parity. A gap
+    near its floor is what predictions that do not depend on the group show on these rows.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
-        Labels and predictions, 1 = favourable.
-    groups : array-like of shape (n,) or (n, k)
+        Labels and predictions, 1 = favorable.
+    sensitive_features : array-like of shape (n,) or (n, m), Series, DataFrame or mapping
         The sensitive attribute; several columns mean their intersection.
     n_permutations : int, default=200
         Number of permutations.
@@ -86,55 +90,65 @@ def noise_floor(
     Returns
     -------
     dict
-        One floor for each of ``demographic_parity``, ``equal_opportunity``, ``equalized_odds``; NaN
-        where the gap itself is undefined.
+        The floors of ``demographic_parity``, ``equal_opportunity`` and ``equalized_odds``; NaN
+        where the gap is undefined.
+
+    Raises
+    ------
+    ValueError
+        As in `fairness_gaps`.
 
     Examples
     --------
-    >>> floor = noise_floor([1, 0] * 50, [1, 1, 0, 0] * 25, ["a", "b", "b", "a"] * 25)
+    >>> y_true, y_pred, group = [1, 0] * 50, [1, 1, 0, 0] * 25, ["a", "b", "b", "a"] * 25
+    >>> floor = noise_floor(y_true, y_pred, sensitive_features=group)
     >>> {name: round(value, 2) for name, value in floor.items()}
     {'demographic_parity': 0.08, 'equal_opportunity': 0.11, 'equalized_odds': 0.15}
     """
     drawn = permuted_gaps(
-        y_true, y_pred, groups, n_permutations=n_permutations, random_state=random_state
+        y_true,
+        y_pred,
+        sensitive_features=sensitive_features,
+        n_permutations=n_permutations,
+        random_state=random_state,
     )
     return {name: float(values.mean()) for name, values in drawn.items()}
 
 
 def permuted_gaps(
-    y_true, y_pred, groups, *, n_permutations: int = 200, random_state=0
+    y_true, y_pred, *, sensitive_features, n_permutations: int = 200, random_state=0
 ) -> dict[str, np.ndarray]:
-    """Measure the gaps after random permutations of the group, as `noise_floor` says.
+    """Measure the gaps after random permutations of the groups, see `noise_floor`.
 
     Parameters
     ----------
-    y_true, y_pred, groups, n_permutations, random_state
+    y_true, y_pred, sensitive_features, n_permutations, random_state
         As in `noise_floor`.
 
     Returns
     -------
     dict
         An array of shape (n_permutations,) for each of ``demographic_parity``,
-        ``equal_opportunity``, ``equalized_odds``; NaN where the gap itself is undefined.
+        ``equal_opportunity`` and ``equalized_odds``; NaN where the gap is undefined.
 
     Notes
     -----
-    After a permutation of the group among n rows of which m are predicted positive, the numbers of
-    predicted positives per group follow a multivariate hypergeometric law: drawing them from it is
-    the permutation, at a cost that does not depend on n.
+    If the groups of n rows are permuted, of which m are predicted positive, the numbers of
+    predicted positives per group follow a multivariate hypergeometric distribution. They are drawn
+    from it directly, at a cost that does not depend on n.
     """
-    y_true, y_pred, codes = _binary_problem(y_true, y_pred, groups)
+    y_true, y_pred, codes = _binary_problem(y_true, y_pred, sensitive_features)
     rng = np.random.default_rng(random_state)
     n_groups = codes.max() + 1
 
-    def permuted_gap(rows):
+    def draw_gaps(rows):
         sizes = np.bincount(codes[rows], minlength=n_groups)
         positives = rng.multivariate_hypergeometric(sizes, y_pred[rows].sum(), size=n_permutations)
         return np.ptp(positives / np.maximum(sizes, 1), axis=1)
 
-    tpr_gap, fpr_gap = permuted_gap(y_true == 1), permuted_gap(y_true == 0)
+    tpr_gap, fpr_gap = draw_gaps(y_true == 1), draw_gaps(y_true == 0)
     drawn = {
-        "demographic_parity": permuted_gap(np.ones(len(codes), dtype=bool)),
+        "demographic_parity": draw_gaps(np.ones(len(codes), dtype=bool)),
         "equal_opportunity": tpr_gap,
         "equalized_odds": np.maximum(tpr_gap, fpr_gap),
     }
@@ -144,6 +158,7 @@ def permuted_gaps(
 
 
 def has_label(y_true, codes, label) -> np.ndarray:
+    """Return which groups have a row of a label."""
     return np.bincount(codes[y_true == label], minlength=codes.max() + 1) > 0
 
 
@@ -157,82 +172,14 @@ def _defined(y_true, codes) -> dict[str, bool]:
     }
 
 
-def _binary_problem(y_true, y_pred, groups):
-    y_true, y_pred = labels_of(y_true, "y_true"), labels_of(y_pred, "y_pred")
-    frame = attribute_frame(groups)
-    check_consistent_length(y_true, y_pred, frame)
+def _binary_problem(y_true, y_pred, sensitive_features):
+    y_true = check_column(y_true, "y_true")
+    y_pred = check_column(y_pred, "y_pred", len(y_true))
     for name, y in (("y_true", y_true), ("y_pred", y_pred)):
         if not np.isin(y, [0, 1]).all():
             raise ValueError(
-                f"{name} must hold 0 and 1 only (1 = favourable), but has {listed(pd.unique(y))}; "
-                "fairness_report takes other labels."
+                f"{name} must hold 0 and 1 only (1 = favorable), but has "
+                f"{abbreviate(pd.unique(y))}; fairness_report takes other labels."
             )
-    return y_true.astype(int), y_pred.astype(int), group_codes(frame)[0]
-
-
-def labels_of(y, name) -> np.ndarray:
-    y = _without_text_for_missing(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1 or len(y) == 0:
-        raise ValueError(f"{name} must be one column with at least one row, not shape {y.shape}.")
-    if pd.isna(y).any():
-        raise ValueError(f"{name} has {pd.isna(y).sum()} missing values; drop those rows first.")
-    return y
-
-
-def _without_text_for_missing(values) -> np.ndarray:
-    """Make an array; NumPy alone would turn the missing value of ``["a", nan]`` into a text."""
-    if isinstance(values, (np.ndarray, pd.Series)):
-        return np.asarray(values)
-    array = np.asarray(values, dtype=object)
-    if any(isinstance(value, (list, tuple)) for value in array.flat):
-        raise ValueError("the rows have different lengths; give each one value per column.")
-    return array
-
-
-def attribute_frame(sensitive_features) -> pd.DataFrame:
-    if isinstance(sensitive_features, pd.DataFrame):
-        frame = sensitive_features.reset_index(drop=True)
-    elif isinstance(sensitive_features, pd.Series):
-        name = sensitive_features.name
-        frame = sensitive_features.to_frame("sensitive_features" if name is None else name)
-        frame = frame.reset_index(drop=True)
-    elif isinstance(sensitive_features, Mapping):
-        frame = pd.DataFrame({name: list(values) for name, values in sensitive_features.items()})
-    else:
-        frame = pd.DataFrame(_without_text_for_missing(sensitive_features))
-        frame.columns = (
-            ["sensitive_features"] if frame.shape[1] == 1 else [f"column {i}" for i in frame]
-        )
-    if frame.shape[1] == 0:
-        raise ValueError("sensitive_features has no column.")
-    for name in frame:
-        missing = int(frame[name].isna().sum())
-        if missing:
-            raise ValueError(
-                f"the sensitive attribute {str(name)!r} is missing in {missing} of {len(frame)} "
-                "rows; drop those rows or give the missing value a name of its own."
-            )
-    return frame
-
-
-def group_codes(frame: pd.DataFrame):
-    """Give every row the number of its group in sorted order, and the groups as an index."""
-    columns = list(frame)
-    numbered = frame.groupby(columns, sort=True, observed=True)
-    codes = numbered.ngroup().to_numpy()
-    first = frame.iloc[np.unique(codes, return_index=True)[1]]
-    if len(columns) == 1:
-        unnamed = columns[0] == "sensitive_features"
-        index = pd.Index(
-            first[columns[0]].to_numpy(), dtype=object, name=None if unnamed else columns[0]
-        )
-    else:
-        index = pd.MultiIndex.from_frame(first.astype(object))
-    return codes, index
-
-
-def listed(values, limit: int = 6) -> str:
-    shown = ", ".join(repr(value) for value in np.asarray(values).tolist()[:limit])
-    return shown + (", ..." if len(values) > limit else "")
+    codes, _ = index_groups(sensitive_features, len(y_true), like="y_true")
+    return y_true.astype(int), y_pred.astype(int), codes

@@ -1,4 +1,4 @@
-"""Which candidate of a search to refit where two objectives count: accuracy and a gap."""
+"""Select the candidate of a search with two objectives: accuracy and a gap."""
 
 from __future__ import annotations
 
@@ -8,42 +8,44 @@ from numbers import Real
 
 import numpy as np
 
+from fairsteer._validation import abbreviate
+
 
 def most_accurate_within(eps, *, gap="gap", score="accuracy"):
-    """Make a ``refit=`` for a search with two objectives: the best score with a small gap.
+    """Make a ``refit=`` for a search that selects the best score among small gaps.
 
     Parameters
     ----------
     eps : float
-        The largest mean gap that is accepted.
+        The largest mean gap that is accepted, not negative.
     gap : str, default="gap"
-        Name, in the search's ``scoring`` dict, of a scorer of a difference with
-        ``greater_is_better=False``; its scores are minus the gap.
+        Name in the ``scoring`` dict of the search; the scorer of a difference with
+        ``greater_is_better=False``, whose scores are minus the gap.
     score : str, default="accuracy"
-        Name of the scorer to maximise.
+        Name of the scorer to maximize.
 
     Returns
     -------
     callable
         Takes ``cv_results_`` and returns the index of the candidate with the highest mean score
-        among those whose mean gap is at most ``eps`` (of equal ones that with the smaller gap).
-        If there is none it warns and returns the one with the smallest gap.
+        among those whose mean gap is at most ``eps`` (with equal scores, that with the smallest
+        gap). If there is none, it warns and returns the candidate with the smallest gap.
 
     Raises
     ------
     ValueError
-        If ``eps`` is not a number from 0 on. When called: if a scorer of this name is missing, if
-        the gap's scores are positive, or if every candidate's scores are NaN.
+        If ``eps`` is negative or not a number. When called: if a scorer with one of these names is
+        missing, if the scores of the gap are positive, or if the scores of all candidates are NaN.
 
     Warns
     -----
     UserWarning
-        When called, if no candidate's gap is within ``eps``.
+        When called, if no gap is at most ``eps``.
 
     Notes
     -----
-    For grid and randomised search; scikit-learn's halving searches take one metric only. A gap
-    measured on few rows exceeds the true one by its noise floor, see
+    For grid and randomized search; scikit-learn's halving searches take a single metric only. A
+    gap that is measured on few rows exceeds the true gap by about its noise floor, see
     :func:`fairsteer.metrics.noise_floor`.
 
     Examples
@@ -72,7 +74,7 @@ def most_accurate_within(eps, *, gap="gap", score="accuracy"):
     True
     """
     if not isinstance(eps, Real) or isinstance(eps, bool) or not eps >= 0:
-        raise ValueError(f"eps is the largest gap accepted, a number from 0 on, not {eps!r}.")
+        raise ValueError(f"eps must be a non-negative number, got {eps!r}.")
     return _MostAccurateWithin(eps, gap, score)
 
 
@@ -87,22 +89,22 @@ class _MostAccurateWithin:
         known = np.isfinite(gaps) & np.isfinite(scores)
         if not known.any():
             raise ValueError(
-                f"The scores {self.gap!r} or {self.score!r} of every candidate are NaN: see why "
-                "with error_score='raise'."
+                f"The scores {self.gap!r} or {self.score!r} of every candidate are NaN: set "
+                "error_score='raise' to see the reason."
             )
         if np.any(gaps[known] < 0.0):
             raise ValueError(
-                f"The scores {self.gap!r} are positive, but a gap is scored as minus the gap: "
-                "make the scorer of a difference, with greater_is_better=False."
+                f"The scores {self.gap!r} are positive, but must be minus the gap: use the scorer "
+                "of a difference with greater_is_better=False."
             )
         within = known & (gaps <= self.eps)
         if within.any():
             return min(np.flatnonzero(within).tolist(), key=lambda k: (-scores[k], gaps[k]))
         best = min(np.flatnonzero(known).tolist(), key=lambda k: (gaps[k], -scores[k]))
         warnings.warn(
-            f"no candidate has a mean {self.gap!r} of at most {self.eps}: the one with the "
-            f"smallest, {gaps[best]:.3g}, is taken ({cv_results['params'][best]}). Allow a larger "
-            "eps, or try other candidates.",
+            f"No candidate has a mean {self.gap!r} of at most {self.eps}; the candidate with the "
+            f"smallest, {gaps[best]:.3g}, is selected ({cv_results['params'][best]}). Use a larger "
+            "eps or other candidates.",
             stacklevel=2,
         )
         return best
@@ -115,8 +117,8 @@ class _MostAccurateWithin:
         if prefix + name not in cv_results:
             names = [key.removeprefix(prefix) for key in cv_results if key.startswith(prefix)]
             raise ValueError(
-                f"The search has no score {name!r}, but {', '.join(map(repr, names))}: give "
-                f"scoring a dict with the names {self.gap!r} and {self.score!r}, or name others "
-                f"in {self!r}."
+                f"The search has no score {name!r}, only {abbreviate(names)}: pass scoring as a "
+                f"dict with the names {self.gap!r} and {self.score!r}, or other names to "
+                f"{self!r}."
             )
         return np.asarray(cv_results[prefix + name], dtype=float)

@@ -1,6 +1,6 @@
-"""What a classifier does to each group: rates and gaps, before and after, and who pays for it.
+"""Rates and gaps of a classifier by group, before and after an intervention; leveling down.
 
-The gaps are fairlearn's, except that a gap which rests on an absent (label, group) cell is NaN.
+The gaps are those of fairlearn, except that a gap that depends on a missing subgroup is NaN.
 """
 
 from __future__ import annotations
@@ -17,20 +17,10 @@ from fairlearn.metrics import (
     true_positive_rate,
 )
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_consistent_length
 
-from fairsteer.metrics._by_label import (
-    root_mean_square,
-    tpr_by_label,
-)
-from fairsteer.metrics._gaps import (
-    attribute_frame,
-    gaps,
-    group_codes,
-    has_label,
-    labels_of,
-    listed,
-)
+from fairsteer._validation import abbreviate, check_column, index_groups, sort_labels
+from fairsteer.metrics._by_label import root_mean_square, tpr_by_label
+from fairsteer.metrics._gaps import fairness_gaps, has_label
 
 RATES = ("selection_rate", "tpr", "fpr", "accuracy")
 BENEFICIAL_RATES = ("selection_rate", "tpr")
@@ -45,56 +35,62 @@ def fairness_report(
     pos_label=None,
     tolerance: float = 0.01,
 ) -> pd.DataFrame:
-    """Tabulate what a classifier does to each group, and who pays when a gap is closed.
+    """Tabulate the rates of a classifier by group, and who loses when a gap is closed.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
         Labels and predictions. With more than two labels the rates are those of ``pos_label``
         against the rest; accuracy counts every label.
-    sensitive_features : array-like of shape (n,) or (n, k), Series, DataFrame or mapping
+    sensitive_features : array-like of shape (n,) or (n, m), Series, DataFrame or mapping
         The sensitive attribute; several columns mean their intersection.
     y_pred_before : array-like of shape (n,), optional
-        Predictions before an intervention, to compare with ``y_pred``, those after it.
+        Predictions before an intervention; ``y_pred`` are then those after it.
     pos_label : label, optional
-        The favourable label; default the last of the sorted labels.
+        The favorable label; default the last of the sorted labels.
     tolerance : float, default=0.01
-        Changes of a rate up to this size count as no change when levelling down is judged.
+        Changes of a rate up to this size do not count as changes for leveling down.
 
     Returns
     -------
     DataFrame
         One row per group (a MultiIndex for several sensitive columns) with the columns ``rows``,
-        ``selection_rate``, ``tpr``, ``fpr`` and ``accuracy``, then a row ``gap``: the number of all
-        rows, and the largest minus the smallest value of each rate. Its selection rate is the
-        demographic parity gap, its TPR the equal opportunity gap, the larger of its TPR and FPR the
-        equalized odds gap.
+        ``selection_rate``, ``tpr``, ``fpr`` and ``accuracy``, then a row ``gap`` with the number of
+        all rows, and the largest minus the smallest value of each rate: for the selection rate
+        the demographic parity gap, for TPR the equal opportunity gap, and the larger one of TPR and
+        FPR is the equalized odds gap.
 
         With ``y_pred_before`` every rate has two columns, ``(rate, "before")`` and ``(rate,
-        "after")``, and the column ``levelling_down`` flags the groups that lost through levelling
-        down (see Notes); in the row ``gap`` it says whether any did.
+        "after")``, and the column ``leveling_down`` flags the groups that lost by leveling down
+        (see Notes); in the row ``gap`` it is True if any group is flagged.
 
-        ``.attrs["gaps"]`` holds fairlearn's three gaps by name, ``.attrs["tpr_gaps"]`` the gap of
+        ``.attrs["gaps"]`` has the three gaps of `fairness_gaps`, ``.attrs["tpr_gaps"]`` the gap of
         the true positive rate of every label, ``.attrs["rms_tpr_gap"]`` their root mean square
-        (see `tpr_by_label`, `rms_tpr_gap`), NaN where a group has no row of a label. With
-        ``y_pred_before`` each is a dict of two, ``before`` and ``after``, and
-        ``.attrs["levelling_down"]`` has the flagged groups of each rate.
+        (see `tpr_by_label`, `rms_tpr_gap`). They are NaN if a group has no rows of a label. With
+        ``y_pred_before`` each is a dict with the keys ``before`` and ``after``, and
+        ``.attrs["leveling_down"]`` has the flagged groups of each rate.
+
+    Raises
+    ------
+    ValueError
+        If values are missing, lengths differ, labels are of several types, or ``pos_label`` is not
+        among the labels.
 
     Warns
     -----
     UserWarning
-        When a rate is undefined because a group has no row of a label: the rate and the gaps that
-        rest on it are NaN (fairlearn's functions count it as 0), and the sentence names the groups.
+        If a rate is undefined because a group has no rows of a label: the rate and the gaps that
+        depend on it are NaN (fairlearn's functions count it as 0). The message names the groups.
 
     Notes
     -----
-    Levelling down, in a rate that is a benefit to its receiver (selection rate and TPR): the gap
-    shrank, no group's rate rose, and some group's rate fell, each by more than ``tolerance``. The
-    gap was closed by making the better-off worse and nobody better. The groups whose rate fell are
-    flagged, if the fall is also more than one row of those that the rate is about (all of the group
-    for the selection rate, those with ``pos_label`` for the TPR): in a small group one person moves
-    a rate by more than any tolerance, so at least two must have lost. FPR and accuracy are shown
-    but not judged: neither is a benefit that one of the three constraints equalises.
+    A rate that benefits those who receive it (selection rate and TPR) is leveled down if its gap
+    shrank and no rate rose, but the rate of a group fell, each by more than ``tolerance``: the gap
+    was closed at the expense of some groups and to the benefit of none. The groups whose rate fell
+    are flagged if the fall is also larger than one row of the rate's denominator (all rows of the
+    group for the selection rate, those with ``pos_label`` for TPR), because a single row of a small
+    group changes a rate by more than any tolerance. FPR and accuracy are never flagged: neither is
+    a benefit that one of the three constraints equalizes.
 
     Examples
     --------
@@ -106,25 +102,24 @@ def fairness_report(
     a      0.75   0.25
     b      0.25   0.25
     gap    0.50   0.00
-    >>> report["levelling_down"].to_dict()
+    >>> report["leveling_down"].to_dict()
     {'a': True, 'b': False, 'gap': True}
     """
-    frame = attribute_frame(sensitive_features)
-    y_true = labels_of(y_true, "y_true")
-    predictions = {"after": labels_of(y_pred, "y_pred")}
+    y_true = check_column(y_true, "y_true")
+    predictions = {"after": check_column(y_pred, "y_pred", len(y_true))}
     if y_pred_before is not None:
-        predictions = {"before": labels_of(y_pred_before, "y_pred_before"), **predictions}
-    check_consistent_length(y_true, frame, *predictions.values())
+        before = check_column(y_pred_before, "y_pred_before", len(y_true))
+        predictions = {"before": before, **predictions}
+    codes, index = index_groups(sensitive_features, len(y_true), like="y_true")
     pos_label = _positive_label(pos_label, [y_true, *predictions.values()])
 
     positive = (y_true == pos_label).astype(int)
-    codes, index = group_codes(frame)
     _warn_undefined(positive, codes, index, pos_label)
     rates, measured, by_label = {}, {}, {}
     for when, y in predictions.items():
         predicted = (y == pos_label).astype(int)
         rates[when] = _rates_by_group(positive, predicted, y_true == y, codes, index)
-        measured[when] = gaps(positive, predicted, codes)
+        measured[when] = fairness_gaps(positive, predicted, sensitive_features=codes)
         by_label[when] = tpr_by_label(y_true, y, sensitive_features=codes)["gap"]
 
     attributes = {
@@ -136,21 +131,20 @@ def fairness_report(
         report = _with_gap_row(rates["after"])
         report.attrs.update({name: values["after"] for name, values in attributes.items()})
         return report
-    flags = levelling_down(
-        rates["before"], rates["after"], receivers(positive, codes, index), tolerance=tolerance
-    )
+    denominators = count_denominators(positive, codes, index)
+    flags = leveling_down(rates["before"], rates["after"], denominators, tolerance=tolerance)
     report = _before_after(rates["before"], rates["after"], flags)
     report.attrs.update(attributes)
     return report
 
 
-def receivers(positive, codes, index) -> pd.DataFrame:
-    """Count the rows that each beneficial rate of each group is about.
+def count_denominators(positive, codes, index) -> pd.DataFrame:
+    """Count the rows in the denominators of the rates that benefit a group.
 
     Parameters
     ----------
     positive : array-like of shape (n,)
-        1 where the label is the favourable one, else 0.
+        1 for the favorable label, else 0.
     codes : ndarray of int of shape (n,)
         The position of every row's group in ``index``.
     index : Index
@@ -160,25 +154,25 @@ def receivers(positive, codes, index) -> pd.DataFrame:
     -------
     DataFrame
         One row per group: ``selection_rate`` counts all of its rows, ``tpr`` those with the
-        favourable label.
+        favorable label.
     """
     counts = np.bincount(codes), np.bincount(codes, weights=positive).astype(int)
     return pd.DataFrame(dict(zip(BENEFICIAL_RATES, counts, strict=True)), index=index)
 
 
-def levelling_down(
+def leveling_down(
     before: pd.DataFrame, after: pd.DataFrame, rows: pd.DataFrame, *, tolerance: float = 0.01
 ) -> pd.DataFrame:
-    """Flag the groups whose rate fell when a gap was closed and nobody's rate rose.
+    """Flag the groups whose rate fell when a gap was closed and the rate of no group rose.
 
     Parameters
     ----------
     before, after : DataFrame
         One row per group, with the columns ``selection_rate`` and ``tpr``.
     rows : DataFrame
-        The number of rows that each of these rates is about, laid out alike.
+        The numbers of rows in the denominators of these rates, in the same layout.
     tolerance : float, default=0.01
-        Changes up to this size count as no change, and so does the fall of a rate by one row.
+        Changes up to this size do not count, nor does the fall of a rate by a single row.
 
     Returns
     -------
@@ -190,7 +184,7 @@ def levelling_down(
     change = after - before
     gap_change = (after.max() - after.min()) - (before.max() - before.min())
     closed = (gap_change < -tolerance) & ~(change > tolerance).any()
-    # Rates are quotients: one lost row of 49 must not count as more than one by rounding.
+    # Rates are quotients: due to rounding, one lost row of 49 can exceed 1.
     lost = -change * rows[names] > 1 + 1e-6
     return (change < -tolerance) & lost & closed
 
@@ -202,9 +196,9 @@ def _before_after(before, after, flags) -> pd.DataFrame:
         for when, frame in frames.items():
             report[(rate, when)] = frame[rate]
     hit = flags.any(axis=1)
-    report[("levelling_down", "")] = np.append(hit, hit.any())
+    report[("leveling_down", "")] = np.append(hit, hit.any())
     report.columns = pd.MultiIndex.from_tuples(report.columns)
-    report.attrs["levelling_down"] = {rate: list(flags.index[flags[rate]]) for rate in flags}
+    report.attrs["leveling_down"] = {rate: list(flags.index[flags[rate]]) for rate in flags}
     return report
 
 
@@ -250,25 +244,19 @@ def _warn_undefined(positive, codes, index, pos_label) -> None:
         (1, f"label {pos_label!r}", "TPR, equal_opportunity and equalized_odds"),
         (0, f"another label than {pos_label!r}", "FPR and equalized_odds"),
     ):
-        absent = [index[code] for code in np.flatnonzero(~has_label(positive, codes, label))]
-        if absent:
-            names = ", ".join(repr(group) for group in absent)
+        absent = index[~has_label(positive, codes, label)]
+        if len(absent):
             warnings.warn(
-                f"no row with {text} in group {names}: {rate} are undefined (NaN).", stacklevel=3
+                f"There are no rows with {text} in group(s) {abbreviate(absent)}: {rate} are "
+                "undefined (NaN).",
+                stacklevel=3,
             )
 
 
-def _positive_label(pos_label, arrays):
-    try:
-        labels = np.unique(np.concatenate([array.astype(object) for array in arrays]))
-    except TypeError:
-        raise ValueError(
-            "y_true and the predictions mix text and numbers; give them labels of one kind."
-        ) from None
+def _positive_label(pos_label, columns):
+    labels = sort_labels(*columns, names="y_true and the predictions")
     if pos_label is None:
         return labels[-1]
     if pos_label not in labels:
-        raise ValueError(
-            f"pos_label {pos_label!r} is not among the labels, which are {listed(labels)}."
-        )
+        raise ValueError(f"pos_label={pos_label!r} is not among the labels {abbreviate(labels)}.")
     return pos_label

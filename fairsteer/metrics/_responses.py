@@ -1,4 +1,4 @@
-"""What a fitted estimator answers to rows: asked with the attribute if it wants it, as 1 and 0."""
+"""Responses of fitted estimators for scorers: the attribute where requested, labels as 1 and 0."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
-from fairsteer.metrics._gaps import labels_of, listed
+from fairsteer._validation import abbreviate, check_column
 
 RESPONSE_METHODS = ("predict", "predict_proba", "decision_function")
 
 
-def response(estimator, method, X, sensitive_features=None, alias=None):
-    """Call a response method, with the attribute exactly if the estimator asks for it there.
+def get_response(estimator, method, X, sensitive_features=None, alias=None):
+    """Call a response method, with the attribute if and only if the estimator requests it.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ def response(estimator, method, X, sensitive_features=None, alias=None):
     X : array-like of shape (n, p)
         Rows.
     sensitive_features : array-like of shape (n,) or (n, m), default=None
-        Their attribute, unless it stands in X.
+        Their attribute, unless it is a column of X.
     alias : str, default=None
-        Another name under which steps of the estimator may ask for it.
+        Another name under which steps of the estimator may request it.
 
     Returns
     -------
@@ -45,42 +45,42 @@ def response(estimator, method, X, sensitive_features=None, alias=None):
         respond = getattr(estimator, method)
     except AttributeError as error:
         raise AttributeError(
-            f"{type(estimator).__name__} has no {method}: choose another response_method for the "
+            f"{type(estimator).__name__} has no {method}: use another response_method for the "
             "scorer, or another estimator."
         ) from error
     if sensitive_features is None:
         return respond(X)
-    names = _asked_for(estimator, method, {"sensitive_features", alias or "sensitive_features"})
+    names = _requested(estimator, method, {"sensitive_features", alias or "sensitive_features"})
     return respond(X, **dict.fromkeys(names, sensitive_features))
 
 
-def _asked_for(estimator, method, names) -> set[str]:
-    """Return the names under which a response method asks for the attribute.
+def _requested(estimator, method, names) -> set[str]:
+    """Return the names under which a response method requests the attribute.
 
-    A router (a Pipeline) asks for what its steps request. Another estimator asks by an argument of
-    its method, unless its request declines it; that covers fairlearn's ThresholdOptimizer, whose
-    request is undecided.
+    A router such as a Pipeline requests what its steps request. Any other estimator requests the
+    attribute if its method has this parameter, unless its metadata request is False. This includes
+    fairlearn's ThresholdOptimizer, whose metadata request is not set.
     """
     named = "sensitive_features" in signature(getattr(estimator, method)).parameters
     try:
         routing = get_routing_for_object(estimator)
-    except NotImplementedError:  # scikit-learn's sign of an estimator that routes nothing
+    except NotImplementedError:  # raised by estimators without metadata routing
         return set()
     if isinstance(routing, MetadataRouter):
         consumed = routing.consumes(method, names)
         if consumed and not named and not get_config()["enable_metadata_routing"]:
             raise ValueError(
-                f"{type(estimator).__name__} routes the sensitive attribute to its steps in "
-                f"{method}, but routing is off: score within "
-                "sklearn.config_context(enable_metadata_routing=True), or set it by set_config."
+                f"{type(estimator).__name__} routes sensitive_features to its steps in {method}, "
+                "but metadata routing is off: score within "
+                "sklearn.config_context(enable_metadata_routing=True), or call sklearn.set_config."
             )
         return consumed
     declined = getattr(routing, method).requests.get("sensitive_features") is False
     return {"sensitive_features"} if named and not declined else set()
 
 
-def binarized(estimator, y_true, y_pred, method, pos_label=None):
-    """Give labels and predictions the form that rates need: 1 is the positive label.
+def binarize(estimator, y_true, y_pred, method, pos_label=None):
+    """Convert labels and responses to 1 for the positive label and 0 for every other label.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ def binarized(estimator, y_true, y_pred, method, pos_label=None):
     y_pred : array-like of shape (n,) or (n, K)
         The response.
     method : str
-        What it is the response of.
+        The method that returned it.
     pos_label : object, default=None
-        The positive label; default the last of the estimator's.
+        The positive label; default the last of the estimator's ``classes_``.
 
     Returns
     -------
@@ -107,24 +107,25 @@ def binarized(estimator, y_true, y_pred, method, pos_label=None):
     Raises
     ------
     ValueError
-        If the positive label is unknown or has no column of its own.
+        If the positive label is unknown, or the response has no column for it or another length.
     """
-    classes, pos_label = _labels(estimator, method, pos_label)
+    classes, pos_label = _resolve_labels(estimator, method, pos_label)
     if method == "predict":
-        y_pred = (labels_of(y_pred, "y_pred") == pos_label).astype(int)
+        y_pred = (check_column(y_pred, "y_pred", len(y_true)) == pos_label).astype(int)
     else:
-        y_pred = _positive_scores(np.asarray(y_pred), classes, pos_label, method)
+        scores = _positive_scores(np.asarray(y_pred), classes, pos_label, method)
+        y_pred = check_column(scores, "y_pred", len(y_true))
     return (y_true == pos_label).astype(int), y_pred, pos_label
 
 
-def _labels(estimator, method, pos_label):
-    """Return the estimator's labels, None if it does not tell them, and the positive one."""
+def _resolve_labels(estimator, method, pos_label):
+    """Return the estimator's labels, None if it has no ``classes_``, and the positive label."""
     if not hasattr(estimator, "classes_"):
         if pos_label is None or method != "predict":
             raise ValueError(
                 f"{type(estimator).__name__} has no classes_, so its positive label is unknown: "
-                "give the scorer a pos_label (and response_method='predict'), or binarize=False "
-                "if it is a regressor."
+                "set pos_label (and response_method='predict') of the scorer, or binarize=False "
+                "for a regressor."
             )
         return None, pos_label
     classes = np.asarray(estimator.classes_).tolist()
@@ -133,7 +134,7 @@ def _labels(estimator, method, pos_label):
     if pos_label not in classes:
         raise ValueError(
             f"pos_label={pos_label!r} is not among the labels of the fitted "
-            f"{type(estimator).__name__}, which are {listed(classes)}."
+            f"{type(estimator).__name__}, which are {abbreviate(classes)}."
         )
     return classes, pos_label
 
@@ -144,8 +145,8 @@ def _positive_scores(scores, classes, pos_label, method):
         return scores if position == 1 else -scores
     if scores.ndim != 2 or scores.shape[1] != len(classes):
         raise ValueError(
-            f"{method} returned the shape {scores.shape} for {len(classes)} labels, so the "
-            "positive label has no column: use a one-versus-rest decision function or "
+            f"{method} returned the shape {scores.shape} for {len(classes)} labels, without a "
+            "column for the positive label: use a one-versus-rest decision function or "
             "response_method='predict_proba'."
         )
     return scores[:, position]

@@ -1,33 +1,26 @@
-"""Scorers for groups: a fairness metric in the form that scikit-learn's model selection takes.
+"""Scorers of fairness metrics for scikit-learn's model selection.
 
-``sklearn.metrics.make_scorer`` hands metadata to the metric only; a steered model needs the
-attribute in ``predict`` too. The scorers here hand it to both, or read it from a column of X.
+``sklearn.metrics.make_scorer`` passes metadata to the metric only, but a steered model needs the
+attribute in ``predict``, too. These scorers pass it to both, or read it from columns of X.
 """
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from inspect import signature
+from functools import partial
+from inspect import Parameter, signature
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from fairsteer import _validation as check
-from fairsteer.metrics._gaps import attribute_frame, group_codes, has_label, labels_of
-from fairsteer.metrics._metric import (
-    labels_needed,
-    metric_name,
-    takes_groups,
-    takes_weights,
-    warn_of_sign,
-)
-from fairsteer.metrics._responses import RESPONSE_METHODS, binarized, response
+from fairsteer.metrics._gaps import has_label
+from fairsteer.metrics._responses import RESPONSE_METHODS, binarize, get_response
 
 
 def make_fairness_scorer(
@@ -39,60 +32,60 @@ def make_fairness_scorer(
     response_method="predict",
     binarize=True,
 ):
-    """Make a scorer of a fairness metric, for ``scoring=`` in scikit-learn's model selection.
+    """Make a scorer of a fairness metric for ``scoring=`` in scikit-learn's model selection.
 
     Parameters
     ----------
     metric : callable
-        ``metric(y_true, y_pred, *, sensitive_features)`` returning a number, such as fairlearn's
-        ``equalized_odds_difference``. An aggregate of any other metric over groups (difference,
-        ratio, minimum or maximum of a ``MetricFrame``) is made by
-        ``fairlearn.metrics.make_derived_metric``, see Examples; further arguments of a metric are
-        set by ``functools.partial``. A metric without ``sensitive_features``, such as
-        ``accuracy_score``, is taken over all rows: this serves models that need the attribute
-        routed to ``predict``, where scikit-learn's own scorers fail.
+        A function of ``(y_true, y_pred, *, sensitive_features)`` that returns a number, such as
+        fairlearn's ``equalized_odds_difference``. Use ``fairlearn.metrics.make_derived_metric`` to
+        aggregate any other metric over groups (difference, ratio, minimum or maximum of a
+        ``MetricFrame``), see Examples, and ``functools.partial`` to set more arguments. The
+        signature decides what the metric gets: ``sensitive_features`` and ``sample_weight`` if it
+        has these parameters or ``**kwargs``. A metric without ``sensitive_features``, such as
+        ``accuracy_score``, is computed over all rows. This is useful for models that need the
+        attribute in ``predict``, for which scikit-learn's own scorers fail.
     sensitive_feature_ids : str, int or sequence of these, default=None
-        Names or positions of the columns of X that hold the sensitive attribute; several mean
-        their intersection. Default: the attribute is passed as ``sensitive_features=``, which
-        in scikit-learn's tools needs ``sklearn.set_config(enable_metadata_routing=True)``; it is
-        requested without ``set_score_request``.
+        Names or positions of the columns of X that hold the sensitive attribute; several columns
+        mean their intersection. By default the attribute is passed as ``sensitive_features=``,
+        which in scikit-learn's tools needs ``sklearn.set_config(enable_metadata_routing=True)``;
+        it is requested without ``set_score_request``.
     pos_label : object, default=None
-        The positive (favourable) label; default the last of the estimator's ``classes_``. Name
-        it where a label may be absent from a training fold.
+        The positive (favorable) label; default the last of the estimator's ``classes_``. Set it
+        if a label may be missing in a training fold.
     greater_is_better : bool, default=False
-        False for gaps and losses: the score is then minus the metric, as in scikit-learn. Ratios
-        need True.
+        Whether a large value of the metric is good. Use False for gaps, errors and losses: the
+        score is then minus the metric, as in scikit-learn. Use True for ratios and accuracies.
+        With the wrong value a search selects the worst candidate.
     response_method : {"predict", "predict_proba", "decision_function"}, default="predict"
-        What the metric gets as ``y_pred``. The last two mean the score of the positive label.
+        What the metric gets as ``y_pred``. The last two give the score of the positive label.
     binarize : bool, default=True
-        Whether the metric gets 1 for the positive label and 0 for every other one, as fairlearn's
-        rates need. With False it gets ``y`` and the predictions as they are: for metrics that
-        count every label, such as accuracy, and for regressors.
+        Whether the metric gets 1 for the positive label and 0 for every other label, as
+        fairlearn's rates need. With False it gets ``y`` and the predictions unchanged: for metrics
+        that count every label, such as accuracy, and for regressors.
 
     Returns
     -------
     FairnessScorer
-        Called as ``scorer(estimator, X, y)``, with ``sensitive_features=`` where no column holds
-        the attribute, and ``sample_weight=`` if the metric takes weights.
+        Call it as ``scorer(estimator, X, y)``, with ``sensitive_features=`` if no column holds the
+        attribute, and with ``sample_weight=`` if the metric takes weights.
 
     Raises
     ------
     ValueError
-        If the metric cannot be called, or parameters contradict each other. When called: if the
-        attribute is missing, given twice, or to be routed while metadata routing is off, a label
-        cannot be found, or the metric does not return one number.
+        If the metric is not callable, or parameters contradict each other. When called: if the
+        attribute is missing or given twice, if the estimator routes it while metadata routing is
+        off, if a label is unknown, or if the metric does not return a number.
     AttributeError
         When called, if the estimator lacks the response method.
 
     Warns
     -----
-    UserWarning
-        If the sign does not suit the metric's name: a ratio or score is best large, a difference,
-        error or loss small.
     UndefinedMetricWarning
-        When called: if a group lacks rows of a label that the metric is about (fairlearn counts
-        its rate as 0, so that a gap can be 1 by absence alone), if there is one group only, or if
-        the metric is NaN. The score is the metric's value all the same.
+        When called, for a metric that takes ``sensitive_features``: if there is a single group, or
+        (with ``binarize=True``) if a group has no rows of the positive label or of the others,
+        where fairlearn counts a rate as 0, so that the gap can be 1. For any metric: if it is NaN.
+        The score is the value of the metric in all cases.
 
     See Also
     --------
@@ -100,12 +93,12 @@ def make_fairness_scorer(
 
     Notes
     -----
-    ``TunedThresholdClassifierCV`` of scikit-learn takes its own scorers only; everything else that
-    has ``scoring=`` takes this one.
+    ``TunedThresholdClassifierCV`` of scikit-learn accepts its own scorers only; everything else
+    with a parameter ``scoring`` accepts this scorer.
 
-    The attribute reaches ``predict`` (or another response method) exactly if the estimator asks
-    for it: a Pipeline or another router whose steps request ``sensitive_features`` there, or an
-    estimator whose method has this argument and no request that declines it.
+    The attribute is passed to ``predict`` (or another response method) if and only if the
+    estimator requests it: a Pipeline or another router whose steps request ``sensitive_features``,
+    or an estimator whose method has this parameter, unless its metadata request is False.
 
     Examples
     --------
@@ -143,7 +136,7 @@ def make_fairness_scorer(
 
 @dataclass(repr=False, kw_only=True)
 class FairnessScorer:
-    """What :func:`make_fairness_scorer` returns; its parameters stand there."""
+    """A scorer; see :func:`make_fairness_scorer` for its parameters."""
 
     metric: Any
     sensitive_feature_ids: Any = None
@@ -161,15 +154,14 @@ class FairnessScorer:
             )
         if not self.binarize and (self.pos_label is not None or self.response_method != "predict"):
             raise ValueError(
-                "binarize=False hands the metric labels as they are, so there is no positive one: "
-                "leave pos_label=None and response_method='predict', or keep binarize=True."
+                "binarize=False passes labels to the metric unchanged, so that none is positive: "
+                "leave pos_label=None and response_method='predict', or use binarize=True."
             )
         if not callable(self.metric):
             raise ValueError(
                 "metric must be a function of (y_true, y_pred, *, sensitive_features), not "
                 f"{self.metric!r}."
             )
-        warn_of_sign(self.metric, self.greater_is_better, stacklevel=4)
         ids = self.sensitive_feature_ids
         if ids is None:
             self._requests["sensitive_features"] = True
@@ -186,25 +178,25 @@ class FairnessScorer:
         estimator : estimator
             Fitted.
         X : array-like of shape (n, p)
-            Rows, with the sensitive columns if ``sensitive_feature_ids`` names them.
+            Rows, including the columns of ``sensitive_feature_ids``.
         y_true : array-like of shape (n,)
             Their labels.
         sensitive_features : array-like of shape (n,) or (n, m), default=None
-            The attribute, unless it stands in X. It goes to the metric, and to the estimator if
-            that asks for it.
+            The attribute, unless it is a column of X. It is passed to the metric, and to the
+            estimator if that requests it.
         sample_weight : array-like of shape (n,), default=None
-            Weights, which go to the metric.
+            Weights, passed to the metric.
 
         Returns
         -------
         float
-            The metric, or minus the metric if greater is not better.
+            The metric, or minus the metric if ``greater_is_better`` is False.
         """
-        attribute = attribute_frame(self._attribute(X, sensitive_features))
-        codes, groups = group_codes(attribute)
-        y_true = labels_of(y_true, "y_true")
+        y_true = check.check_column(y_true, "y_true")
+        attribute = self._attribute(X, sensitive_features)
+        codes, groups = check.index_groups(attribute, len(y_true), like="y_true")
         alias = self._requests.get("sensitive_features")
-        y_pred = response(
+        y_pred = get_response(
             estimator,
             self.response_method,
             X,
@@ -212,12 +204,11 @@ class FairnessScorer:
             alias if isinstance(alias, str) else None,
         )
         if self.binarize:
-            y_true, y_pred, pos_label = binarized(
+            y_true, y_pred, pos_label = binarize(
                 estimator, y_true, y_pred, self.response_method, self.pos_label
             )
         else:
-            y_pred, pos_label = labels_of(y_pred, "y_pred"), None
-        check_consistent_length(y_true, y_pred, codes)
+            y_pred, pos_label = check.check_column(y_pred, "y_pred", len(y_true)), None
 
         arguments = {}
         if sample_weight is not None:
@@ -226,38 +217,38 @@ class FairnessScorer:
             present = weights > 0.0
             y_true, y_pred, codes = y_true[present], y_pred[present], codes[present]
             arguments["sample_weight"] = weights[present]
-        if takes_groups(self.metric):
+        if _accepts(self.metric, "sensitive_features"):
             self._warn_undefined(y_true, codes, groups, pos_label)
             arguments["sensitive_features"] = pd.Series(groups.to_numpy()[codes], dtype=object)
         value = self.metric(y_true, y_pred, **arguments)
         return self._signed(value, len(codes))
 
     def set_score_request(self, *, sensitive_features=UNCHANGED, sample_weight=UNCHANGED):
-        """Say which metadata the scorer asks scikit-learn's tools for.
+        """Set which metadata the scorer requests from scikit-learn's tools.
 
         Parameters
         ----------
         sensitive_features : bool, None or str, default=UNCHANGED
-            As in scikit-learn; True unless the attribute stands in X.
+            As in scikit-learn; initially True unless the attribute is a column of X.
         sample_weight : bool, None or str, default=UNCHANGED
-            Default for a metric that takes weights is None: passing weights without saying
-            whether scores are to use them is an error.
+            Initially None if the metric takes weights: passing weights without a request is then
+            an error.
 
         Returns
         -------
         FairnessScorer
-            Itself.
+            This scorer.
 
         Raises
         ------
         ValueError
-            If the attribute stands in X, or the metric takes no weights.
+            If the attribute is a column of X, or the metric takes no weights.
         """
         if sensitive_features is not UNCHANGED:
             if self.sensitive_feature_ids is not None and sensitive_features:
                 raise ValueError(
-                    f"{self!r} reads the attribute from X: request no sensitive_features, or make "
-                    "the scorer without sensitive_feature_ids."
+                    f"{self!r} reads the attribute from X: do not request sensitive_features, or "
+                    "make the scorer without sensitive_feature_ids."
                 )
             self._requests["sensitive_features"] = sensitive_features
         if sample_weight is not UNCHANGED:
@@ -279,7 +270,7 @@ class FairnessScorer:
         return request
 
     def __repr__(self):
-        shown = [metric_name(self.metric)]
+        shown = [_name(self.metric)]
         shown += [
             f"{name}={value!r}"
             for name, parameter in signature(make_fairness_scorer).parameters.items()
@@ -292,14 +283,14 @@ class FairnessScorer:
         return repr(self)
 
     def _accept_sample_weight(self):
-        """Tell scikit-learn, where routing is off, whether to pass weights."""
-        return takes_weights(self.metric)
+        """Return whether scikit-learn may pass weights; it asks when metadata routing is off."""
+        return _accepts(self.metric, "sample_weight")
 
     def _check_takes_weights(self):
         if not self._accept_sample_weight():
             raise ValueError(
-                f"{metric_name(self.metric)} takes no sample_weight: score without weights, or use "
-                "a metric that has this argument."
+                f"{_name(self.metric)} takes no sample_weight: score without weights, or use a "
+                "metric with this parameter."
             )
 
     def _attribute(self, X, sensitive_features):
@@ -307,54 +298,66 @@ class FairnessScorer:
             if sensitive_features is None:
                 raise ValueError(
                     f"{self!r} needs the sensitive attribute of the rows: name its columns in X "
-                    "by sensitive_feature_ids, or pass sensitive_features= "
-                    "(params={'sensitive_features': ...} of cross_validate, an argument of fit of "
-                    "a search), which needs sklearn.set_config(enable_metadata_routing=True)."
+                    "by sensitive_feature_ids, or pass sensitive_features= (with metadata routing "
+                    "on, as params={'sensitive_features': ...} to cross_validate or to fit of a "
+                    "search)."
                 )
             return sensitive_features
         if sensitive_features is not None:
             raise ValueError(
-                "The sensitive attribute is given twice, by sensitive_feature_ids of the scorer "
-                "and by sensitive_features=: pass one of the two."
+                "Pass the sensitive attribute either by sensitive_feature_ids of the scorer or as "
+                "sensitive_features, not both."
             )
         table = check.check_table(X)
         positions = check.sensitive_positions(table, self.sensitive_feature_ids)
         return check.take_columns(table, positions)
 
     def _warn_undefined(self, y_true, codes, groups, pos_label):
-        name = metric_name(self.metric)
+        name = _name(self.metric)
         if np.all(codes == codes[0]):
             _warn(
-                f"{name} compares groups, but the {len(codes)} rows scored are all of one group, "
+                f"{name} compares groups, but all {len(codes)} scored rows are of the group "
                 f"{groups[codes[0]]!r}: score more rows."
             )
         if not self.binarize:
             return
-        texts = {1: f"label {pos_label!r}", 0: f"another label than {pos_label!r}"}
-        for label in labels_needed(self.metric):
-            lacking = np.unique(codes[~has_label(y_true, codes, label)[codes]])
+        for label, text in (1, f"label {pos_label!r}"), (0, f"another label than {pos_label!r}"):
+            lacking = groups[np.unique(codes[~has_label(y_true, codes, label)[codes]])]
             if len(lacking):
                 _warn(
-                    f"no row with {texts[label]} in group "
-                    f"{', '.join(repr(groups[code]) for code in lacking)} among the {len(codes)} "
-                    f"rows scored: {name} says nothing there (fairlearn counts a rate without "
-                    "rows as 0, which can make a gap of 1): score more rows, or stratify the "
-                    "folds by label and group."
+                    f"There are no rows with {text} in group(s) {check.abbreviate(lacking)} among "
+                    f"the {len(codes)} scored rows, so that {name} may be undefined (fairlearn "
+                    "counts a rate without rows as 0, which can give a gap of 1): score more rows, "
+                    "or stratify the folds by label and group."
                 )
 
     def _signed(self, value, n_rows) -> float:
         if np.ndim(value) != 0 or not isinstance(value, Real | np.number | np.bool_):
             raise ValueError(
-                f"{metric_name(self.metric)} returned a {type(value).__name__}, but a score is one "
+                f"{_name(self.metric)} returned a {type(value).__name__}, but a score must be a "
                 "number: aggregate over groups, for instance with "
                 "fairlearn.metrics.make_derived_metric(metric=..., transform='difference')."
             )
         if np.isnan(value):
             _warn(
-                f"{metric_name(self.metric)} is NaN on the {n_rows} rows scored, as a ratio is "
-                "where every group's rate is 0: score more rows, or use the difference."
+                f"{_name(self.metric)} is NaN on the {n_rows} scored rows (a ratio is NaN if the "
+                "rate of every group is 0): score more rows, or use the difference."
             )
         return float(value) if self.greater_is_better else -float(value)
+
+
+def _accepts(metric, name) -> bool:
+    """Return whether a metric has a parameter of this name or ``**kwargs``."""
+    parameters = signature(metric).parameters.values()
+    return any(p.name == name or p.kind is Parameter.VAR_KEYWORD for p in parameters)
+
+
+def _name(metric) -> str:
+    """Return the name of a metric for messages."""
+    if isinstance(metric, partial):
+        arguments = [f"{name}={value!r}" for name, value in metric.keywords.items()]
+        return f"{_name(metric.func)}({', '.join(arguments)})"
+    return getattr(metric, "__name__", type(metric).__name__)
 
 
 def _warn(text):

@@ -30,7 +30,7 @@ from peer_methods import ESTIMATORS, PEERS, Task
 from peer_units import Plan, folds_of, units_of
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from fairsteer.metrics import gaps
+from fairsteer.metrics import fairness_gaps
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = [
@@ -80,7 +80,7 @@ def test_measures_of_a_resample_are_those_of_repeated_rows(rng):
     found = measured(y, codes, predictions, counts)
     for b, k in np.ndindex(6, 4):
         rows = np.repeat(np.arange(300), counts[b])
-        exact = gaps(y[rows], predictions[k][rows], codes[rows])
+        exact = fairness_gaps(y[rows], predictions[k][rows], sensitive_features=codes[rows])
         for gap in GAPS:
             assert found[gap][b, k] == pytest.approx(exact[gap])
         accuracy = np.mean(y[rows] == predictions[k][rows])

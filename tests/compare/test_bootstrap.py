@@ -140,7 +140,12 @@ def test_what_chance_reaches_is_the_mean_of_the_repeats_quantiles(comparison, re
     y, groups = comparison.table.target, comparison.table.groups
     for method in ("nothing", "correlation_remover"):
         drawn = [
-            permuted_gaps(y, comparison.predictions["logistic", method, r], groups, random_state=0)
+            permuted_gaps(
+                y,
+                comparison.predictions["logistic", method, r],
+                sensitive_features=groups,
+                random_state=0,
+            )
             for r in range(2)
         ]
         for name in GAPS:
@@ -165,7 +170,7 @@ def test_rates_are_those_of_the_groups(comparison, resampled):
         assert row.after == pytest.approx(np.mean([r.loc[row.group, row.rate] for r in reports]))
         assert row.rows == reports[0].loc[row.group, "rows"]
         assert row.low < row.after < row.high
-        assert (row.levelling_down is None) == (row.rate in ("fpr", "accuracy"))
+        assert (row.leveling_down is None) == (row.rate in ("fpr", "accuracy"))
 
 
 def test_draws_keep_the_number_of_rows_and_the_first_is_the_table(comparison):

@@ -112,7 +112,7 @@ def test_long_group_names_are_neither_cut_nor_folded_in_a_pipe(csv, capsys):
     assert re.search(rf"\n  {name} +\d+ ", capsys.readouterr().out)
 
 
-def test_levelling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
+def test_leveling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
     from fairsteer.compare import _methods as mitigators
 
     class Refuser:
@@ -128,7 +128,7 @@ def test_levelling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
     assert main(columns(csv, *QUICK)) == 0
     out = capsys.readouterr().out
     assert re.search(r"m +\d+ +\.\d{3} !> \.000", out)
-    assert "!> marks levelling down" in out
+    assert "!> marks leveling down" in out
     assert "each by more than .01, and two or more of this group lost." in " ".join(out.split())
 
 

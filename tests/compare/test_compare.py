@@ -18,7 +18,7 @@ from fairsteer.compare._summaries import group_outcomes, summarise
 from fairsteer.compare._table import Table
 from fairsteer.core import certificates as bounds
 from fairsteer.exceptions import UsageError
-from fairsteer.metrics import gaps, noise_floor
+from fairsteer.metrics import fairness_gaps, noise_floor
 
 ALL = list(METHODS)
 QUICK = ["exponentiated_gradient", "threshold_optimizer"]
@@ -103,7 +103,8 @@ def test_numbers_are_those_of_the_pooled_predictions(full):
         assert len(predicted) == len(y)
         assert row.accuracy == accuracy_score(y, predicted)
         assert row.balanced_accuracy == balanced_accuracy_score(y, predicted)
-        measured, floors = gaps(y, predicted, groups), noise_floor(y, predicted, groups)
+        measured = fairness_gaps(y, predicted, sensitive_features=groups)
+        floors = noise_floor(y, predicted, sensitive_features=groups)
         for name, value in measured.items():
             assert getattr(row, name) == value
             assert getattr(row, f"floor_{name}") == floors[name]
@@ -288,7 +289,7 @@ def test_group_outcomes_compare_with_nothing(full):
     other = outcomes.loc["logistic"].loc["correlation_remover"]
     assert (base["tpr", "after"] == other["tpr", "before"]).all()
     assert base["rows", ""].to_dict() == full.table.groups.value_counts().to_dict()
-    flagged = base[[("selection_rate", "levelling_down"), ("tpr", "levelling_down")]]
+    flagged = base[[("selection_rate", "leveling_down"), ("tpr", "leveling_down")]]
     assert not flagged.any(axis=None)
     y, groups = full.table.target.to_numpy(), full.table.groups.to_numpy()
     rows = (groups == "a") & (y == 1)
@@ -312,7 +313,7 @@ def test_group_outcomes_do_not_flag_the_loss_of_one_row():
             ("logistic", "correlation_remover", 0): after,
         }
         made = group_outcomes(dataclasses.replace(outcome, predictions=predictions))
-        flags = made.loc["logistic"].loc["correlation_remover"]["tpr", "levelling_down"]
+        flags = made.loc["logistic"].loc["correlation_remover"]["tpr", "leveling_down"]
         assert flags.to_dict() == {"a": flagged, "b": False}
 
 

@@ -194,7 +194,7 @@ def test_cells_hold_the_number_of_their_row_and_column(files, page):
         expected = [row.before, row.after, row.low, row.high]
         assert page.numbers(group=row.group, rate=row.rate) == expected
     for row in read(files, "certificate.csv").itertuples():
-        expected = [row.bound, row.advantage, row.advantage_deviation]
+        expected = [row.bound, row.attack_advantage, row.attack_advantage_deviation]
         assert page.numbers(constraint=row.constraint) == expected
     audit = read(files, "audit.csv")
     for (label, classifier), rows in audit.groupby(["label", "classifier"]):
@@ -460,15 +460,15 @@ def test_the_page_shows_few_features_categories_and_groups():
     assert [decimals for *_, decimals in shown["shown"]] == [0, 2, 2, 2, 2, 2]
 
 
-def test_levelling_down_is_flagged(comparison, told):
+def test_leveling_down_is_flagged(comparison, told):
     y = comparison.table.target.to_numpy()
     refused = {**comparison.predictions, (*STEERING, 0): np.zeros_like(y)}
     page = Page(report_files(dataclasses.replace(comparison, predictions=refused), "x")[
         "report.html"])  # fmt: skip
     text = " ".join(page.text.split())
-    assert "Levelling down: " in text
+    assert "Leveling down: " in text
     assert "and nobody gained." in text
-    assert "No levelling down" not in text
+    assert "No leveling down" not in text
     assert [attrs for attrs in page.all("small") if attrs.get("class") == "flag"]
 
 

@@ -21,7 +21,7 @@ from fairsteer.estimators._classifier_cv import (
     TunedSteering,
 )
 from fairsteer.estimators._table_encoding import standard_encoder
-from fairsteer.metrics import gaps, noise_floor
+from fairsteer.metrics import fairness_gaps, noise_floor
 
 path = Path(__file__).parents[2] / "benchmarks" / "simulated.py"
 spec = importlib.util.spec_from_file_location("simulated_benchmark", path)
@@ -89,7 +89,7 @@ def test_losses_are_those_of_held_out_rows(table):
         model = LogisticRegression(max_iter=2000).fit(X, y[train], sample_weight=weights**1.5)
         predicted[test] = model.predict(steered.transform(data.iloc[test], groups[test]))
     assert seen["error"] == pytest.approx(np.mean(predicted != y), abs=1e-12)
-    gap = gaps(y, predicted, groups)["demographic_parity"]
+    gap = fairness_gaps(y, predicted, sensitive_features=groups)["demographic_parity"]
     assert seen["gap"] == pytest.approx(gap, abs=1e-12)
 
 
@@ -186,10 +186,12 @@ def test_steering_never_widens_the_gap_it_targets(seed):
     train, test = slice(4000), slice(4000, None)
     encoder = standard_encoder(data).fit(data[train])
     plain = LOGISTIC.fit(encoder.transform(data[train]), y[train])
-    before = gaps(y[test], plain.predict(encoder.transform(data[test])), groups[test])
+    before = fairness_gaps(
+        y[test], plain.predict(encoder.transform(data[test])), sensitive_features=groups[test]
+    )
     for constraint in CONSTRAINTS:
         tuned = TunedSteering(constraint, LOGISTIC).fit(data[train], y[train], groups[train])
         decisions = tuned.predict(data[test], groups[test])[0]
-        after = gaps(y[test], decisions, groups[test])[constraint]
-        floor = noise_floor(y[test], decisions, groups[test])[constraint]
+        after = fairness_gaps(y[test], decisions, sensitive_features=groups[test])[constraint]
+        floor = noise_floor(y[test], decisions, sensitive_features=groups[test])[constraint]
         assert after <= max(before[constraint], floor) + 0.01

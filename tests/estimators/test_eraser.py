@@ -364,9 +364,7 @@ def test_features_that_cannot_be_used(data):
 
 def test_attributes_that_cannot_be_used(data):
     X, y = data
-    refuse(
-        eraser(), X, y, "sensitive_feature_ids.*sensitive_features", sensitive_features=X["group"]
-    )
+    refuse(eraser(), X, y, "sensitive_feature_ids.*not both", sensitive_features=X["group"])
     refuse(WithinLabelEraser(), X[FEATURES], y, "attribute is missing: name its columns in X")
     refuse(WithinLabelEraser("sex"), X, y, "column 'sex' is not in X")
     refuse(eraser(), numbers(X), y, "'group' is given by name, but X has no column names")

@@ -101,7 +101,7 @@ OFF = {
         ),
         ValueError,
         NOT_THERE
-        + r" \['standardscaler__x0', .*'remainder__group'\]\. .*named it 'remainder__group'",
+        + r" \['standardscaler__x0', .*'remainder__group'.*verbose_feature_names_out=False",
     ),
     "a column transformer that drops the attribute": (
         lambda: pipeline(
@@ -226,12 +226,12 @@ OFF = {
     "the attribute both ways": (
         lambda: steering().fit(X, Y, sensitive_features=GROUP),
         ValueError,
-        "sensitive_feature_ids.*sensitive_features",
+        "sensitive_feature_ids.*sensitive_features.*not both",
     ),
     "the attribute given to a classifier both ways": (
         lambda: SteeredClassifier(LogisticRegression(), steering()).fit(X, Y, **ROUTED),
         ValueError,
-        "sensitive_feature_ids.*sensitive_features",
+        "not both",
     ),
     "the attribute in neither way": (
         lambda: pipeline(ids=None).fit(FEATURES, Y),
@@ -321,7 +321,7 @@ OFF = {
             error_score="raise",
         ),
         ValueError,
-        r"'group' is missing in 1 of \d+ rows; drop those rows or",
+        "'group' has 1 missing value",
     ),
 }
 
@@ -406,7 +406,7 @@ ON = {
             error_score="raise",
         ),
         ValueError,
-        r"needs the sensitive attribute.*sensitive_feature_ids, or pass.*of cross_validate",
+        "needs the sensitive attribute.*sensitive_feature_ids.*cross_validate",
     ),
     "rows resampled without their attribute": (
         resampled,
@@ -466,7 +466,7 @@ def test_a_group_without_positives_is_a_gap_of_one_for_fairlearn():
     model = DummyClassifier(strategy="constant", constant=1).fit(X, Y)
     assert opportunity(y, model.predict(X), sensitive_features=GROUP) == 1.0
     scorer = make_fairness_scorer(opportunity, sensitive_feature_ids="group")
-    with pytest.warns(UndefinedMetricWarning, match=r"no row with label 1 in group 'a'.*stratify"):
+    with pytest.warns(UndefinedMetricWarning, match=r"label 1 in .*\['a'\].*stratify"):
         assert scorer(model, X, y) == -1.0
 
 

@@ -15,14 +15,14 @@ LABELS, GROUPS = np.array(["x", "y", "z"]), np.array(["a", "b", "c"])
 
 @pytest.fixture
 def sample():
-    """500 rows of three labels and groups, recognised more often in some groups."""
+    """500 rows of three labels and groups, predicted correctly more often in some groups."""
     rng = np.random.default_rng(0)
     y, groups = rng.choice(LABELS, 500), rng.choice(GROUPS, 500, p=[0.5, 0.3, 0.2])
     known = rng.uniform(size=500) < np.where(groups == "a", 0.9, 0.6)
     return y, np.where(known, y, rng.choice(LABELS, 500)), groups
 
 
-def test_rates_are_fairlearns_of_every_label_against_the_rest(sample):
+def test_rates_equal_fairlearn_for_every_label_against_the_rest(sample):
     y, predicted, groups = sample
     found = tpr_by_label(y, predicted, sensitive_features=groups)
     assert list(found.columns) == [*GROUPS, "gap"]
@@ -39,7 +39,7 @@ def test_rates_are_fairlearns_of_every_label_against_the_rest(sample):
     assert rms_tpr_gap(y, predicted, sensitive_features=groups) == pytest.approx(expected)
 
 
-def test_the_report_has_them_before_and_after(sample):
+def test_the_report_has_the_gaps_of_every_label_before_and_after(sample):
     y, predicted, groups = sample
     report = fairness_report(y, predicted, sensitive_features=groups)
     gap = tpr_by_label(y, predicted, sensitive_features=groups)["gap"]
@@ -51,7 +51,7 @@ def test_the_report_has_them_before_and_after(sample):
     assert len(pd.concat([report, report])) == 2 * len(report)
 
 
-def test_of_two_labels_the_positive_one_has_the_equal_opportunity_gap(sample):
+def test_with_two_labels_the_positive_label_has_the_equal_opportunity_gap(sample):
     y, predicted, groups = (np.where(part == "z", "x", part) for part in sample)
     report = fairness_report(y, predicted, sensitive_features=groups, pos_label="y")
     assert report.attrs["tpr_gaps"]["y"] == pytest.approx(report.attrs["gaps"]["equal_opportunity"])
@@ -69,7 +69,7 @@ def test_several_attributes_are_their_intersection(sample):
     np.testing.assert_allclose(found, expected)
 
 
-def test_an_absent_cell_leaves_gaps_undefined():
+def test_a_missing_subgroup_leaves_gaps_undefined():
     y, groups = ["x", "x", "y", "y"], ["a", "b", "a", "a"]
     found = tpr_by_label(y, y, sensitive_features=groups)
     assert np.isnan(found.loc["y", "b"])
@@ -97,7 +97,7 @@ def test_the_floor_is_the_mean_over_permutations_within_labels(sample):
 
 
 @given(st.integers(0, 2**16), st.sampled_from([2, 3, 4]))
-def test_order_of_rows_and_names_of_groups_do_not_count(seed, n_groups):
+def test_order_of_rows_and_names_of_groups_do_not_matter(seed, n_groups):
     rng = np.random.default_rng(seed)
     y, predicted = rng.integers(0, 3, size=(2, 60))
     groups = rng.integers(0, n_groups, size=60)
@@ -111,19 +111,19 @@ def test_order_of_rows_and_names_of_groups_do_not_count(seed, n_groups):
 @pytest.mark.parametrize(
     ("y", "predicted", "groups", "message"),
     [
-        (["x", "y"], ["x"], ["a", "b"], "inconsistent numbers of samples"),
-        ([], [], [], "y_true must be one column with at least one row"),
-        (["x", None], ["x", "y"], ["a", "b"], "y_true has 1 missing values"),
-        (["x", "y"], ["x", "y"], ["a", None], "is missing in 1 of 2 rows"),
-        (["x", "y"], [0, 1], ["a", "b"], "y_true and y_pred mix text and numbers"),
-        (["x", "y"], ["x", "y"], ["a", "gap"], "a group is named 'gap'"),
+        (["x", "y"], ["x"], ["a", "b"], "y_pred has 1 rows, but y_true has 2"),
+        ([], [], [], "y_true .*at least one row"),
+        (["x", None], ["x", "y"], ["a", "b"], "y_true .* 1 row"),
+        (["x", "y"], ["x", "y"], ["a", None], "has 1 missing"),
+        (["x", "y"], [0, 1], ["a", "b"], "y_true and y_pred mix"),
+        (["x", "y"], ["x", "y"], ["a", "gap"], "'gap'"),
     ],
 )
-def test_what_cannot_be_measured_is_a_sentence(y, predicted, groups, message):
+def test_bad_input_is_named(y, predicted, groups, message):
     with pytest.raises(ValueError, match=message):
         tpr_by_label(y, predicted, sensitive_features=groups)
 
 
 def test_a_floor_needs_permutations():
-    with pytest.raises(ValueError, match="n_permutations == 0, must be >= 1"):
+    with pytest.raises(ValueError, match="n_permutations"):
         rms_tpr_gap_floor([0], [0], sensitive_features=["a"], n_permutations=0)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from fairlearn.metrics import (
     demographic_parity_difference,
@@ -17,7 +19,7 @@ from fairlearn.metrics import (
 from numpy.testing import assert_allclose
 from sklearn.metrics import accuracy_score
 
-from fairsteer.metrics import fairness_report, gaps, levelling_down, noise_floor
+from fairsteer.metrics import fairness_gaps, fairness_report, leveling_down, noise_floor
 from fairsteer.metrics._gaps import permuted_gaps
 
 FAIRLEARN = {
@@ -40,9 +42,9 @@ def sample():
 # ------------------------------------------------------------------------------------------- gaps
 
 
-def test_gaps_equal_fairlearn_s(sample):
+def test_gaps_equal_those_of_fairlearn(sample):
     y, predicted, groups = sample
-    measured = gaps(y, predicted, groups)
+    measured = fairness_gaps(y, predicted, sensitive_features=groups)
     assert list(measured) == list(FAIRLEARN)
     for name, difference in FAIRLEARN.items():
         assert measured[name] == difference(y, predicted, sensitive_features=groups)
@@ -52,35 +54,50 @@ def test_gaps_of_several_columns_are_those_of_the_intersection(sample):
     y, predicted, groups = sample
     age = np.arange(300) % 2
     joined = [f"{g}{a}" for g, a in zip(groups, age, strict=True)]
-    both = gaps(y, predicted, pd.DataFrame({"g": groups, "age": age}))
-    assert both == gaps(y, predicted, joined)
+    both = fairness_gaps(y, predicted, sensitive_features=pd.DataFrame({"g": groups, "age": age}))
+    assert both == fairness_gaps(y, predicted, sensitive_features=joined)
 
 
 def test_gaps_take_lists_booleans_and_series_with_any_index(sample):
     y, predicted, groups = sample
     shuffled = pd.Series(groups, index=np.arange(300)[::-1])
-    assert gaps(list(y == 1), predicted == 1, shuffled) == gaps(y, predicted, groups)
+    measured = fairness_gaps(list(y == 1), predicted == 1, sensitive_features=shuffled)
+    assert measured == fairness_gaps(y, predicted, sensitive_features=groups)
 
 
-def test_a_gap_that_rests_on_an_absent_cell_is_nan_where_fairlearn_says_one():
+@pytest.mark.parametrize("kind", [pl.Series, pl.DataFrame, pa.table])
+def test_metrics_take_columns_of_other_libraries(sample, kind):
+    y, predicted, groups = sample
+    table = {"sex": groups.tolist()}
+    attribute = pl.Series("sex", groups) if kind is pl.Series else kind(table)
+    y_other, predicted_other = pl.Series(y), pa.chunked_array([predicted])
+    report = fairness_report(y_other, predicted_other, sensitive_features=attribute)
+    expected = fairness_report(y, predicted, sensitive_features=pd.DataFrame(table))
+    pd.testing.assert_frame_equal(report, expected)
+    measured = fairness_gaps(y_other, predicted_other, sensitive_features=attribute)
+    assert measured == expected.attrs["gaps"]
+
+
+def test_a_gap_that_depends_on_a_missing_subgroup_is_nan_and_one_in_fairlearn():
     y, predicted, groups = [1, 1, 0, 0], [1, 1, 0, 0], ["a", "a", "a", "b"]
     assert equal_opportunity_difference(y, predicted, sensitive_features=groups) == 1.0
-    measured = gaps(y, predicted, groups)
-    floors = noise_floor(y, predicted, groups)
-    drawn = {name: each[0] for name, each in permuted_gaps(y, predicted, groups).items()}
+    measured = fairness_gaps(y, predicted, sensitive_features=groups)
+    floors = noise_floor(y, predicted, sensitive_features=groups)
+    drawn = permuted_gaps(y, predicted, sensitive_features=groups)
+    drawn = {name: values[0] for name, values in drawn.items()}
     for values in (measured, floors, drawn):
         assert np.isnan(values["equal_opportunity"])
         assert np.isnan(values["equalized_odds"])
         assert np.isfinite(values["demographic_parity"])
-    no_negatives = gaps([1, 0, 1], [1, 0, 1], ["a", "a", "b"])
+    no_negatives = fairness_gaps([1, 0, 1], [1, 0, 1], sensitive_features=["a", "a", "b"])
     assert np.isnan(no_negatives["equalized_odds"])
     assert no_negatives["equal_opportunity"] == 0
 
 
-@pytest.mark.parametrize("function", [gaps, noise_floor])
+@pytest.mark.parametrize("function", [fairness_gaps, noise_floor, permuted_gaps])
 def test_gaps_refuse_labels_other_than_0_and_1(function):
-    with pytest.raises(ValueError, match=r"y_pred must hold 0 and 1 only.*has 0, 2"):
-        function([0, 1], [0, 2], ["a", "b"])
+    with pytest.raises(ValueError, match=r"y_pred .*\[0, 2\]"):
+        function([0, 1], [0, 2], sensitive_features=["a", "b"])
 
 
 # ------------------------------------------------------------------------------------ noise floor
@@ -100,7 +117,7 @@ def test_noise_floor_is_the_mean_gap_over_permutations(sample, n_groups):
         for name, difference in FAIRLEARN.items():
             permuted = rng.permutation(groups) if name == "demographic_parity" else within
             drawn[name].append(difference(y, predicted, sensitive_features=permuted))
-    floor = noise_floor(y, predicted, groups, n_permutations=20_000)
+    floor = noise_floor(y, predicted, sensitive_features=groups, n_permutations=20_000)
     for name, values in drawn.items():
         error = np.std(values) / np.sqrt(len(values))
         assert abs(floor[name] - np.mean(values)) < 4 * error, name
@@ -108,8 +125,10 @@ def test_noise_floor_is_the_mean_gap_over_permutations(sample, n_groups):
 
 def test_permuted_gaps_are_those_of_the_floor_and_spread_like_permutations(sample):
     y, predicted, groups = sample
-    drawn = permuted_gaps(y, predicted, groups, n_permutations=500, random_state=4)
-    floor = noise_floor(y, predicted, groups, n_permutations=500, random_state=4)
+    drawn = permuted_gaps(
+        y, predicted, sensitive_features=groups, n_permutations=500, random_state=4
+    )
+    floor = noise_floor(y, predicted, sensitive_features=groups, n_permutations=500, random_state=4)
     assert {values.shape for values in drawn.values()} == {(500,)}
     assert {name: values.mean() for name, values in drawn.items()} == floor
     rng = np.random.default_rng(0)
@@ -125,7 +144,7 @@ def test_noise_floor_agrees_with_theory_section_5():
     y = np.repeat([0, 1], 2000)
     groups = np.tile([0, 1], 2000)
     predicted = (rng.random(4000) < 0.3 + 0.3 * y).astype(int)
-    floor = noise_floor(y, predicted, groups, n_permutations=20_000)
+    floor = noise_floor(y, predicted, sensitive_features=groups, n_permutations=20_000)
     rate = predicted[y == 1].mean()
     expected = np.sqrt(2 / np.pi) * np.sqrt(rate * (1 - rate) * (2 / 1000))
     assert_allclose(floor["equal_opportunity"], expected, rtol=0.03)
@@ -134,14 +153,14 @@ def test_noise_floor_agrees_with_theory_section_5():
 def test_noise_floor_is_seeded_and_needs_no_order_of_rows(sample):
     y, predicted, groups = sample
     order = np.random.default_rng(1).permutation(300)
-    floor = noise_floor(y, predicted, groups)
-    assert noise_floor(y[order], predicted[order], groups[order]) == floor
-    assert noise_floor(y, predicted, groups, random_state=1) != floor
+    floor = noise_floor(y, predicted, sensitive_features=groups)
+    assert noise_floor(y[order], predicted[order], sensitive_features=groups[order]) == floor
+    assert noise_floor(y, predicted, sensitive_features=groups, random_state=1) != floor
 
 
 def test_noise_floor_of_constant_predictions_is_zero(sample):
     y, _, groups = sample
-    assert set(noise_floor(y, np.ones_like(y), groups).values()) == {0.0}
+    assert set(noise_floor(y, np.ones_like(y), sensitive_features=groups).values()) == {0.0}
 
 
 # ----------------------------------------------------------------------------------------- report
@@ -163,7 +182,7 @@ def test_report_holds_the_rates_of_every_group_and_the_gaps(sample):
         assert report.loc[group, "rows"] == rows.sum()
         for name, rate in functions.items():
             assert_allclose(report.loc[group, name], rate(y[rows], predicted[rows]))
-    assert report.attrs["gaps"] == gaps(y, predicted, groups)
+    assert report.attrs["gaps"] == fairness_gaps(y, predicted, sensitive_features=groups)
     assert report.loc["gap", "rows"] == 300
     assert report.loc["gap", "selection_rate"] == report.attrs["gaps"]["demographic_parity"]
     assert report.loc["gap", "tpr"] == report.attrs["gaps"]["equal_opportunity"]
@@ -180,11 +199,11 @@ def test_report_before_and_after(sample):
         assert_allclose(both[rate, "before"], before[rate])
         assert_allclose(both[rate, "after"], after[rate])
     assert both.attrs["gaps"] == {"before": before.attrs["gaps"], "after": after.attrs["gaps"]}
-    assert both["levelling_down"].dtype == bool
+    assert both["leveling_down"].dtype == bool
     assert list(both["rows"]) == list(before["rows"])
 
 
-def levelled(after, tolerance=0.01):
+def report_leveling(after, tolerance=0.01):
     """Report on two groups with TPR 3/4 and 1/4 before, after an intervention."""
     y = [1, 1, 1, 1, 0] * 2
     groups = ["better"] * 5 + ["worse"] * 5
@@ -194,40 +213,40 @@ def levelled(after, tolerance=0.01):
     )
 
 
-def test_a_gap_closed_by_taking_only_is_levelling_down():
-    report = levelled([1, 0, 0, 0, 0] * 2)
-    assert report["levelling_down"].to_dict() == {"better": True, "worse": False, "gap": True}
-    assert report.attrs["levelling_down"] == {"selection_rate": ["better"], "tpr": ["better"]}
+def test_a_gap_closed_only_by_losses_is_leveling_down():
+    report = report_leveling([1, 0, 0, 0, 0] * 2)
+    assert report["leveling_down"].to_dict() == {"better": True, "worse": False, "gap": True}
+    assert report.attrs["leveling_down"] == {"selection_rate": ["better"], "tpr": ["better"]}
 
 
 @pytest.mark.parametrize(
     ("after", "why"),
     [
         ([1, 1, 0, 0, 0] * 2, "one group loses, the other gains"),
-        ([1, 1, 1, 0, 0] * 2, "the gap is closed by giving"),
+        ([1, 1, 1, 0, 0] * 2, "the gap is closed by a gain"),
         ([1, 1, 1, 0, 0] + [1, 0, 0, 0, 0], "nothing changed"),
         ([1, 1, 1, 0, 0] + [0, 0, 0, 0, 0], "the worse-off lose: the gap grew"),
         ([1, 1, 1, 1, 0] + [1, 0, 0, 0, 0], "the better-off gain: the gap grew"),
     ],
 )
-def test_other_changes_are_not(after, why):
-    report = levelled(after)
-    assert not report["levelling_down"].any(), why
-    assert report.attrs["levelling_down"] == {"selection_rate": [], "tpr": []}
+def test_other_changes_are_not_leveling_down(after, why):
+    report = report_leveling(after)
+    assert not report["leveling_down"].any(), why
+    assert report.attrs["leveling_down"] == {"selection_rate": [], "tpr": []}
 
 
 def test_changes_within_the_tolerance_do_not_count():
-    assert not levelled([1, 0, 0, 0, 0] * 2, tolerance=0.6)["levelling_down"].any()
+    assert not report_leveling([1, 0, 0, 0, 0] * 2, tolerance=0.6)["leveling_down"].any()
 
 
-def test_one_person_is_no_levelling_down():
+def test_a_single_row_is_not_leveling_down():
     y = [1, 1, 1, 1, 0] * 2
     groups = ["better"] * 5 + ["worse"] * 5
     before = [1, 1, 1, 1, 0] + [1, 0, 0, 0, 0]
     one, two = [1, 1, 1, 0, 0] + [1, 0, 0, 0, 0], [1, 1, 0, 0, 0] + [1, 0, 0, 0, 0]
     for after, flagged in ((one, False), (two, True)):
         report = fairness_report(y, after, sensitive_features=groups, y_pred_before=before)
-        assert report["levelling_down"].to_dict() == {
+        assert report["leveling_down"].to_dict() == {
             "better": flagged,
             "worse": False,
             "gap": flagged,
@@ -235,21 +254,21 @@ def test_one_person_is_no_levelling_down():
 
 
 @pytest.mark.parametrize("n", [3, 7, 49, 93, 1001])
-def test_one_row_is_one_row_whatever_the_rounding(n):
+def test_rounding_does_not_turn_a_single_row_into_more(n):
     rates = pd.DataFrame({"selection_rate": [1.0, 0.0], "tpr": [1.0, 0.0]}, list("ab"))
     rows = pd.DataFrame({"selection_rate": [n, 1], "tpr": [n, 1]}, list("ab"))
     for lost, flagged in ((1, False), (2, True)):
         after = rates.copy()
         after.loc["a"] = (n - lost) / n
-        flags = levelling_down(rates, after, rows, tolerance=0.0)
+        flags = leveling_down(rates, after, rows, tolerance=0.0)
         assert flags.loc["a"].tolist() == [flagged, flagged]
 
 
-def test_levelling_down_with_three_groups_flags_all_that_lost():
+def test_leveling_down_with_three_groups_flags_all_that_lost():
     before = pd.DataFrame({"selection_rate": [0.6, 0.5, 0.2], "tpr": [0.6, 0.5, 0.2]}, list("abc"))
     after = pd.DataFrame({"selection_rate": [0.3, 0.3, 0.2], "tpr": [0.3, 0.3, 0.3]}, list("abc"))
     rows = pd.DataFrame({"selection_rate": [20, 20, 20], "tpr": [10, 10, 10]}, list("abc"))
-    flags = levelling_down(before, after, rows)
+    flags = leveling_down(before, after, rows)
     assert flags["selection_rate"].tolist() == [True, True, False]
     assert flags["tpr"].tolist() == [False, False, False]  # c gained
 
@@ -265,7 +284,7 @@ def test_report_of_several_columns_has_only_the_intersections_that_occur():
     pd.testing.assert_frame_equal(named, report)
 
 
-def test_the_last_sorted_label_is_favourable_unless_told():
+def test_the_last_sorted_label_is_favorable_by_default():
     y, groups = ["no", "yes", "no", "yes"], ["a", "a", "b", "b"]
     predicted = ["yes", "yes", "no", "no"]
     default = fairness_report(y, predicted, sensitive_features=groups)
@@ -284,82 +303,85 @@ def test_more_than_two_labels_are_one_against_the_rest_but_accuracy_counts_all()
     assert report.loc["a", "accuracy"] == pytest.approx(1 / 3)
 
 
-def test_undefined_rates_are_nan_and_their_groups_named():
+def test_undefined_rates_are_nan_and_the_warning_names_their_groups():
     y, groups = [1, 0, 0, 0, 1], ["a", "a", "b", "b", "c"]
     with pytest.warns(UserWarning) as caught:
         report = fairness_report(y, y, sensitive_features=groups)
-    texts = [str(warning.message) for warning in caught]
-    assert texts == [
-        "no row with label 1 in group 'b': TPR, equal_opportunity and equalized_odds are "
-        "undefined (NaN).",
-        "no row with another label than 1 in group 'c': FPR and equalized_odds are "
-        "undefined (NaN).",
-    ]
+    positives, negatives = [str(warning.message) for warning in caught]
+    for text, label, group, undefined in (
+        (positives, "with label 1", "['b']", {"TPR", "equal_opportunity", "equalized_odds"}),
+        (negatives, "with another label than 1", "['c']", {"FPR", "equalized_odds"}),
+    ):
+        assert label in text
+        assert group in text
+        measures = ("TPR", "FPR", "demographic_parity", "equal_opportunity", "equalized_odds")
+        assert {name for name in measures if name in text} == undefined
     assert np.isnan(report.loc["b", "tpr"])
     assert np.isnan(report.loc["c", "fpr"])
     assert np.isnan(report.loc["gap", ["tpr", "fpr"]]).all()
     assert np.isnan(report.attrs["gaps"]["equal_opportunity"])
 
 
-def test_a_missing_attribute_value_is_refused_with_the_column_s_name():
+def test_a_missing_attribute_value_is_refused_with_the_name_of_its_column():
     frame = pd.DataFrame({"sex": ["f", "m"], "race": ["x", None]})
-    with pytest.raises(ValueError, match="'race' is missing in 1 of 2 rows; drop those rows"):
+    with pytest.raises(ValueError, match="'race' has 1 missing"):
         fairness_report([0, 1], [0, 1], sensitive_features=frame)
-    with pytest.raises(ValueError, match="'sex' is missing in 1 of 2 rows"):
+    with pytest.raises(ValueError, match="'sex' has 1 missing"):
         fairness_report([0, 1], [0, 1], sensitive_features=pd.Series(["f", None], name="sex"))
-    with pytest.raises(ValueError, match="'sensitive_features' is missing in 1 of 2 rows"):
+    with pytest.raises(ValueError, match="'sensitive_features' has 1 missing"):
         fairness_report([0, 1], [0, 1], sensitive_features=[1.0, np.nan])
 
 
-def test_missing_values_in_lists_of_text_are_missing_not_a_text():
+def test_missing_values_in_lists_of_text_do_not_become_text():
     nan = float("nan")
     for missing in (nan, None, np.nan, pd.NA):
-        with pytest.raises(ValueError, match="'sensitive_features' is missing in 1 of 2 rows"):
-            gaps([0, 1], [0, 1], ["a", missing])
-        with pytest.raises(ValueError, match="'column 1' is missing in 1 of 2 rows"):
-            gaps([0, 1], [0, 1], [["a", "x"], ["b", missing]])
-        with pytest.raises(ValueError, match="y_pred has 1 missing values"):
+        with pytest.raises(ValueError, match="'sensitive_features' has 1 missing"):
+            fairness_gaps([0, 1], [0, 1], sensitive_features=["a", missing])
+        with pytest.raises(ValueError, match=r"\[:, 1\]' has 1 missing"):
+            fairness_gaps([0, 1], [0, 1], sensitive_features=[["a", "x"], ["b", missing]])
+        with pytest.raises(ValueError, match="y_pred .* 1 row"):
             fairness_report(["a", "b"], ["a", missing], sensitive_features=["a", "b"])
 
 
-def test_lists_give_what_arrays_give(sample):
+def test_lists_and_arrays_give_the_same_report(sample):
     y, predicted, groups = sample
     report = fairness_report(y, predicted, sensitive_features=groups)
     lists = fairness_report(y.tolist(), predicted.tolist(), sensitive_features=groups.tolist())
     pd.testing.assert_frame_equal(lists, report)
-    with pytest.raises(ValueError, match="y_true must hold 0 and 1 only.*has 0, 'b'"):
-        gaps([0, "b"], [0, 1], ["a", "b"])
+    with pytest.raises(ValueError, match=r"y_true .*\[0, 'b'\]"):
+        fairness_gaps([0, "b"], [0, 1], sensitive_features=["a", "b"])
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([0, np.nan], [0, 1], ["a", "b"]), "y_true has 1 missing values"),
-        (([0, 1], ["0", "1"], ["a", "b"]), "mix text and numbers"),
-        (([[0, 1], [1, 0]], [0, 1], ["a", "b"]), r"y_true must be one column.*\(2, 2\)"),
-        (([], [], []), "at least one row"),
-        (([0, 1], [0, 1], [["a", "x"], ["b"]]), "rows have different lengths"),
-        (([0, 1, 1], [0, 1], ["a", "b"]), "inconsistent numbers of samples"),
-        (([0, 1], [0, 1], pd.DataFrame(index=[0, 1])), "has no column"),
+        (([0, np.nan], [0, 1], ["a", "b"]), "y_true .* 1 row"),
+        (([0, 1], ["0", "1"], ["a", "b"]), "y_true and the predictions mix"),
+        (([[0, 1], [1, 0]], [0, 1], ["a", "b"]), r"y_true .*\(2, 2\)"),
+        (([], [], []), "y_true .*at least one row"),
+        (([0, 1], [0, 1], [["a", "x"], "b"]), "'sensitive_features' holds lists"),
+        (([0, 1, 1], [0, 1], ["a", "b"]), "y_pred has 2 rows, but y_true has 3"),
+        (([0, 1], [0, 1], ["a", "b", "b"]), "sensitive_features has 3 rows, but y_true has 2"),
+        (([0, 1], [0, 1], pd.DataFrame(index=[0, 1])), "sensitive_features must have shape"),
     ],
 )
-def test_bad_input_is_one_sentence(arguments, message):
+def test_bad_input_is_named(arguments, message):
     y, predicted, groups = arguments
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         fairness_report(y, predicted, sensitive_features=groups)
 
 
 def test_an_unknown_positive_label_is_refused():
-    with pytest.raises(ValueError, match="pos_label 'yes' is not among the labels.* 0, 1"):
+    with pytest.raises(ValueError, match=r"pos_label='yes'.*\[0, 1\]"):
         fairness_report([0, 1], [0, 1], sensitive_features=["a", "b"], pos_label="yes")
 
 
-def test_a_column_vector_of_labels_will_do():
+def test_a_column_vector_of_labels_is_accepted():
     y = np.array([[0], [1], [0], [1]])
     assert fairness_report(y, y, sensitive_features=list("aabb")).loc["gap", "tpr"] == 0
 
 
-def test_the_example_of_the_readme_prints_what_stands_below_it():
+def test_the_example_of_the_readme_prints_the_output_shown():
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     code, shown = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", readme, re.DOTALL).groups()
     printed = io.StringIO()

@@ -47,34 +47,30 @@ def test_the_best_score_among_small_gaps(eps, gaps, scores, best):
     [([0.3, 0.2, np.nan], [0.9, 0.5, 1.0], 1), ([0.2, 0.2, 0.3], [0.5, 0.6, 0.9], 1)],
 )
 def test_without_a_small_gap_the_smallest_with_a_warning(gaps, scores, best):
-    message = (
-        r"no candidate has a mean 'gap' of at most 0.05: the one with the smallest, 0.2, is taken "
-        rf"\(\{{'candidate': {best}\}}\). Allow a larger eps"
-    )
-    with pytest.warns(UserWarning, match=message):
+    with pytest.warns(UserWarning, match=rf"0\.05.* 0\.2, .*'candidate': {best}"):
         assert most_accurate_within(0.05)(results(gaps, scores)) == best
 
 
-def test_names_are_the_search_s():
+def test_names_are_those_of_the_search():
     table = results([0.3, 0.1], [0.9, 0.8], gap="odds", score="auc")
     assert most_accurate_within(0.1, gap="odds", score="auc")(table) == 1
-    with pytest.raises(ValueError, match="no score 'gap', but 'odds', 'auc': give scoring a dict"):
+    with pytest.raises(ValueError, match=r"no score 'gap'.*\['odds', 'auc'\]"):
         most_accurate_within(0.1)(table)
 
 
 def test_positive_gaps_are_refused():
-    with pytest.raises(ValueError, match=r"'gap' are positive, but a gap is scored as minus"):
+    with pytest.raises(ValueError, match="'gap' are positive"):
         most_accurate_within(0.1)(results([-0.3, -0.1], [0.9, 0.8]))
 
 
-def test_nothing_but_nan_is_refused():
-    with pytest.raises(ValueError, match="of every candidate are NaN: see why with error_score"):
+def test_scores_that_are_all_nan_are_refused():
+    with pytest.raises(ValueError, match="every candidate are NaN.*error_score"):
         most_accurate_within(0.1)(results([np.nan, 0.1], [0.9, np.nan]))
 
 
 @pytest.mark.parametrize("eps", [-0.1, float("nan"), None, "0.1", True])
-def test_eps_is_a_number_from_zero_on(eps):
-    with pytest.raises(ValueError, match="eps is the largest gap accepted, a number from 0 on"):
+def test_eps_is_a_non_negative_number(eps):
+    with pytest.raises(ValueError, match="eps must be"):
         most_accurate_within(eps)
 
 

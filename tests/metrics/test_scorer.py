@@ -1,4 +1,4 @@
-"""Fairness scorers in scikit-learn's model selection, and what they say when they cannot score."""
+"""Fairness scorers in scikit-learn's model selection, and their errors and warnings."""
 
 import copy
 import pickle
@@ -21,7 +21,6 @@ from fairlearn.metrics import (
     mean_prediction,
     recall_score_group_min,
     selection_rate_difference,
-    true_positive_rate,
 )
 from fairlearn.postprocessing import ThresholdOptimizer
 from numpy.testing import assert_allclose
@@ -30,7 +29,7 @@ from sklearn.ensemble import AdaBoostClassifier
 from sklearn.exceptions import UndefinedMetricWarning, UnsetMetadataPassedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import accuracy_score, recall_score, roc_auc_score, zero_one_loss
+from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -256,7 +255,7 @@ def test_an_estimator_that_takes_no_attribute_is_scored_by_its_features(rows):
 class Recorder(LogisticRegression):
     """Keep the attribute that predict gets."""
 
-    def predict(self, X, *, sensitive_features="nothing"):
+    def predict(self, X, *, sensitive_features="not passed"):
         self.got_ = sensitive_features
         return super().predict(X)
 
@@ -270,11 +269,11 @@ def test_an_argument_of_predict_gets_the_attribute_unless_it_is_declined(rows):
     with config_context(enable_metadata_routing=True):
         model.set_predict_request(sensitive_features=False)
         scorer(model, X, y, sensitive_features=group)
-    assert model.got_ == "nothing"
+    assert model.got_ == "not passed"
     columns = make_fairness_scorer(demographic_parity_difference, sensitive_feature_ids=[0])
     with_signs = X.assign(x0=np.sign(X.iloc[:, 0]))
     columns(model, with_signs, y)
-    assert model.got_ == "nothing"
+    assert model.got_ == "not passed"
 
 
 def test_an_alias_reaches_the_metric_and_the_step_that_uses_it(rows):
@@ -288,7 +287,7 @@ def test_an_alias_reaches_the_metric_and_the_step_that_uses_it(rows):
     assert_allclose(scores["test_score"], by_hand(rows, *METRICS["parity"]))
 
 
-def test_a_threshold_optimizer_behind_nothing(rows):
+def test_a_threshold_optimizer(rows):
     _, X, group, y = rows
     model = ThresholdOptimizer(
         estimator=LogisticRegression(), constraints="demographic_parity", prefit=False,
@@ -296,7 +295,7 @@ def test_a_threshold_optimizer_behind_nothing(rows):
     ).fit(X, y, sensitive_features=group)  # fmt: skip
     scorer = make_fairness_scorer(demographic_parity_difference, pos_label=1)
     assert scorer(model, X, y, sensitive_features=group) > -0.15
-    with pytest.raises(ValueError, match=r"ThresholdOptimizer has no classes_.* give the scorer a"):
+    with pytest.raises(ValueError, match="ThresholdOptimizer has no classes_.*pos_label"):
         make_fairness_scorer(demographic_parity_difference)(model, X, y, sensitive_features=group)
 
 
@@ -311,7 +310,7 @@ def test_a_pipeline_that_routes_is_not_scored_while_routing_is_off(rows, group_s
             y, model.predict(X, sensitive_features=group), sensitive_features=group
         )
         assert scorer(model, X, y, sensitive_features=group) == -expected
-    with pytest.raises(ValueError, match="Pipeline routes the .* in predict, but routing is off"):
+    with pytest.raises(ValueError, match="Pipeline .*enable_metadata_routing=True"):
         scorer(model, X, y, sensitive_features=group)
 
 
@@ -326,7 +325,7 @@ def test_a_steered_classifier(rows, ids):
         scores = cross_validate(
             model, table, y, cv=CV, scoring=scorers(ids)["parity"], params=params
         )
-        # The scorer's attribute is routed, the classifier's stands in X: it declines the argument.
+        # The scorer's attribute is routed; the classifier reads its own from X and declines it.
         mixed = cross_validate(
             SteeredClassifier(LogisticRegression(), clone(steering).set_params(
                 sensitive_feature_ids="group")), X, y, cv=CV, scoring=scorers()["parity"],
@@ -410,7 +409,7 @@ def test_regressors_are_scored_as_they_are(rows):
     errors = np.abs(model.predict(X) - target)
     expected = max(errors[group == g].mean() for g in group.unique())
     assert scorer(model, X, target, sensitive_features=group) == pytest.approx(-expected)
-    with pytest.raises(ValueError, match="no classes_.* binarize=False if it is a regressor"):
+    with pytest.raises(ValueError, match="no classes_.*binarize=False"):
         make_fairness_scorer(mean_absolute_error_group_max)(
             model, X, target, sensitive_features=group
         )
@@ -531,28 +530,44 @@ def unweighted(y_true, y_pred, *, sensitive_features):
 def test_a_metric_without_weights_says_so(rows):
     _, X, group, y = rows
     scorer = make_fairness_scorer(unweighted)
-    message = "unweighted takes no sample_weight: score without weights"
+    message = "unweighted takes no sample_weight"
     with pytest.raises(ValueError, match=message):
         scorer(fitted(X, y), X, y, sensitive_features=group, sample_weight=np.ones(len(y)))
     with pytest.raises(ValueError, match=message):
         scorer.set_score_request(sample_weight=True)
     assert not scorer._accept_sample_weight()
-    derived = make_derived_metric(metric=accuracy_without_weights, transform="difference")
-    assert not make_fairness_scorer(derived)._accept_sample_weight()
-    with pytest.raises(ValueError, match="must be finite and not negative"):
+    with pytest.raises(ValueError, match="sample_weight .*finite and not negative"):
         scorers()["odds"](
             fitted(X, y), X, y, sensitive_features=group, sample_weight=-np.ones(len(y))
         )
 
 
-def accuracy_without_weights(y_true, y_pred):
-    return accuracy_score(y_true, y_pred)
+def any_arguments(y_true, y_pred, **arguments):
+    return float(len(arguments))
+
+
+def no_arguments(y_true, y_pred):
+    return 0.0
+
+
+def test_the_signature_decides_what_a_metric_gets(rows):
+    _, X, group, y = rows
+    model, weights = fitted(X, y), np.ones(len(y))
+    arguments = {"sensitive_features": group, "sample_weight": weights}
+    keywords = make_fairness_scorer(any_arguments, greater_is_better=True)
+    assert keywords(model, X, y, **arguments) == 2.0
+    assert keywords(model, X, y, sensitive_features=group) == 1.0
+    bound = make_fairness_scorer(partial(any_arguments, pos_label=1), greater_is_better=True)
+    assert bound(model, X, y, **arguments) == 3.0
+    assert make_fairness_scorer(no_arguments)(model, X, y, sensitive_features=group) == 0.0
+    assert keywords._accept_sample_weight()
+    assert not make_fairness_scorer(no_arguments)._accept_sample_weight()
 
 
 # ------------------------------------------------------------------------------------ requests
 
 
-def test_the_attribute_is_requested_unless_it_stands_in_x():
+def test_the_attribute_is_requested_unless_it_is_a_column_of_x():
     routed = make_fairness_scorer(equalized_odds_difference)
     assert routed.get_metadata_routing().score.requests == {
         "sensitive_features": True,
@@ -564,11 +579,11 @@ def test_the_attribute_is_requested_unless_it_stands_in_x():
     assert routed.get_metadata_routing().score.requests["sensitive_features"] is True
     routed.set_score_request(sensitive_features="where")
     assert routed.get_metadata_routing().score.requests["sensitive_features"] == "where"
-    with pytest.raises(ValueError, match=r"reads the attribute from X: request no sensitive_feat"):
+    with pytest.raises(ValueError, match="reads the attribute from X"):
         columns.set_score_request(sensitive_features=True)
 
 
-# ------------------------------------------------------------------------- object as it should
+# ------------------------------------------------------------------------------- the object itself
 
 
 LOWEST_RECALL = make_derived_metric(metric=recall_score, transform="group_min")
@@ -583,15 +598,15 @@ EXAMPLES = {
         pos_label="yes",
         greater_is_better=True,
     ),
-    "make_fairness_scorer(recall_score_group_min, greater_is_better=True, "
+    "make_fairness_scorer(_DerivedMetric, greater_is_better=True, "
     "response_method='predict_proba')": lambda: make_fairness_scorer(
         LOWEST_RECALL, greater_is_better=True, response_method="predict_proba"
     ),
     "make_fairness_scorer(equalized_odds_difference(agg='mean'))": lambda: make_fairness_scorer(
         partial(equalized_odds_difference, agg="mean")
     ),
-    "make_fairness_scorer(accuracy_score_difference, binarize=False)": lambda: make_fairness_scorer(
-        accuracy_score_difference, binarize=False
+    "make_fairness_scorer(accuracy_score, binarize=False)": lambda: make_fairness_scorer(
+        accuracy_score, binarize=False
     ),
 }
 
@@ -621,7 +636,7 @@ def test_scorers_are_equal_if_they_score_alike():
     assert one != other.set_score_request(sample_weight=True)
 
 
-# -------------------------------------------------------------------------------- absent cells
+# --------------------------------------------------------------------------- missing subgroups
 
 
 def absent_positive():
@@ -631,63 +646,55 @@ def absent_positive():
     return LogisticRegression().fit(X, y), X, y, list("aaaabbcc")
 
 
-NO_POSITIVE, NO_NEGATIVE = (
-    r"no row with label 1 in group 'b' among the 8 rows scored: .+ says nothing there",
-    r"no row with another label than 1 in group 'c' among the 8 rows scored: .+ says nothing",
-)
-
-
 @pytest.mark.parametrize(
-    ("metric", "messages"),
+    "metric",
     [
-        (demographic_parity_difference, []),
-        (selection_rate_difference, []),
-        (accuracy_score_difference, []),
-        (equal_opportunity_difference, [NO_POSITIVE]),
-        (make_derived_metric(metric=true_positive_rate, transform="difference"), [NO_POSITIVE]),
-        (partial(equal_opportunity_difference, method="to_overall"), [NO_POSITIVE]),
-        (equalized_odds_difference, [NO_POSITIVE, NO_NEGATIVE]),
-        (unweighted, [NO_POSITIVE, NO_NEGATIVE]),
+        demographic_parity_difference,
+        equalized_odds_difference,
+        accuracy_score_difference,
+        partial(equal_opportunity_difference, method="to_overall"),
+        unweighted,
     ],
-)  # fmt: skip
-def test_an_absent_cell_is_named_where_the_metric_is_about_it(metric, messages):
+)
+def test_a_missing_subgroup_is_named_for_either_label(metric):
     model, X, y, groups = absent_positive()
-    scorer = make_fairness_scorer(metric)
-    if not messages:
-        scorer(model, X, y, sensitive_features=groups)
-        return
     with pytest.warns(UndefinedMetricWarning) as caught:
-        score = scorer(model, X, y, sensitive_features=groups)
-    assert len(caught) == len(messages)
-    for warning, message in zip(caught, messages, strict=True):
-        assert re.match(message, str(warning.message))
+        score = make_fairness_scorer(metric)(model, X, y, sensitive_features=groups)
     assert score == -metric(y, model.predict(X), sensitive_features=groups)
+    positives, negatives = [str(warning.message) for warning in caught]
+    assert re.search(r"with label 1 in .*\['b'\].* 8 scored rows", positives)
+    assert re.search(r"another label than 1 in .*\['c'\].* 8 scored rows", negatives)
 
 
-def test_a_cell_of_weight_zero_is_absent():
+@pytest.mark.parametrize("parameters", [{"binarize": False}, {}])
+def test_without_groups_or_a_positive_label_there_is_no_warning(parameters):
+    model, X, y, groups = absent_positive()
+    metric = unweighted if parameters else no_arguments
+    make_fairness_scorer(metric, **parameters)(model, X, y, sensitive_features=groups)
+
+
+def test_a_subgroup_of_weight_zero_is_missing():
     model, X, y, _ = absent_positive()
     groups, weights = list("abababab"), [1, 0, 1, 1, 1, 1, 1, 0]
     scorer = make_fairness_scorer(equal_opportunity_difference)
     scorer(model, X, y, sensitive_features=groups)
-    with pytest.warns(UndefinedMetricWarning, match="label 1 in group 'b' among the 6 rows"):
+    with pytest.warns(UndefinedMetricWarning, match=r"label 1 in .*\['b'\].* 6 "):
         scorer(model, X, y, sensitive_features=groups, sample_weight=weights)
 
 
 def test_one_group_alone_shows_no_gap():
     model, X, y, _ = absent_positive()
     scorer = make_fairness_scorer(equalized_odds_difference)
-    with pytest.warns(UndefinedMetricWarning, match="8 rows scored are all of one group, 'a'"):
+    with pytest.warns(UndefinedMetricWarning, match="8 .*'a'"):
         assert scorer(model, X, y, sensitive_features=["a"] * 8) == 0
 
 
-def test_a_ratio_of_nothing_is_nan_and_says_so():
-    model, X, y, groups = absent_positive()
+def test_a_ratio_of_zeros_is_nan_with_a_warning():
+    model, X, y, _ = absent_positive()
     never = make_fairness_scorer(demographic_parity_ratio, greater_is_better=True)
     rejected = X * 0.0
-    with pytest.warns(
-        UndefinedMetricWarning, match="demographic_parity_ratio is NaN on the 8 rows"
-    ):
-        assert np.isnan(never(model, rejected, y, sensitive_features=groups))
+    with pytest.warns(UndefinedMetricWarning, match="demographic_parity_ratio is NaN"):
+        assert np.isnan(never(model, rejected, y, sensitive_features=list("ab" * 4)))
 
 
 # --------------------------------------------------------------------------------------- errors
@@ -696,7 +703,7 @@ def test_a_ratio_of_nothing_is_nan_and_says_so():
 def test_a_missing_attribute_says_what_to_do(rows):
     X, features, group, y = rows
     scorer = make_fairness_scorer(equalized_odds_difference)
-    message = "needs the sensitive attribute of the rows: name its columns in X by sensitive_feat"
+    message = "needs the sensitive attribute.*sensitive_feature_ids.*sensitive_features="
     with pytest.raises(ValueError, match=message):
         scorer(fitted(features, y), features, y)
     with pytest.raises(ValueError, match=message):
@@ -709,7 +716,7 @@ def test_a_missing_attribute_says_what_to_do(rows):
 def test_an_attribute_given_twice_is_refused(rows):
     X, _, group, y = rows
     scorer = make_fairness_scorer(equalized_odds_difference, sensitive_feature_ids="group")
-    with pytest.raises(ValueError, match="given twice, by sensitive_feature_ids of the scorer"):
+    with pytest.raises(ValueError, match="sensitive_feature_ids of the scorer.*not both"):
         scorer(pipeline("group").fit(X, y), X, y, sensitive_features=group)
 
 
@@ -728,22 +735,22 @@ def test_a_missing_value_of_the_attribute_is_refused(rows):
     X, features, group, y = rows
     holed = group.astype(object).where(np.arange(len(y)) > 0, None)
     model = fitted(features, y)
-    with pytest.raises(ValueError, match="'group' is missing in 1 of 450 rows"):
+    with pytest.raises(ValueError, match="'group' has 1 missing"):
         scorers()["odds"](model, features, y, sensitive_features=holed)
-    with pytest.raises(ValueError, match="'group' is missing in 1 of 450 rows"):
+    with pytest.raises(ValueError, match="'group' has 1 missing"):
         scorers("group")["odds"](model, features.assign(group=holed), y)
 
 
 def test_rows_must_be_as_many(rows):
     _, X, group, y = rows
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="sensitive_features has 449 rows, but y_true has 450"):
         scorers()["odds"](fitted(X, y), X, y, sensitive_features=group.iloc[1:])
 
 
 def test_an_unknown_positive_label_is_refused(rows):
     _, X, group, y = rows
     scorer = make_fairness_scorer(equalized_odds_difference, pos_label="yes")
-    with pytest.raises(ValueError, match="pos_label='yes' is not among the labels of.* 0, 1"):
+    with pytest.raises(ValueError, match=r"pos_label='yes'.*\[0, 1\]"):
         scorer(fitted(X, y), X, y, sensitive_features=group)
 
 
@@ -751,7 +758,7 @@ def test_a_missing_response_method_is_named(rows):
     _, X, group, y = rows
     scorer = make_fairness_scorer(selection_rate_difference, response_method="predict_proba")
     for model in (SVC(), make_pipeline(SVC())):
-        with pytest.raises(AttributeError, match="has no predict_proba: choose another"):
+        with pytest.raises(AttributeError, match="has no predict_proba"):
             scorer(model.fit(X, y), X, y, sensitive_features=group)
 
 
@@ -761,12 +768,12 @@ def test_a_decision_function_of_pairs_has_no_column_of_the_positive_label():
     model = SVC(decision_function_shape="ovo").fit(X, sample.target)
     gap = make_derived_metric(metric=mean_prediction, transform="difference")
     scorer = make_fairness_scorer(gap, response_method="decision_function")
-    with pytest.raises(ValueError, match=r"decision_function returned the shape \(400, 6\) for 4"):
+    with pytest.raises(ValueError, match=r"decision_function .*\(400, 6\) for 4"):
         scorer(model, X, sample.target, sensitive_features=group)
 
 
 def test_what_cannot_be_called_is_refused():
-    with pytest.raises(ValueError, match=r"metric must be a function of .* not 'accuracy'"):
+    with pytest.raises(ValueError, match="metric must be a function.*'accuracy'"):
         make_fairness_scorer("accuracy")
 
 
@@ -778,30 +785,13 @@ def by_group(y_true, y_pred, *, sensitive_features):
 
 def test_a_metric_that_returns_a_table_is_refused(rows):
     _, X, group, y = rows
-    with pytest.raises(ValueError, match="by_group returned a Series, but a score is one number"):
+    with pytest.raises(ValueError, match="by_group returned a Series"):
         make_fairness_scorer(by_group)(fitted(X, y), X, y, sensitive_features=group)
 
 
 def test_parameters_that_contradict_each_other():
-    with pytest.raises(ValueError, match=r"one of 'predict', 'predict_proba', .* not 'transform'"):
+    with pytest.raises(ValueError, match="response_method .*'predict_proba', .*'transform'"):
         make_fairness_scorer(equalized_odds_difference, response_method="transform")
     for parameters in ({"pos_label": 1}, {"response_method": "predict_proba"}):
-        with pytest.raises(ValueError, match="binarize=False hands the metric labels as they are"):
+        with pytest.raises(ValueError, match="binarize=False.*pos_label=None"):
             make_fairness_scorer(accuracy_score_group_min, binarize=False, **parameters)
-
-
-@pytest.mark.parametrize(
-    ("metric", "greater", "message"),
-    [
-        (demographic_parity_ratio, False, "ratio is best large.* pass greater_is_better=True"),
-        (partial(demographic_parity_ratio, method="to_overall"), False, "is best large"),
-        (make_derived_metric(metric=recall_score, transform="ratio"), False, "is best large"),
-        (accuracy_score, False, "accuracy_score is best large"),
-        (equalized_odds_difference, True, "is best small.* use greater_is_better=False"),
-        (zero_one_loss, True, "is best small"),
-    ],
-)
-def test_a_sign_that_would_choose_the_least_fair_is_warned_of(metric, greater, message):
-    with pytest.warns(UserWarning, match=message) as caught:
-        make_fairness_scorer(metric, greater_is_better=greater)
-    assert caught[0].filename == __file__
