@@ -88,7 +88,7 @@ def _named(name, target, sensitive, favourable, drop) -> Table:
         fetch = datasets.fetch_adult if name == "adult" else datasets.fetch_compas
         try:
             bunch = fetch(sensitive=sensitive[0]) if sensitive else fetch()
-        except (OSError, ImportError) as error:
+        except (OSError, ValueError) as error:
             raise UsageError(str(error)) from error
     attribute = bunch.sensitive_features
     data = bunch.data.drop(columns=[attribute.name]).reset_index(drop=True)

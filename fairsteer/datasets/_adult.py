@@ -69,8 +69,6 @@ def fetch_adult(*, sensitive="sex", data_home=None):
         If `sensitive` is another name, or a file is not the original.
     FileNotFoundError
         If a file is in none of the folders and cannot be downloaded.
-    ImportError
-        If a file has to be downloaded and pooch is not installed.
     """
     check_sensitive(sensitive, ("sex", "race"))
     rows = pd.concat(

@@ -59,8 +59,6 @@ def fetch_compas(*, sensitive="race", data_home=None):
         If `sensitive` is another name, or the file is not the original.
     FileNotFoundError
         If the file is in none of the folders and cannot be downloaded.
-    ImportError
-        If the file has to be downloaded and pooch is not installed.
     """
     check_sensitive(sensitive, ("race", "sex"))
     # pandas reads the string N/A as missing; only an empty number of days is.
