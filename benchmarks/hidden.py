@@ -21,8 +21,7 @@ from fairsteer import OptimalSteeringTransformer, WithinLabelEraser
 from fairsteer.compare._load import load_table
 from fairsteer.compare._methods import make_estimator
 from fairsteer.core.priors import ideal_priors, prior_weights
-from fairsteer.estimators._table_encoding import standard_encoder
-from fairsteer.estimators._table_order import TargetOrder
+from fairsteer.estimators._table_encoding import TargetOrder, standard_encoder
 from fairsteer.metrics import gaps, noise_floor
 
 RESULTS = Path(__file__).parent / "results" / "hidden.csv"

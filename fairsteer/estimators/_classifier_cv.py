@@ -16,8 +16,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold
 
-from fairsteer.estimators._table_encoding import standard_encoder
-from fairsteer.estimators._table_order import TargetOrder
+from fairsteer.estimators._table_encoding import TargetOrder, standard_encoder
 from fairsteer.estimators._transformer import OptimalSteeringTransformer
 
 INNER_FOLDS = 5
