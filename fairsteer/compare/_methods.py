@@ -126,11 +126,14 @@ def make_procedure(method: Method, estimator, data: pd.DataFrame, seed: int):
     Returns
     -------
     procedure
-        An object with ``fit(data, y, groups)`` and ``predict(data, groups)``, which returns 0/1
-        labels and scores (None where the decisions are randomised).
+        An object with ``fit(data, y, *, sensitive_features)`` and ``predict(data, *,
+        sensitive_features)``, which returns 0/1 labels and scores (None where the decisions are
+        randomized).
     """
     if method.family == "steering":
-        return steering_procedure(method.constraint, estimator, seed, method.strength)
+        return TunedSteering(
+            method.constraint, estimator, strength=method.strength, random_state=seed
+        )
     encoder = standard_encoder(data)
     if method.family == "nothing":
         return Unmitigated(encoder, estimator)
@@ -141,49 +144,24 @@ def make_procedure(method: Method, estimator, data: pd.DataFrame, seed: int):
     return Thresholds(encoder, estimator, _THRESHOLD_CONSTRAINTS[method.constraint], seed)
 
 
-def steering_procedure(constraint: str, estimator, seed: int, strength: float = 1.0):
-    """Make the unfitted steering procedure: steer the table, then a group-blind classifier.
-
-    The one place where the settings of steering in the comparison are chosen, for every table
-    and estimator alike; see `TunedSteering`.
-
-    Parameters
-    ----------
-    constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}
-        The gap that it targets.
-    estimator : classifier
-        The unfitted base classifier; it is cloned.
-    seed : int
-        Of its draws and inner folds.
-    strength : float in [0, 1], default=1.0
-        How much of the way the features move.
-
-    Returns
-    -------
-    TunedSteering
-        The procedure.
-    """
-    return TunedSteering(constraint, estimator, strength=strength, seed=seed)
-
-
 class Unmitigated:
     """The base classifier on the encoded features, blind to the group."""
 
     def __init__(self, encoder, estimator):
         self.encoder, self.estimator = encoder, clone(estimator)
 
-    def fit(self, data, y, groups):
+    def fit(self, data, y, *, sensitive_features):
         """Fit on training rows."""
         X = self.encoder.fit_transform(data)
-        self.estimator.fit(self._fit_features(X, y, groups), y)
+        self.estimator.fit(self._fit_features(X, sensitive_features), y)
         return self
 
-    def predict(self, data, groups):
+    def predict(self, data, *, sensitive_features):
         """Predict 0/1 labels, with the probability of the favourable one."""
-        X = self._features(self.encoder.transform(data), groups)
+        X = self._features(self.encoder.transform(data), sensitive_features)
         return self.estimator.predict(X), self.estimator.predict_proba(X)[:, 1]
 
-    def _fit_features(self, X, y, groups):
+    def _fit_features(self, X, groups):
         """Learn what happens between encoder and classifier, and apply it."""
         return X
 
@@ -194,7 +172,7 @@ class Unmitigated:
 class WithoutCorrelation(Unmitigated):
     """fairlearn's CorrelationRemover on the encoded features and the one-hot group."""
 
-    def _fit_features(self, X, y, groups):
+    def _fit_features(self, X, groups):
         self.indicated = np.unique(np.asarray(groups, dtype=object))[1:]
         ids = list(range(X.shape[1], X.shape[1] + len(self.indicated)))
         self.remover = CorrelationRemover(sensitive_feature_ids=ids)
@@ -215,13 +193,13 @@ class Reduction:
         self.encoder, self.seed = encoder, seed
         self.model = ExponentiatedGradient(clone(estimator), constraints=moment)
 
-    def fit(self, data, y, groups):
+    def fit(self, data, y, *, sensitive_features):
         """Fit on training rows."""
         X = self.encoder.fit_transform(data)
-        self.model.fit(X, np.asarray(y), sensitive_features=np.asarray(groups))
+        self.model.fit(X, np.asarray(y), sensitive_features=np.asarray(sensitive_features))
         return self
 
-    def predict(self, data, groups):
+    def predict(self, data, *, sensitive_features):
         """Draw 0/1 labels; there is no score."""
         X = self.encoder.transform(data)
         return self.model.predict(X, random_state=self.seed), None
@@ -239,14 +217,14 @@ class Thresholds:
             prefit=False,
         )
 
-    def fit(self, data, y, groups):
+    def fit(self, data, y, *, sensitive_features):
         """Fit on training rows."""
-        self.model.fit(data, np.asarray(y), sensitive_features=np.asarray(groups))
+        self.model.fit(data, np.asarray(y), sensitive_features=np.asarray(sensitive_features))
         return self
 
-    def predict(self, data, groups):
+    def predict(self, data, *, sensitive_features):
         """Draw 0/1 labels; there is no score."""
         drawn = self.model.predict(
-            data, sensitive_features=np.asarray(groups), random_state=self.seed
+            data, sensitive_features=np.asarray(sensitive_features), random_state=self.seed
         )
         return drawn, None

@@ -17,7 +17,7 @@ from fairsteer.audit._audit import SteeringAudit, audit_steering
 from fairsteer.compare._methods import METHODS
 from fairsteer.compare._run import Comparison, split_rows, unit_seed
 from fairsteer.core.certificates import Certificate
-from fairsteer.estimators._classifier_cv import NOTHING, SteeredTable
+from fairsteer.estimators._classifier_cv import UNMITIGATED, SteeredTable
 from fairsteer.estimators._table_encoding import is_number
 
 AUDIT_FOLDS = 5
@@ -79,7 +79,7 @@ class SteeringByFold(BaseEstimator):
             self.splits, self.settings, self.seeds, strict=True
         ):
             steered = SteeredTable(self.constraint, setting, 1.0, seed)
-            steered.fit_transform(data.iloc[train], y[train], groups[train])
+            steered.fit_transform(data.iloc[train], y[train], sensitive_features=groups[train])
             self.folds_.append((test, steered))
         return self
 
@@ -156,7 +156,7 @@ def tell_steering(comparison: Comparison, estimator: str, method: str) -> Steeri
             steering.unorder(ordered), steering.unorder(moved), groups, _change(ordered, moved)
         ),
         audit=audit,
-        unsteered_folds=sum(setting == NOTHING for setting in chosen),
+        unsteered_folds=sum(setting == UNMITIGATED for setting in chosen),
     )
 
 

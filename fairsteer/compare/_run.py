@@ -273,9 +273,9 @@ def run_unit(unit: Unit, table: Table, train, test, seed: int) -> Outcome:
             start = time.perf_counter()
             estimator = make_estimator(unit.estimator, seed)
             procedure = make_procedure(method, estimator, data, draw)
-            procedure.fit(data, table.target.iloc[train], groups)
+            procedure.fit(data, table.target.iloc[train], sensitive_features=groups)
             seconds = time.perf_counter() - start
-            predicted, score = procedure.predict(held_out, held_out_groups)
+            predicted, score = procedure.predict(held_out, sensitive_features=held_out_groups)
         except Exception as error:
             outcome = {"reason": _one_line(type(error), error)}
         else:

@@ -118,13 +118,13 @@ def test_levelling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
     class Refuser:
         """Gives nobody anything."""
 
-        def fit(self, data, y, groups):
+        def fit(self, data, y, *, sensitive_features):
             return self
 
-        def predict(self, data, groups):
+        def predict(self, data, *, sensitive_features):
             return np.zeros(len(data), dtype=int), None
 
-    monkeypatch.setattr(mitigators, "steering_procedure", lambda *_: Refuser())
+    monkeypatch.setattr(mitigators, "TunedSteering", lambda *_, **__: Refuser())
     assert main(columns(csv, *QUICK)) == 0
     out = capsys.readouterr().out
     assert re.search(r"m +\d+ +\.\d{3} !> \.000", out)
@@ -171,10 +171,10 @@ def test_results_csv_replaces_an_old_one_and_leaves_the_rest(csv, tmp_path):
 def test_a_failed_method_stands_below_the_table(csv, capsys, monkeypatch):
     from fairsteer.compare import _methods as mitigators
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise ValueError("cannot")
 
-    monkeypatch.setattr(mitigators, "steering_procedure", refuse)
+    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
     assert main(columns(csv, *QUICK)) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert (
@@ -361,10 +361,10 @@ def test_the_frontier_without_output_says_how_to_keep_it(csv, capsys):
 def test_what_fails_at_one_strength_only_is_reported(csv, capsys, monkeypatch):
     from fairsteer.compare import _methods as mitigators
 
-    def refuse(constraint, estimator, data, strength):
+    def refuse(constraint, estimator, *, strength, random_state):
         raise ValueError("cannot" if strength in (0.5, 1.0) else "will not")
 
-    monkeypatch.setattr(mitigators, "steering_procedure", refuse)
+    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
     assert main(columns(csv, *FRONTIER, "--folds", "2")) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "Failed: steering-demographic_parity (logistic): ValueError: cannot" in out
@@ -375,10 +375,10 @@ def test_what_fails_at_one_strength_only_is_reported(csv, capsys, monkeypatch):
 def test_a_frontier_of_failures_has_no_figure(csv, tmp_path, capsys, monkeypatch):
     from fairsteer.compare import _methods as mitigators
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise ValueError("cannot")
 
-    monkeypatch.setattr(mitigators, "steering_procedure", refuse)
+    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
     skip = [*FRONTIER[:-1], "nothing", "--frontier"]
     assert main(columns(csv, *skip, "--output", str(tmp_path / "out"))) == 1
     out, err = capsys.readouterr()

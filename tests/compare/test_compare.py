@@ -200,10 +200,10 @@ def test_progress_is_told_of_every_unit():
 
 
 def test_a_failing_method_is_reported_and_the_others_go_on(monkeypatch):
-    def refuse(constraint, estimator, seed, strength):
+    def refuse(constraint, estimator, **_):
         raise RuntimeError("no\nway")
 
-    monkeypatch.setattr(mitigators, "steering_procedure", refuse)
+    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
     outcome = compare(make_table(groups=("a", "b")), folds=2, skip=QUICK)
     failed = outcome.results["method"].str.startswith("steering")
     assert outcome.results.loc[failed, list(COLUMNS[4:])].isna().all(axis=None)
@@ -218,11 +218,11 @@ def test_a_failing_method_is_reported_and_the_others_go_on(monkeypatch):
 def test_warnings_are_reported_not_shown(monkeypatch):
     data = make_table().data
 
-    def warn(constraint, estimator, seed, strength):
+    def warn(constraint, estimator, **_):
         warnings.warn("look here", RuntimeWarning, stacklevel=1)
         return mitigators.Unmitigated(mitigators.standard_encoder(data), estimator)
 
-    monkeypatch.setattr(mitigators, "steering_procedure", warn)
+    monkeypatch.setattr(mitigators, "TunedSteering", warn)
     outcome = compare(make_table(), folds=2, skip=[*QUICK, "correlation_remover"])
     assert set(outcome.warnings.values()) == {("RuntimeWarning: look here",)}
     assert len(outcome.warnings) == 3

@@ -106,14 +106,14 @@ def test_a_skipped_constraint_has_no_frontier():
 
 
 def test_a_strength_that_failed_has_no_numbers(monkeypatch):
-    procedure = mitigators.steering_procedure
+    procedure = mitigators.TunedSteering
 
-    def refuse_half(constraint, estimator, seed, strength):
+    def refuse_half(constraint, estimator, *, strength, random_state):
         if strength == 0.5:
             raise RuntimeError("no way")
-        return procedure(constraint, estimator, seed, strength)
+        return procedure(constraint, estimator, strength=strength, random_state=random_state)
 
-    monkeypatch.setattr(mitigators, "steering_procedure", refuse_half)
+    monkeypatch.setattr(mitigators, "TunedSteering", refuse_half)
     skip = [*QUICK, "correlation_remover", *STEERED[:2]]
     comparison = compare(make_table(), folds=2, skip=skip, frontier=True)
     frontier = frontier_table(comparison)

@@ -25,7 +25,7 @@ from fairsteer.compare._report_features import FEATURE_COLUMNS, features_table, 
 from fairsteer.compare._report_tables import moved_features
 from fairsteer.compare._run import GAPS, split_rows, unit_seed
 from fairsteer.compare._table import Table
-from fairsteer.estimators._classifier_cv import NOTHING, SteeredTable
+from fairsteer.estimators._classifier_cv import UNMITIGATED, SteeredTable
 from fairsteer.metrics._report import RATES
 
 GROUPS = ("<script>alert(1)</script>", "Smith & Sons", "$c$")
@@ -399,8 +399,10 @@ def test_the_story_is_of_the_steering_that_was_compared(comparison, story):
     for fold, (train, test) in enumerate(split_rows(table, 2, 0)):
         seed, estimator = unit_seed(0, 0, fold), make_estimator("logistic", 0)
         procedure = make_procedure(METHODS[STEERING[1]], estimator, table.data, seed)
-        procedure.fit(table.data.iloc[train], table.target.iloc[train], groups[train])
-        predicted, _ = procedure.predict(table.data.iloc[test], groups[test])
+        procedure.fit(
+            table.data.iloc[train], table.target.iloc[train], sensitive_features=groups[train]
+        )
+        predicted, _ = procedure.predict(table.data.iloc[test], sensitive_features=groups[test])
         assert_array_equal(predicted, comparison.predictions[*STEERING, 0][test])
         assert comparison.chosen[*STEERING, 0][fold] == procedure.setting_
         steered = procedure.table_
@@ -425,7 +427,7 @@ def test_the_certificate_is_the_largest_of_the_folds(comparison, story):
         setting = comparison.chosen[*STEERING, 0][fold]
         steered = SteeredTable("equalized_odds", setting, 1.0, unit_seed(0, 0, fold))
         y, groups = table.target.to_numpy()[train], table.groups.to_numpy()[train]
-        steered.fit_transform(table.data.iloc[train], y, groups)
+        steered.fit_transform(table.data.iloc[train], y, sensitive_features=groups)
         bounds.append(steered.steering.certificate_["equalized_odds"].bound)
     assert len(set(bounds)) == 2
     assert story.audit.certificate.loc["equalized_odds", "bound"] == max(bounds)
@@ -487,7 +489,7 @@ def test_an_interval_above_its_gap_is_explained(comparison, told, monkeypatch):
 def test_folds_that_were_not_steered_are_told(comparison):
     chosen = {**comparison.chosen}
     key = (*STEERING, 0)
-    chosen[key] = (NOTHING, *chosen[key][1:])
+    chosen[key] = (UNMITIGATED, *chosen[key][1:])
     files = report_files(dataclasses.replace(comparison, chosen=chosen), "x")
     text = Page(files["report.html"]).text
     assert "folds the search found that no setting narrowed the gap" in text
@@ -618,12 +620,14 @@ def test_a_folder_in_the_place_of_the_report_is_refused(csv, tmp_path, capsys):
 def test_when_no_method_ends_there_is_no_report(csv, tmp_path, capsys, monkeypatch):
     from fairsteer.compare import _methods as mitigators
 
-    def refuse(constraint, estimator, seed, strength):
+    procedure = mitigators.TunedSteering
+
+    def refuse(constraint, estimator, *, strength, random_state):
         if strength == 1.0:
             raise ValueError("cannot")
-        return mitigators.TunedSteering(constraint, estimator, strength=strength, seed=seed)
+        return procedure(constraint, estimator, strength=strength, random_state=random_state)
 
-    monkeypatch.setattr(mitigators, "steering_procedure", refuse)
+    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
     only = [*ONE_STEERING, "nothing", "--frontier"]
     assert main(arguments(csv, tmp_path / "out", *only)) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (

@@ -14,8 +14,8 @@ from fairsteer.estimators._classifier_cv import (
     FEWEST_ROWS,
     INNER_FOLDS,
     NARROWED,
-    NOTHING,
     SETTINGS,
+    UNMITIGATED,
     Setting,
     SteeredTable,
     TunedSteering,
@@ -37,16 +37,17 @@ def table():
     return simulated.simulated_table(1, 1500)
 
 
-def test_the_setting_with_the_smallest_loss_is_taken(table):
-    tuned = TunedSteering("equalized_odds", LOGISTIC).fit(*table)
+def test_the_setting_with_the_smallest_loss_is_chosen(table):
+    data, y, groups = table
+    tuned = TunedSteering("equalized_odds", LOGISTIC).fit(data, y, sensitive_features=groups)
     seen = tuned.comparison_
-    assert seen["setting"].tolist() == [*SETTINGS["equalized_odds"], NOTHING]
+    assert seen["setting"].tolist() == [*SETTINGS["equalized_odds"], UNMITIGATED]
     left = seen[["gap", "floor"]].max(axis=1)
     loss = (seen["error"] + left)[:-1]
     assert loss.nunique() > 1
     assert tuned.setting_ == seen.loc[loss.idxmin(), "setting"]
     assert left[loss.idxmin()] < NARROWED * left.iloc[-1]
-    again = TunedSteering("equalized_odds", LOGISTIC).fit(*table)
+    again = TunedSteering("equalized_odds", LOGISTIC).fit(data, y, sensitive_features=groups)
     pd.testing.assert_frame_equal(again.comparison_, seen)
 
 
@@ -54,15 +55,18 @@ def test_steering_that_narrows_no_gap_is_dropped(rng):
     """Groups drawn at random: there is no gap to narrow."""
     data, y, _ = simulated.simulated_table(1, 1500)
     groups = rng.choice(["a", "b"], size=1500)
-    tuned = TunedSteering("equal_opportunity", LOGISTIC).fit(data, y, groups)
+    tuned = TunedSteering("equal_opportunity", LOGISTIC).fit(data, y, sensitive_features=groups)
     left = tuned.comparison_[["gap", "floor"]].max(axis=1)
-    if tuned.setting_ == NOTHING:
+    if tuned.setting_ == UNMITIGATED:
         encoder = standard_encoder(data).fit(data)
         plain = LogisticRegression(max_iter=2000).fit(encoder.transform(data), y)
         np.testing.assert_array_equal(
-            tuned.predict(data, groups)[0], plain.predict(encoder.transform(data))
+            tuned.predict(data, sensitive_features=groups)[0],
+            plain.predict(encoder.transform(data)),
         )
-    assert (tuned.setting_ == NOTHING) == (left[:-1].iloc[_best(tuned)] >= NARROWED * left.iloc[-1])
+    assert (tuned.setting_ == UNMITIGATED) == (
+        left[:-1].iloc[_best(tuned)] >= NARROWED * left.iloc[-1]
+    )
 
 
 def _best(tuned):
@@ -75,19 +79,23 @@ def test_losses_are_those_of_held_out_rows(table):
     from sklearn.model_selection import StratifiedKFold
 
     data, y, groups = table
-    setting = Setting(quantiles="group", emphasis=1.5)
+    setting = Setting(quantiles="group", weight_exponent=1.5)
     settings = [setting, Setting()]
-    tuned = TunedSteering("demographic_parity", LOGISTIC, seed=3, settings=settings)
-    seen = tuned.fit(*table).comparison_.iloc[0]
+    tuned = TunedSteering("demographic_parity", LOGISTIC, random_state=3, settings=settings)
+    seen = tuned.fit(data, y, sensitive_features=groups).comparison_.iloc[0]
     cells = pd.Series(y.astype(str)) + groups
     predicted = np.zeros_like(y)
     for train, test in StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=3).split(
         data, cells
     ):
         steered = SteeredTable("demographic_parity", setting, 1.0, 3)
-        X, weights = steered.fit_transform(data.iloc[train], y[train], groups[train])
+        X, weights = steered.fit_transform(
+            data.iloc[train], y[train], sensitive_features=groups[train]
+        )
         model = LogisticRegression(max_iter=2000).fit(X, y[train], sample_weight=weights**1.5)
-        predicted[test] = model.predict(steered.transform(data.iloc[test], groups[test]))
+        predicted[test] = model.predict(
+            steered.transform(data.iloc[test], sensitive_features=groups[test])
+        )
     assert seen["error"] == pytest.approx(np.mean(predicted != y), abs=1e-12)
     gap = gaps(y, predicted, groups)["demographic_parity"]
     assert seen["gap"] == pytest.approx(gap, abs=1e-12)
@@ -95,15 +103,15 @@ def test_losses_are_those_of_held_out_rows(table):
 
 @pytest.mark.parametrize(("gap", "taken"), [(0.079, True), (0.081, False), (0.1, False)])
 def test_steering_is_dropped_unless_it_narrows_the_gap_clearly(gap, taken):
-    settings = [Setting(), Setting(emphasis=2.0)]
+    settings = [Setting(), Setting(weight_exponent=2.0)]
     tuned = TunedSteering("equalized_odds", LOGISTIC, settings=settings)
     rows = [
         (settings[0], 0.3, gap, 0.02),
         (settings[1], 0.4, 0.01, 0.02),
-        (NOTHING, 0.2, 0.1, 0.02),
+        (UNMITIGATED, 0.2, 0.1, 0.02),
     ]
     tuned.comparison_ = pd.DataFrame(rows, columns=["setting", "error", "gap", "floor"])
-    assert tuned._chosen() == (settings[0] if taken else NOTHING)
+    assert tuned._choose_setting() == (settings[0] if taken else UNMITIGATED)
 
 
 def test_few_rows_are_not_compared(table):
@@ -111,19 +119,19 @@ def test_few_rows_are_not_compared(table):
     cell = np.flatnonzero((y == 1) & (groups == "a"))
     kept = np.setdiff1d(np.arange(len(y)), cell[FEWEST_ROWS - 1 :])
     tuned = TunedSteering("equal_opportunity", LOGISTIC)
-    tuned.fit(data.iloc[kept], y[kept], groups[kept])
+    tuned.fit(data.iloc[kept], y[kept], sensitive_features=groups[kept])
     assert tuned.comparison_ is None
     assert tuned.setting_ == SETTINGS["equal_opportunity"][0]
-    one = TunedSteering("equal_opportunity", LOGISTIC, settings=[Setting(emphasis=0.5)])
-    assert one.fit(*table).comparison_ is None
+    single = TunedSteering("equal_opportunity", LOGISTIC, settings=[Setting(weight_exponent=0.5)])
+    assert single.fit(data, y, sensitive_features=groups).comparison_ is None
 
 
 def test_steered_tables_hold_the_tables_own_values(table):
     data, y, groups = table
     steered = SteeredTable("equalized_odds", Setting(), 1.0, 0)
-    X, weights = steered.fit_transform(data, y, groups)
+    X, weights = steered.fit_transform(data, y, sensitive_features=groups)
     plain = standard_encoder(data).fit(data)
-    moved = steered._steered(steered.order.transform(data), groups)
+    moved = steered._steer(steered.order.transform(data), groups)
     for name in data:
         assert set(moved[name]) <= set(data[name])
     reference = groups == steered.steering.reference_group_
@@ -144,13 +152,15 @@ def test_no_label_leaks_into_steered_rows(constraint, model):
     train, new = slice(3000), slice(3000, None)
     setting = SETTINGS[constraint][:1]
     tuned = TunedSteering(constraint, model, settings=setting)
-    tuned.fit(data[train], y[train], groups[train])
-    steered = np.mean(tuned.predict(data[new], groups[new])[0] == y[new])
+    tuned.fit(data[train], y[train], sensitive_features=groups[train])
+    steered = np.mean(tuned.predict(data[new], sensitive_features=groups[new])[0] == y[new])
     encoder = standard_encoder(data).fit(data[train])
     plain = model.fit(encoder.transform(data[train]), y[train])
     unsteered = plain.score(encoder.transform(data[new]), y[new])
     assert steered == pytest.approx(unsteered, abs=0.03)
-    seen = tuned.model_.score(tuned.table_.transform(data[train], groups[train]), y[train])
+    seen = tuned.model_.score(
+        tuned.table_.transform(data[train], sensitive_features=groups[train]), y[train]
+    )
     assert seen <= plain.score(encoder.transform(data[train]), y[train]) + 0.03
 
 
@@ -188,8 +198,10 @@ def test_steering_never_widens_the_gap_it_targets(seed):
     plain = LOGISTIC.fit(encoder.transform(data[train]), y[train])
     before = gaps(y[test], plain.predict(encoder.transform(data[test])), groups[test])
     for constraint in CONSTRAINTS:
-        tuned = TunedSteering(constraint, LOGISTIC).fit(data[train], y[train], groups[train])
-        decisions = tuned.predict(data[test], groups[test])[0]
+        tuned = TunedSteering(constraint, LOGISTIC).fit(
+            data[train], y[train], sensitive_features=groups[train]
+        )
+        decisions = tuned.predict(data[test], sensitive_features=groups[test])[0]
         after = gaps(y[test], decisions, groups[test])[constraint]
         floor = noise_floor(y[test], decisions, groups[test])[constraint]
         assert after <= max(before[constraint], floor) + 0.01
