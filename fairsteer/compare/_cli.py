@@ -150,8 +150,8 @@ def _parser() -> argparse.ArgumentParser:
         "--frontier",
         action="store_true",
         help="also run steering at strengths 0, .25, .5 and .75, and show accuracy against each "
-        "gap beside the other methods; with --output as frontier.csv and a figure "
-        "frontier_ESTIMATOR_CONSTRAINT.png each",
+        "gap beside the other methods; with --output in frontier.csv and in the figures of "
+        "report.html",
     )
     add(
         "--output",
@@ -191,7 +191,10 @@ def _compare(arguments, command: str) -> int:
     if output is not None:
         prepare_folder(output)
     elif arguments.frontier:
-        print("fairsteer: --output DIR saves the frontier, with figures.", file=sys.stderr)
+        print(
+            "fairsteer: --output DIR saves the frontier as a table and as figures of the report.",
+            file=sys.stderr,
+        )
     errors = console.make_console(stderr=True)
     with console.Reporter(errors, settings.folds, settings.repeats) as progress:
         comparison = compare(table, **options, progress=progress)
@@ -229,18 +232,9 @@ def _save_report(comparison, folder: Path, command: str) -> bool:
 
 
 def _save_frontier(comparison, folder: Path) -> bool:
-    from fairsteer.compare._frontier import frontier_table
-    from fairsteer.compare._terminal import ESTIMATOR_NAMES
-    from fairsteer.plotting import frontier_png
+    from fairsteer.compare._summaries import frontier_table
 
-    frontier = frontier_table(comparison)
-    saved = [_write(folder / FRONTIER, frontier.to_csv(index=False))]
-    for (estimator, constraint), rows in frontier.groupby(["estimator", "constraint"], sort=False):
-        if rows["gap"].notna().any():
-            title = f"{comparison.table.name}, {ESTIMATOR_NAMES[estimator]}"
-            figure = frontier_png(rows, constraint, title)
-            saved.append(_write(folder / f"frontier_{estimator}_{constraint}.png", figure))
-    return all(saved)
+    return _write(folder / FRONTIER, frontier_table(comparison).to_csv(index=False))
 
 
 def _write(path: Path, content: str | bytes) -> bool:

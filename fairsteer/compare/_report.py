@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import platform
-from base64 import b64encode
 from dataclasses import dataclass
 
 import fairlearn
@@ -19,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import fairsteer
-from fairsteer.compare import _report_words as words
+from fairsteer.compare import _wording as words
 from fairsteer.compare._bootstrap import (
     DRAWS,
     LEVEL,
@@ -29,13 +28,17 @@ from fairsteer.compare._bootstrap import (
     resample,
 )
 from fairsteer.compare._methods import METHODS
-from fairsteer.compare._report_features import SteeringStory, audit_tables, tell_steering
-from fairsteer.compare._report_figures import tradeoff_points, tradeoff_svg, who_pays_svg
-from fairsteer.compare._report_tables import by_method, moved_features, who_pays
+from fairsteer.compare._report_features import (
+    SteeringStory,
+    audit_tables,
+    moved_features,
+    tell_steering,
+)
+from fairsteer.compare._report_figures import tradeoff_figure, who_pays_figure
 from fairsteer.compare._run import GAPS, Comparison
 from fairsteer.compare._terminal import ESTIMATOR_NAMES
-from fairsteer.compare._wording import troubles
 from fairsteer.core.certificates import CONSTRAINTS
+from fairsteer.metrics._report import BENEFICIAL_RATES, RATES
 
 REPORT = "report.html"
 INTERVALS = "intervals.csv"
@@ -187,7 +190,7 @@ def run_table(
         "pandas": pd.__version__,
         "python": platform.python_version(),
     }
-    repeated = {"warning": table.warnings, "trouble": troubles(comparison), "advice": ()}
+    repeated = {"warning": table.warnings, "trouble": words.troubles(comparison), "advice": ()}
     if story is not None:
         facts["folds_without_steering"] = story.unsteered_folds
         repeated["advice"] = story.audit.advice
@@ -223,7 +226,7 @@ def render(comparison: Comparison, subject: Subject, tables: dict[str, pd.DataFr
             "name": ESTIMATOR_NAMES[estimator],
             "methods": _methods(rows),
             "paying": by_method(groups[groups["estimator"] == estimator]),
-            "figures": [_tradeoff(rows, c, ESTIMATOR_NAMES[estimator]) for c in GAPS],
+            "figures": [tradeoff_figure(rows, c, ESTIMATOR_NAMES[estimator]) for c in GAPS],
         }
         for estimator, rows in intervals.groupby("estimator", sort=False)
     ]
@@ -246,7 +249,7 @@ def render(comparison: Comparison, subject: Subject, tables: dict[str, pd.DataFr
             nothing=own.loc["nothing"] if compared else None,
             best=words.best_others(own.reset_index(), subject.constraint),
             who=who_pays(paying),
-            who_figure=_who_pays(paying) if compared else None,
+            who_figure=who_pays_figure(paying) if compared else None,
             counts=comparison.table.groups.value_counts().sort_index(),
             estimators=estimators,
             estimator_name=ESTIMATOR_NAMES[subject.estimator],
@@ -262,6 +265,61 @@ def render(comparison: Comparison, subject: Subject, tables: dict[str, pd.DataFr
     )
 
 
+def who_pays(groups: pd.DataFrame) -> dict:
+    """Find who gains and who loses under one method.
+
+    Parameters
+    ----------
+    groups : DataFrame
+        From `fairsteer.compare._bootstrap.group_table`, the rows of one estimator and method.
+
+    Returns
+    -------
+    dict
+        ``rows``: per group a dict of its rates; ``loser`` and ``winner``: the rows of the selection
+        rate that fell and rose most, None where none did; ``accuracy``: likewise the largest fall
+        in accuracy; ``flagged``: (rate, groups) of levelling down.
+    """
+    by_rate = {rate: groups[groups["rate"] == rate] for rate in RATES}
+    selected = by_rate["selection_rate"]
+    return {
+        "rows": [
+            (group, own.set_index("rate")) for group, own in groups.groupby("group", sort=False)
+        ],
+        "loser": _extreme(selected, -1),
+        "winner": _extreme(selected, 1),
+        "accuracy": _extreme(by_rate["accuracy"], -1),
+        "flagged": flagged(groups),
+    }
+
+
+def by_method(groups: pd.DataFrame) -> list[dict]:
+    """Summarise who gains and who loses under every method but ``nothing``.
+
+    Parameters
+    ----------
+    groups : DataFrame
+        The rows of one estimator.
+
+    Returns
+    -------
+    list of dict
+        Each `who_pays` of a method, and its ``method``.
+    """
+    return [
+        {"method": method, **who_pays(own)}
+        for method, own in groups.groupby("method", sort=False)
+        if method != "nothing" and own["before"].notna().any()
+    ]
+
+
+def flagged(groups: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """Return the groups that lost by levelling down, by rate."""
+    hit = groups[groups["levelling_down"].eq(True)]
+    found = ((rate, hit.loc[hit["rate"] == rate, "group"].tolist()) for rate in BENEFICIAL_RATES)
+    return [(rate, names) for rate, names in found if names]
+
+
 def _methods(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the intervals of every method of the first table, indexed by measure."""
     return [
@@ -271,36 +329,10 @@ def _methods(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     ]
 
 
-def _tradeoff(rows: pd.DataFrame, constraint: str, estimator: str) -> dict[str, str]:
-    points = tradeoff_points(rows, constraint)
-    described = "; ".join(
-        f"{words.point_name(name)}: gap {100 * point['gap', 'value']:.1f}, "
-        f"accuracy {100 * point['accuracy', 'value']:.1f}"
-        for name, point in points.iterrows()
-    )
-    return {
-        "title": f"{words.gap_name(constraint)}, {estimator}",
-        "source": _source(tradeoff_svg(rows, constraint)),
-        "alt": f"Accuracy in percent against the {words.gap_name(constraint)} gap in percentage "
-        f"points, {estimator}. {described}.",
-    }
-
-
-def _who_pays(paying: pd.DataFrame) -> dict[str, str]:
-    selected = paying[paying["rate"] == "selection_rate"]
-    described = "; ".join(
-        f"{row.group}: {100 * row.before:.1f} before, {100 * row.after:.1f} after"
-        for row in selected.itertuples()
-    )
-    return {
-        "source": _source(who_pays_svg(paying)),
-        "alt": f"Percent predicted favourable in every group. {described}. The second half of the "
-        "figure shows the same of the truly favourable; the table below has all numbers.",
-    }
-
-
-def _source(svg: bytes) -> str:
-    return f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
+def _extreme(rows: pd.DataFrame, sign: int) -> pd.Series | None:
+    """Return the row whose rate rose (sign 1) or fell (-1) most, None where none did."""
+    change = sign * rows["change"]
+    return rows.loc[change.idxmax()] if change.max() > 0.0 else None
 
 
 def _environment() -> Environment:

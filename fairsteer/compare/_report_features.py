@@ -29,6 +29,9 @@ AUDIT_COLUMNS = (
     *("features", "classifier", "label", "auc", "auc_deviation", "z"),
     *("balanced_accuracy", "advantage", "advantage_deviation", "rows"),
 )
+SHOWN_FEATURES = 6
+SHOWN_GROUPS = 6
+SHOWN_CATEGORIES = 2
 CERTIFICATE_COLUMNS = ("constraint", "bound", "kind", "advantage", "advantage_deviation")
 
 
@@ -211,6 +214,57 @@ def audit_tables(story: SteeringStory | None) -> tuple[pd.DataFrame, pd.DataFram
         story.audit.recoverability.reset_index()[list(AUDIT_COLUMNS)],
         story.audit.certificate.reset_index()[list(CERTIFICATE_COLUMNS)],
     )
+
+
+def moved_features(features: pd.DataFrame) -> dict:
+    """Select the features that moved most.
+
+    Parameters
+    ----------
+    features : DataFrame
+        From `features_table`, or empty.
+
+    Returns
+    -------
+    dict
+        ``groups``: at most `SHOWN_GROUPS` names, the largest groups, sorted; ``n_groups`` and
+        ``n_features``, of all; ``shown``: for at most `SHOWN_FEATURES` features the name, how far
+        it moved, rows ``(statistic, category, DataFrame by group)``, and the decimals that show
+        four digits of its largest number.
+    """
+    if features.empty:
+        return {"groups": [], "n_groups": 0, "n_features": 0, "shown": []}
+    sizes = features.drop_duplicates("group").set_index("group")["rows"]
+    groups = sorted(sizes.nlargest(SHOWN_GROUPS).index)
+    names = features["feature"].unique()
+    shown = []
+    for name in names[:SHOWN_FEATURES]:
+        own = features[features["feature"] == name]
+        rows = [
+            (statistic, category, rows.set_index("group").loc[groups])
+            for (statistic, category), rows in own.groupby(["statistic", "category"], sort=False)
+            if statistic != "share" or category in _largest_changes(own)
+        ]
+        shown.append((name, own["moved"].iloc[0], rows, _decimals(own)))
+    return {
+        "groups": groups,
+        "n_groups": len(sizes),
+        "n_features": len(names),
+        "shown": shown,
+    }
+
+
+def _largest_changes(own: pd.DataFrame) -> list[str]:
+    """Return the categories whose shares change most in some group."""
+    shares = own[own["statistic"] == "share"]
+    change = (shares["after"] - shares["before"]).abs().groupby(shares["category"]).max()
+    return change.nlargest(SHOWN_CATEGORIES).index.tolist()
+
+
+def _decimals(own: pd.DataFrame) -> int:
+    numbers = own.loc[own["statistic"].isin(["mean", "median"]), ["before", "after"]]
+    largest = numbers.abs().max(axis=None)
+    return int(np.clip(3 - np.floor(np.log10(largest)), 0, 6)) if largest > 0.0 else 0
 
 
 def _change(ordered: pd.DataFrame, moved: pd.DataFrame) -> pd.Series:

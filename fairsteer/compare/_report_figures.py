@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from io import BytesIO
 
 import numpy as np
 import pandas as pd
 
 from fairsteer.compare._methods import FRONTIER_METHODS, METHODS
-from fairsteer.compare._report_words import FAMILIES, gap_name
+from fairsteer.compare._wording import FAMILIES, gap_name, point_name
 from fairsteer.metrics._report import BENEFICIAL_RATES
-from fairsteer.plotting import BAND, STYLES
+from fairsteer.plotting import STYLES
 
 WIDTH = 4.4
+BAND = "#dddddd"
 RATE_TITLES = {"selection_rate": "of all", "tpr": "of the truly favourable"}
 BEFORE, AFTER = STYLES[1][0], STYLES[0][0]
+
+
+def tradeoff_figure(rows: pd.DataFrame, constraint: str, estimator: str) -> dict[str, str]:
+    """Return the title, the source and the alternative text of a trade-off figure."""
+    points = tradeoff_points(rows, constraint)
+    described = "; ".join(
+        f"{point_name(name)}: gap {100 * point['gap', 'value']:.1f}, "
+        f"accuracy {100 * point['accuracy', 'value']:.1f}"
+        for name, point in points.iterrows()
+    )
+    return {
+        "title": f"{gap_name(constraint)}, {estimator}",
+        "source": _source(tradeoff_svg(rows, constraint)),
+        "alt": f"Accuracy in percent against the {gap_name(constraint)} gap in percentage "
+        f"points, {estimator}. {described}.",
+    }
+
+
+def who_pays_figure(paying: pd.DataFrame) -> dict[str, str]:
+    """Return the source and the alternative text of the figure of one method's rates."""
+    selected = paying[paying["rate"] == "selection_rate"]
+    described = "; ".join(
+        f"{row.group}: {100 * row.before:.1f} before, {100 * row.after:.1f} after"
+        for row in selected.itertuples()
+    )
+    return {
+        "source": _source(who_pays_svg(paying)),
+        "alt": f"Percent predicted favourable in every group. {described}. The second half of the "
+        "figure shows the same of the truly favourable; the table below has all numbers.",
+    }
+
+
+def _source(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
 
 
 def tradeoff_svg(intervals: pd.DataFrame, constraint: str) -> bytes:

@@ -12,10 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 from rich.text import Text
 
-from fairsteer.compare._frontier import frontier_table
 from fairsteer.compare._methods import METHODS
 from fairsteer.compare._run import GAPS, Comparison, Unit
-from fairsteer.compare._summaries import group_outcomes, summarise
+from fairsteer.compare._summaries import frontier_table, group_outcomes, summarise
 from fairsteer.compare._wording import frontier_notes, gap_notes, header, troubles, who_pays_notes
 from fairsteer.metrics._report import BENEFICIAL_RATES, RATES
 

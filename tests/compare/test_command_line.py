@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 import fairsteer
 from fairsteer.compare import _cli as command_line
 from fairsteer.compare._cli import main
-from fairsteer.compare._frontier import FRONTIER_COLUMNS
 from fairsteer.compare._report import FILES
 from fairsteer.compare._run import COLUMNS
+from fairsteer.compare._summaries import FRONTIER_COLUMNS
 
 QUICK = ["--skip", "exponentiated_gradient", "threshold_optimizer"]
 NOTHING = ["--skip", "exponentiated_gradient", "threshold_optimizer", "steering",
@@ -316,7 +316,7 @@ FRONTIER = [*NOTHING[:3], "steering-equal_opportunity", "steering-equalized_odds
             "correlation_remover", "--frontier"]  # fmt: skip
 
 
-def test_the_frontier_is_a_table_a_csv_and_figures(csv, tmp_path, capsys):
+def test_the_frontier_is_printed_saved_and_drawn_in_the_report(csv, tmp_path, capsys):
     folder = tmp_path / "out"
     assert main(columns(csv, *FRONTIER, "--repeats", "2", "--output", str(folder))) == 0
     out, err = capsys.readouterr()
@@ -331,16 +331,15 @@ def test_the_frontier_is_a_table_a_csv_and_figures(csv, tmp_path, capsys):
     assert "+/-: the standard deviation over the repeats." in out
     assert "@" not in out
     assert max(map(len, out.splitlines())) <= 100
-    figure = "frontier_logistic_demographic_parity.png"
-    assert sorted(os.listdir(folder)) == sorted(["frontier.csv", figure, "results.csv", *FILES])
-    assert (folder / figure).read_bytes().startswith(b"\x89PNG")
+    assert sorted(os.listdir(folder)) == sorted(["frontier.csv", "results.csv", *FILES])
+    assert "Steering at strength 0.25: gap" in (folder / "report.html").read_text("utf-8")
     frontier = pd.read_csv(folder / "frontier.csv")
     assert list(frontier) == list(FRONTIER_COLUMNS)
     assert frontier["method"].tolist() == ["steering"] * 5 + ["nothing"]
     results = pd.read_csv(folder / "results.csv")
     assert list(results) == list(COLUMNS)
     assert len(results) == 2 * (2 + 4)
-    assert f"wrote {folder / figure}" in err
+    assert f"wrote {folder / 'frontier.csv'}" in err
 
 
 def test_the_frontier_without_output_says_how_to_keep_it(csv, capsys):
@@ -351,7 +350,9 @@ def test_the_frontier_without_output_says_how_to_keep_it(csv, capsys):
         out, err = capsys.readouterr()
         assert re.search(r"\nmethod +strength +accuracy +demographic parity gap +floor", out)
         assert "+/-" not in out
-        assert err.startswith("fairsteer: --output DIR saves the frontier, with figures.\n")
+        assert err.startswith(
+            "fairsteer: --output DIR saves the frontier as a table and as figures of the report.\n"
+        )
         assert main(columns(csv, *FRONTIER, "--output", "somewhere")) == 2
     assert capsys.readouterr().err == (
         'fairsteer: matplotlib is missing: pip install "fairsteer[compare]" brings it.\n'
@@ -372,7 +373,7 @@ def test_what_fails_at_one_strength_only_is_reported(csv, capsys, monkeypatch):
     assert "@0.5" not in out
 
 
-def test_a_frontier_of_failures_has_no_figure(csv, tmp_path, capsys, monkeypatch):
+def test_a_frontier_of_failures_is_printed_and_not_saved(csv, tmp_path, capsys, monkeypatch):
     from fairsteer.compare import _methods as mitigators
 
     def refuse(*_, **__):

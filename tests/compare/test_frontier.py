@@ -6,10 +6,9 @@ from threadpoolctl import threadpool_limits
 
 from fairsteer.compare import _methods as mitigators
 from fairsteer.compare import compare
-from fairsteer.compare._frontier import FRONTIER_COLUMNS, frontier_table
 from fairsteer.compare._methods import FRONTIER_METHODS, METHODS
 from fairsteer.compare._run import Unit, plan, run_unit
-from fairsteer.compare._summaries import group_outcomes
+from fairsteer.compare._summaries import FRONTIER_COLUMNS, frontier_table, group_outcomes
 from fairsteer.core.certificates import CONSTRAINTS
 from fairsteer.exceptions import UsageError
 from tests.compare.test_compare import make_table

@@ -15,14 +15,18 @@ from threadpoolctl import threadpool_limits
 import fairsteer
 from fairsteer.compare import _report as module
 from fairsteer.compare import _report_figures as figures
-from fairsteer.compare import _report_words as words
+from fairsteer.compare import _wording as words
 from fairsteer.compare import compare
 from fairsteer.compare._bootstrap import INTERVAL_COLUMNS, interval_table, resample
 from fairsteer.compare._cli import main
 from fairsteer.compare._methods import METHODS, make_estimator, make_procedure
 from fairsteer.compare._report import FILES, NothingToReport, choose_subject, report_files
-from fairsteer.compare._report_features import FEATURE_COLUMNS, features_table, tell_steering
-from fairsteer.compare._report_tables import moved_features
+from fairsteer.compare._report_features import (
+    FEATURE_COLUMNS,
+    features_table,
+    moved_features,
+    tell_steering,
+)
 from fairsteer.compare._run import GAPS, split_rows, unit_seed
 from fairsteer.compare._table import Table
 from fairsteer.estimators._classifier_cv import UNMITIGATED, SteeredTable
@@ -302,7 +306,7 @@ def luminance(colour):
 
 
 def test_letters_stand_out_from_the_ground():
-    css = (resources("fairsteer") / "templates" / "report.css").read_text()
+    css = (resources("fairsteer.compare") / "templates" / "report.css").read_text()
     colours = re.findall(r"[ {]color: (#\w{6})", css)
     assert len(colours) > 3
     ground = luminance("#f6f8fa")
@@ -568,7 +572,7 @@ def test_failures_are_told_and_when_all_fail_nothing_is(comparison, told):
 
 def test_templates_are_shipped():
     for name in ("report.html", "report.css"):
-        assert (resources("fairsteer") / "templates" / name).is_file()
+        assert (resources("fairsteer.compare") / "templates" / name).is_file()
 
 
 @pytest.fixture
