@@ -181,7 +181,7 @@ def adult() -> pd.DataFrame:
         estimator = make_estimator(name, 0)
         plain = out_of_fold(table, lambda *split, e=estimator: untouched(e, *split))
         for constraint in MOMENTS:
-            rows.append(row("nothing", name, constraint, table, plain))
+            rows.append(row("unmitigated", name, constraint, table, plain))
             for encoding in ENCODINGS:
                 predicted = out_of_fold(
                     table,
@@ -205,7 +205,7 @@ def compas() -> tuple[pd.DataFrame, list[str]]:
     estimator = make_estimator("logistic", 0)
     plain = out_of_fold(table, lambda *split: untouched(estimator, *split))
     for constraint in MOMENTS:
-        rows.append(row("nothing", "logistic", constraint, table, plain))
+        rows.append(row("unmitigated", "logistic", constraint, table, plain))
         peer = out_of_fold(table, lambda *split, c=constraint: reduced(c, estimator, *split))
         point = row("ExponentiatedGradient", "logistic", constraint, table, peer)
         rows.append(point)

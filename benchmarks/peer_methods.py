@@ -576,7 +576,7 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("constant", "training", "no", NO_STRENGTH, grid(0.0), constant),
-        Peer("nothing", "features", "no", NO_STRENGTH, grid(0.0), before_training(untouched)),
+        Peer("unmitigated", "features", "no", NO_STRENGTH, grid(0.0), before_training(untouched)),
         Peer(
             HEADLINE,
             "features+weights",

@@ -45,7 +45,7 @@ def simulated(n: int, n_groups: int, n_features: int, seed: int) -> Table:
         target=sample.target.astype(int).rename("target"),
         groups=sample.sensitive_features.astype(str),
         sensitive=("group",),
-        favourable="1",
+        favorable="1",
         conventions=sample.conventions,
     )
 

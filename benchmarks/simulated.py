@@ -65,7 +65,7 @@ def changes(seed: int, n_train: int = N_TRAIN, n_test: int = N_TEST) -> pd.DataF
 
     rows = []
     for estimator in ("logistic", "boosting"):
-        before = predicted("nothing", estimator)
+        before = predicted("unmitigated", estimator)
         for constraint in CONSTRAINTS:
             after = predicted(f"steering-{constraint}", estimator)
             row = {"table": seed, "estimator": estimator, "constraint": constraint}

@@ -70,12 +70,14 @@ def resample(comparison: Comparison, n_draws: int = DRAWS) -> Resampled:
     -------
     Resampled
     """
-    settings, table = comparison.settings, comparison.table
-    repeats = range(settings.repeats)
+    options, table = comparison.options, comparison.table
+    repeats = range(options.repeats)
     methods = finished(comparison)
     runs = [comparison.predictions[*name, repeat] for name in methods for repeat in repeats]
     codes, groups = pd.factorize(table.groups, sort=True)
-    sizes, selected = draw_counts(table.target, codes, np.array(runs), n_draws, settings.seed)
+    sizes, selected = draw_counts(
+        table.target, codes, np.array(runs), n_draws, options.random_state
+    )
     rates, measures = _rates(sizes, selected), _measures(sizes, selected)
 
     def over_repeats(values):
@@ -92,12 +94,12 @@ def resample(comparison: Comparison, n_draws: int = DRAWS) -> Resampled:
 
 def finished(comparison: Comparison) -> list[tuple[str, str]]:
     """Return (estimator, method) of what did not fail in any repeat, the frontier's included."""
-    settings = comparison.settings
+    options = comparison.options
     return [
         (estimator, method)
-        for estimator in settings.estimators
-        for method in (*settings.methods, *settings.frontier)
-        if all((estimator, method, r) in comparison.predictions for r in range(settings.repeats))
+        for estimator in options.estimators
+        for method in (*options.methods, *options.frontier)
+        if all((estimator, method, r) in comparison.predictions for r in range(options.repeats))
     ]
 
 
@@ -193,8 +195,8 @@ def interval_table(
     DataFrame
         One row per estimator, method and measure with the columns `INTERVAL_COLUMNS`: means over
         the repeats, the noise floor of a gap and the quantile `CHANCE_LEVEL` of the permutations
-        that the floor is the mean of (else NaN), and the change against ``nothing`` with the same
-        estimator, paired (NaN if ``nothing`` did not run).
+        that the floor is the mean of (else NaN), and the change against ``unmitigated`` with the
+        same estimator, paired (NaN if ``unmitigated`` did not run).
 
     Notes
     -----
@@ -221,10 +223,14 @@ def interval_table(
 
 def _chance(comparison, estimator, method) -> dict[str, dict[str, float]]:
     """Return mean and quantile of the permuted gaps, each a mean over the repeats."""
-    y, groups, seed = comparison.table.target, comparison.table.groups, comparison.settings.seed
+    y, groups, seed = (
+        comparison.table.target,
+        comparison.table.groups,
+        comparison.options.random_state,
+    )
     repeats = [
         permuted_gaps(y, comparison.predictions[estimator, method, r], groups, random_state=seed)
-        for r in range(comparison.settings.repeats)
+        for r in range(comparison.options.repeats)
     ]
     drawn = {name: np.array([repeat[name] for repeat in repeats]) for name in GAPS}
     return {
@@ -248,14 +254,14 @@ def group_table(comparison: Comparison, resampled: Resampled, level: float = LEV
     -------
     DataFrame
         One row per estimator, method (those of the frontier left out), group and rate with the
-        columns `GROUP_COLUMNS`: ``before`` is the rate under ``nothing`` with the same estimator,
-        ``low`` and ``high`` are the interval of ``after``, the change is paired, and
+        columns `GROUP_COLUMNS`: ``before`` is the rate under ``unmitigated`` with the same
+        estimator, ``low`` and ``high`` are the interval of ``after``, the change is paired, and
         ``levelling_down`` is True or False for selection rate and TPR, otherwise missing.
     """
     outcomes = group_outcomes(comparison)
     rows = []
     for m, (estimator, method) in enumerate(resampled.methods):
-        if method in comparison.settings.frontier:
+        if method in comparison.options.frontier:
             continue
         for a, group in enumerate(resampled.groups):
             outcome = outcomes.loc[(estimator, method, group)]
@@ -290,9 +296,9 @@ def _interval(draws, level) -> dict[str, float]:
 def _change(draws, resampled, m, level) -> dict[str, float]:
     """Return the change against nothing, with its interval."""
     estimator, _ = resampled.methods[m]
-    if (estimator, "nothing") not in resampled.methods:
+    if (estimator, "unmitigated") not in resampled.methods:
         return dict.fromkeys(("change", "change_low", "change_high"), np.nan)
-    base = resampled.methods.index((estimator, "nothing"))
+    base = resampled.methods.index((estimator, "unmitigated"))
     interval = _interval(draws[:, m] - draws[:, base], level)
     return {
         "change": interval["value"],

@@ -16,7 +16,7 @@ _EPILOG = """\
 examples:
   fairsteer compare                        the embedded diabetes study, no network
   fairsteer compare adult --sensitive race
-  fairsteer compare table.csv --target hired --sensitive sex --favourable yes
+  fairsteer compare table.csv --target hired --sensitive sex --favorable yes
 """
 
 
@@ -104,9 +104,11 @@ def _parser() -> argparse.ArgumentParser:
         help="the sensitive columns; several mean their intersection (adult, compas: sex or race)",
     )
     add(
+        "--favorable",
         "--favourable",
+        dest="favorable",
         metavar="VALUE",
-        help="the favourable value of the target (default: the last of the sorted values)",
+        help="the favorable value of the target (default: the last of the sorted values)",
     )
     add(
         "--drop",
@@ -174,19 +176,19 @@ def _compare(arguments, command: str) -> int:
         arguments.table or NAMED[0],
         target=arguments.target,
         sensitive=arguments.sensitive,
-        favourable=arguments.favourable,
+        favorable=arguments.favorable,
         drop=arguments.drop,
     )
     options = {
         "estimators": arguments.estimator or ["logistic"],
         "repeats": arguments.repeats,
-        "folds": arguments.folds,
-        "seed": arguments.seed,
-        "jobs": arguments.jobs,
+        "cv": arguments.folds,
+        "random_state": arguments.seed,
+        "n_jobs": arguments.jobs,
         "skip": arguments.skip,
         "frontier": arguments.frontier,
     }
-    settings = plan(table, **options)
+    planned = plan(table, **options)
     output = arguments.output
     if output is not None:
         prepare_folder(output)
@@ -196,7 +198,7 @@ def _compare(arguments, command: str) -> int:
             file=sys.stderr,
         )
     errors = console.make_console(stderr=True)
-    with console.Reporter(errors, settings.folds, settings.repeats) as progress:
+    with console.Reporter(errors, planned.cv, planned.repeats) as progress:
         comparison = compare(table, **options, progress=progress)
     # The tables first: the time went into them. A pipe that closes early makes rich leave at once.
     try:
@@ -215,7 +217,7 @@ def _save(comparison, folder: Path, command: str) -> bool:
         print("fairsteer: every method failed; nothing is written.", file=sys.stderr)
         return False
     saved = _write(folder / RESULTS, comparison.results.to_csv(index=False))
-    if comparison.settings.frontier:
+    if comparison.options.frontier:
         saved = _save_frontier(comparison, folder) and saved
     return saved and _save_report(comparison, folder, command)
 

@@ -31,7 +31,7 @@ def load_table(
     source: str | Path = "diabetes",
     target: str | None = None,
     sensitive: str | Sequence[str] | None = None,
-    favourable=None,
+    favorable=None,
     drop: Sequence[str] = (),
 ) -> Table:
     """Load a table by name, or read the user's own CSV.
@@ -45,8 +45,8 @@ def load_table(
     sensitive : str or sequence of str, optional
         CSV: the sensitive columns, several mean their intersection. Adult and COMPAS: ``"sex"`` or
         ``"race"``.
-    favourable : value or str, optional
-        CSV only: the favourable value of the target, compared as text and as a number, for booleans
+    favorable : value or str, optional
+        CSV only: the favorable value of the target, compared as text and as a number, for booleans
         in either case; default the last of the sorted values.
     drop : sequence of str, optional
         CSV only: columns to leave out.
@@ -75,12 +75,12 @@ def load_table(
     sensitive = (sensitive,) if isinstance(sensitive, str) else tuple(sensitive or ())
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
     if str(source) in NAMED:
-        return _named(str(source), target, sensitive, favourable, drop)
-    return _read_own(Path(source), target, sensitive, favourable, drop)
+        return _named(str(source), target, sensitive, favorable, drop)
+    return _read_own(Path(source), target, sensitive, favorable, drop)
 
 
-def _named(name, target, sensitive, favourable, drop) -> Table:
-    given = {"target": target, "favourable": favourable, "drop": drop}
+def _named(name, target, sensitive, favorable, drop) -> Table:
+    given = {"target": target, "favorable": favorable, "drop": drop}
     unfit = [option for option, value in given.items() if value not in (None, ())]
     if unfit:
         raise UsageError(
@@ -109,12 +109,12 @@ def _named(name, target, sensitive, favourable, drop) -> Table:
         target=pd.Series(np.asarray(bunch.target, dtype=int), name="target"),
         groups=join_groups(attribute.to_frame().reset_index(drop=True)),
         sensitive=(str(attribute.name),),
-        favourable=str(bunch.target_names[1]),
+        favorable=str(bunch.target_names[1]),
         conventions=str(bunch.conventions),
     )
 
 
-def _read_own(path: Path, target, sensitive, favourable, drop) -> Table:
+def _read_own(path: Path, target, sensitive, favorable, drop) -> Table:
     """Read a CSV file into a `Table`; as `fairsteer.compare.load_table` does."""
     frame, found = read_csv_file(path)
     if target is None or not sensitive:
@@ -128,7 +128,7 @@ def _read_own(path: Path, target, sensitive, favourable, drop) -> Table:
     if kept.empty:
         raise UsageError(f"no row of '{path.name}' has both a target and a sensitive value.")
 
-    label, shown = _binary_target(kept[target], favourable)
+    label, shown = _binary_target(kept[target], favorable)
     groups = _groups(kept[list(sensitive)])
     check_cells(
         label,
@@ -139,11 +139,11 @@ def _read_own(path: Path, target, sensitive, favourable, drop) -> Table:
     )
     data, left_out = _features(kept.drop(columns=[target, *sensitive, *drop]), path)
     numbers = sum(is_number(data[name]) for name in data)
-    default = "" if favourable is not None else " (the last of the sorted values)"
+    default = "" if favorable is not None else " (the last of the sorted values)"
     conventions = (
         f"{path.name}{found and f' ({found})'}: {len(kept)} of {len(frame)} rows "
         f"({len(frame) - len(kept)} without target or sensitive value dropped), "
-        f"favourable {target} = {shown[1]}{default}, "
+        f"favorable {target} = {shown[1]}{default}, "
         f"features: {numbers} numeric, {data.shape[1] - numbers} categorical."
     )
     attributes = {name: kept[name] for name in sensitive}
@@ -159,7 +159,7 @@ def _read_own(path: Path, target, sensitive, favourable, drop) -> Table:
         target=label,
         groups=groups,
         sensitive=sensitive,
-        favourable=shown[1],
+        favorable=shown[1],
         conventions=conventions,
         warnings=warnings,
     )
@@ -184,7 +184,7 @@ def _check_roles(frame, path, target, sensitive, drop) -> None:
         raise UsageError(f"the column {needed[0]!r} is needed; it cannot be dropped as well.")
 
 
-def _binary_target(column: pd.Series, favourable):
+def _binary_target(column: pd.Series, favorable):
     """Encode the target as 0/1 and say how its two values are written."""
     values = _sorted(column.unique())
     texts = [as_text(value) for value in values]
@@ -196,11 +196,11 @@ def _binary_target(column: pd.Series, favourable):
             f"the target {column.name!r} must have two values, but has {few}{listed}: {remedy}."
         )
     best = values[-1]
-    if favourable is not None:
-        matching = [value for value in values if _same(value, favourable)]
+    if favorable is not None:
+        matching = [value for value in values if _same(value, favorable)]
         if not matching:
             raise UsageError(
-                f"the favourable value {favourable!r} is not a value of the target "
+                f"the favorable value {favorable!r} is not a value of the target "
                 f"{column.name!r}, which has {texts[0]!r} and {texts[1]!r}."
             )
         best = matching[0]

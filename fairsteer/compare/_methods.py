@@ -68,7 +68,7 @@ class Method:
 METHODS = {
     method.name: method
     for method in (
-        Method("nothing", None, attribute_at_prediction=False),
+        Method("unmitigated", None, attribute_at_prediction=False),
         *(Method("steering", c, attribute_at_prediction=True) for c in CONSTRAINTS),
         Method("correlation_remover", None, attribute_at_prediction=True),
         *(Method("exponentiated_gradient", c, attribute_at_prediction=False) for c in CONSTRAINTS),
@@ -135,7 +135,7 @@ def make_procedure(method: Method, estimator, data: pd.DataFrame, seed: int):
             method.constraint, estimator, strength=method.strength, random_state=seed
         )
     encoder = standard_encoder(data)
-    if method.family == "nothing":
+    if method.family == "unmitigated":
         return Unmitigated(encoder, estimator)
     if method.family == "correlation_remover":
         return WithoutCorrelation(encoder, estimator)
@@ -157,7 +157,7 @@ class Unmitigated:
         return self
 
     def predict(self, data, *, sensitive_features):
-        """Predict 0/1 labels, with the probability of the favourable one."""
+        """Predict 0/1 labels, with the probability of the favorable one."""
         X = self._features(self.encoder.transform(data), sensitive_features)
         return self.estimator.predict(X), self.estimator.predict_proba(X)[:, 1]
 

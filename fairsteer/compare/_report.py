@@ -29,10 +29,10 @@ from fairsteer.compare._bootstrap import (
 )
 from fairsteer.compare._methods import METHODS
 from fairsteer.compare._report_features import (
-    SteeringStory,
+    SteeringSummary,
     audit_tables,
     moved_features,
-    tell_steering,
+    summarize_steering,
 )
 from fairsteer.compare._report_figures import tradeoff_figure, who_pays_figure
 from fairsteer.compare._run import GAPS, Comparison
@@ -98,18 +98,18 @@ def report_files(comparison: Comparison, command: str) -> dict[str, str]:
     resampled = resample(comparison)
     intervals = interval_table(comparison, resampled)
     groups = group_table(comparison, resampled)
-    story = None
+    summary = None
     if (subject.estimator, subject.method, 0) in comparison.chosen:
-        story = tell_steering(comparison, subject.estimator, subject.method)
-    audit, certificate = audit_tables(story)
-    features = pd.DataFrame() if story is None else story.features
+        summary = summarize_steering(comparison, subject.estimator, subject.method)
+    audit, certificate = audit_tables(summary)
+    features = pd.DataFrame() if summary is None else summary.features
     tables = {
         INTERVALS: intervals,
         GROUPS: groups,
         FEATURES: features,
         AUDIT: audit,
         CERTIFICATE: certificate,
-        RUN: run_table(comparison, subject, story, command),
+        RUN: run_table(comparison, subject, summary, command),
     }
     page = render(comparison, subject, tables)
     return {**{name: table.to_csv(index=False) for name, table in tables.items()}, REPORT: page}
@@ -118,7 +118,7 @@ def report_files(comparison: Comparison, command: str) -> dict[str, str]:
 def choose_subject(comparison: Comparison) -> Subject:
     """Choose what the report is about.
 
-    The first steering that did not fail, otherwise the first other method but ``nothing``,
+    The first steering that did not fail, otherwise the first other method but ``unmitigated``,
     otherwise that; with the first estimator that has it. A method without a gap of its own is
     looked at for equalized odds.
 
@@ -139,13 +139,13 @@ def choose_subject(comparison: Comparison) -> Subject:
     known = [pair for pair in finished(comparison) if pair[1] in METHODS]
     if not known:
         raise NothingToReport("no method ran to the end; the printed tables say why.")
-    rank = {"steering": 0, "nothing": 2}
+    rank = {"steering": 0, "unmitigated": 2}
     estimator, method = min(known, key=lambda pair: rank.get(METHODS[pair[1]].family, 1))
     return Subject(estimator, method, METHODS[method].constraint or CONSTRAINTS[0])
 
 
 def run_table(
-    comparison: Comparison, subject: Subject, story: SteeringStory | None, command: str
+    comparison: Comparison, subject: Subject, summary: SteeringSummary | None, command: str
 ) -> pd.DataFrame:
     """Tabulate what was asked, by which command and with which versions.
 
@@ -155,7 +155,7 @@ def run_table(
         From `fairsteer.compare.compare`.
     subject : Subject
         What the report is about.
-    story : SteeringStory or None
+    summary : SteeringSummary or None
         What the steering did.
     command : str
         What to type to get the same.
@@ -165,18 +165,18 @@ def run_table(
     DataFrame
         The columns ``name`` and ``value``; a name may occur several times.
     """
-    table, settings = comparison.table, comparison.settings
+    table, options = comparison.table, comparison.options
     facts = {
         "table": table.name,
         "conventions": table.conventions,
         "sensitive": " & ".join(table.sensitive),
-        "favourable": table.favourable,
+        "favorable": table.favorable,
         "rows": len(table.target),
-        "favourable_share": table.target.mean(),
+        "favorable_share": table.target.mean(),
         "features": table.data.shape[1],
-        "folds": settings.folds,
-        "repeats": settings.repeats,
-        "seed": settings.seed,
+        "folds": options.cv,
+        "repeats": options.repeats,
+        "seed": options.random_state,
         "bootstrap_draws": DRAWS,
         "interval_level": LEVEL,
         "reported_estimator": subject.estimator,
@@ -190,10 +190,14 @@ def run_table(
         "pandas": pd.__version__,
         "python": platform.python_version(),
     }
-    repeated = {"warning": table.warnings, "trouble": words.troubles(comparison), "advice": ()}
-    if story is not None:
-        facts["folds_without_steering"] = story.unsteered_folds
-        repeated["advice"] = story.audit.advice
+    repeated = {
+        "warning": table.warnings,
+        "failure": words.describe_failures(comparison),
+        "advice": (),
+    }
+    if summary is not None:
+        facts["folds_without_steering"] = summary.unsteered_folds
+        repeated["advice"] = summary.audit.advice
     rows = [*facts.items(), *((name, text) for name, texts in repeated.items() for text in texts)]
     return pd.DataFrame(rows, columns=["name", "value"])
 
@@ -220,7 +224,7 @@ def render(comparison: Comparison, subject: Subject, tables: dict[str, pd.DataFr
     paying = groups[
         (groups["estimator"] == subject.estimator) & (groups["method"] == subject.method)
     ]
-    compared = "nothing" in own.index.unique("method") and subject.method != "nothing"
+    compared = "unmitigated" in own.index.unique("method") and subject.method != "unmitigated"
     estimators = [
         {
             "name": ESTIMATOR_NAMES[estimator],
@@ -241,12 +245,12 @@ def render(comparison: Comparison, subject: Subject, tables: dict[str, pd.DataFr
             facts=facts,
             texts={
                 n: run.loc[run["name"] == n, "value"].tolist()
-                for n in ("warning", "trouble", "advice")
+                for n in ("warning", "failure", "advice")
             },
             compared=compared,
             gap=own.loc[(subject.method, subject.constraint)],
             accuracy=own.loc[(subject.method, "accuracy")],
-            nothing=own.loc["nothing"] if compared else None,
+            baseline=own.loc["unmitigated"] if compared else None,
             best=words.best_others(own.reset_index(), subject.constraint),
             who=who_pays(paying),
             who_figure=who_pays_figure(paying) if compared else None,
@@ -260,7 +264,7 @@ def render(comparison: Comparison, subject: Subject, tables: dict[str, pd.DataFr
             limits=words.limits(comparison, subject.method),
             constraints=GAPS,
             methods=METHODS,
-            frontier=bool(comparison.settings.frontier),
+            frontier=bool(comparison.options.frontier),
         )
     )
 
@@ -294,7 +298,7 @@ def who_pays(groups: pd.DataFrame) -> dict:
 
 
 def by_method(groups: pd.DataFrame) -> list[dict]:
-    """Summarise who gains and who loses under every method but ``nothing``.
+    """Summarise who gains and who loses under every method but ``unmitigated``.
 
     Parameters
     ----------
@@ -309,7 +313,7 @@ def by_method(groups: pd.DataFrame) -> list[dict]:
     return [
         {"method": method, **who_pays(own)}
         for method, own in groups.groupby("method", sort=False)
-        if method != "nothing" and own["before"].notna().any()
+        if method != "unmitigated" and own["before"].notna().any()
     ]
 
 

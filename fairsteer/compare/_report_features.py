@@ -36,7 +36,7 @@ CERTIFICATE_COLUMNS = ("constraint", "bound", "kind", "advantage", "advantage_de
 
 
 @dataclass(frozen=True, eq=False)
-class SteeringStory:
+class SteeringSummary:
     """What one steering of a comparison did to the held-out rows of the first repeat.
 
     Parameters
@@ -117,7 +117,7 @@ class SteeringByFold(BaseEstimator):
         return pd.concat(parts).sort_index()
 
 
-def tell_steering(comparison: Comparison, estimator: str, method: str) -> SteeringStory:
+def summarize_steering(comparison: Comparison, estimator: str, method: str) -> SteeringSummary:
     """Fit the steering of every fold of the first repeat again and look at what it moved.
 
     Parameters
@@ -129,16 +129,16 @@ def tell_steering(comparison: Comparison, estimator: str, method: str) -> Steeri
 
     Returns
     -------
-    SteeringStory
+    SteeringSummary
     """
-    table, settings = comparison.table, comparison.settings
+    table, options = comparison.table, comparison.options
     chosen = comparison.chosen[estimator, method, 0]
     data, groups = table.data.reset_index(drop=True), table.groups.to_numpy()
     steering = SteeringByFold(
         METHODS[method].constraint,
-        split_rows(table, settings.folds, settings.seed),
+        split_rows(table, options.cv, options.random_state),
         chosen,
-        [unit_seed(settings.seed, 0, fold) for fold in range(settings.folds)],
+        [unit_seed(options.random_state, 0, fold) for fold in range(options.cv)],
     )
     # What these fits warn of stands in the comparison already.
     with warnings.catch_warnings():
@@ -154,7 +154,7 @@ def tell_steering(comparison: Comparison, estimator: str, method: str) -> Steeri
             cv=min(AUDIT_FOLDS, table.groups.value_counts().min()),
             max_rows=AUDIT_ROWS,
         )
-    return SteeringStory(
+    return SteeringSummary(
         features=features_table(
             steering.unorder(ordered), steering.unorder(moved), groups, _change(ordered, moved)
         ),
@@ -204,15 +204,15 @@ def features_table(
     return pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
 
 
-def audit_tables(story: SteeringStory | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the audit and the certificate as plain tables, empty without a story."""
-    if story is None:
+def audit_tables(summary: SteeringSummary | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the audit and the certificate as plain tables, empty without a summary."""
+    if summary is None:
         return pd.DataFrame(columns=list(AUDIT_COLUMNS)), pd.DataFrame(
             columns=list(CERTIFICATE_COLUMNS)
         )
     return (
-        story.audit.recoverability.reset_index()[list(AUDIT_COLUMNS)],
-        story.audit.certificate.reset_index()[list(CERTIFICATE_COLUMNS)],
+        summary.audit.recoverability.reset_index()[list(AUDIT_COLUMNS)],
+        summary.audit.certificate.reset_index()[list(CERTIFICATE_COLUMNS)],
     )
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from fairsteer.compare._methods import FRONTIER_METHODS, METHODS
-from fairsteer.compare._wording import FAMILIES, gap_name, point_name
+from fairsteer.compare._wording import METHOD_TITLES, gap_name, point_name
 from fairsteer.metrics._report import BENEFICIAL_RATES
 from fairsteer.plotting import STYLES
 
 WIDTH = 4.4
 BAND = "#dddddd"
-RATE_TITLES = {"selection_rate": "of all", "tpr": "of the truly favourable"}
+RATE_TITLES = {"selection_rate": "of all", "tpr": "of the truly favorable"}
 BEFORE, AFTER = STYLES[1][0], STYLES[0][0]
 
 
@@ -44,8 +44,8 @@ def who_pays_figure(paying: pd.DataFrame) -> dict[str, str]:
     )
     return {
         "source": _source(who_pays_svg(paying)),
-        "alt": f"Percent predicted favourable in every group. {described}. The second half of the "
-        "figure shows the same of the truly favourable; the table below has all numbers.",
+        "alt": f"Percent predicted favorable in every group. {described}. The second half of the "
+        "figure shows the same of the truly favorable; the table below has all numbers.",
     }
 
 
@@ -76,7 +76,7 @@ def tradeoff_svg(intervals: pd.DataFrame, constraint: str) -> bytes:
     floors = 100.0 * shown["gap", "floor"]
     for floor in (floors.min(), floors.max()):
         ax.axvspan(0.0, floor, color=BAND, alpha=0.6, linewidth=0)
-    for (family, label), (colour, marker, _) in zip(FAMILIES.items(), STYLES, strict=False):
+    for (family, label), (colour, marker, _) in zip(METHOD_TITLES.items(), STYLES, strict=False):
         points = shown[shown["family", ""] == family].sort_values(("strength", ""))
         if points.empty:
             continue
@@ -159,7 +159,7 @@ def who_pays_svg(groups: pd.DataFrame) -> bytes:
     axes[1].set_yticklabels([])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle("Predicted favourable, in percent", fontsize=10)
+    figure.suptitle("Predicted favorable, in percent", fontsize=10)
     return _svg(figure)
 
 

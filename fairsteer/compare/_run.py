@@ -37,15 +37,15 @@ COLUMNS = ("dataset", "estimator", "method", "repeat", *MEASURES)
 
 
 @dataclass(frozen=True)
-class Settings:
+class ComparisonOptions:
     """What was asked of a comparison.
 
     Parameters
     ----------
     estimators, methods : tuple of str
         Names, in the order of the rows.
-    repeats, folds, seed, jobs : int
-        Cross-validations, folds of each, random seed, parallel jobs.
+    repeats, cv, random_state, n_jobs : int
+        Cross-validations, folds of each, random seed, parallel processes.
     frontier : tuple of str, default=()
         Names of steering at further strengths, which run after the methods.
     """
@@ -53,9 +53,9 @@ class Settings:
     estimators: tuple[str, ...]
     methods: tuple[str, ...]
     repeats: int
-    folds: int
-    seed: int
-    jobs: int
+    cv: int
+    random_state: int
+    n_jobs: int
     frontier: tuple[str, ...] = ()
 
 
@@ -67,7 +67,7 @@ class Comparison:
     ----------
     table : Table
         What was compared on.
-    settings : Settings
+    options : ComparisonOptions
         How.
     results : DataFrame
         One row per estimator, method and repeat, with the columns `COLUMNS`; NaN where a method
@@ -82,7 +82,7 @@ class Comparison:
     """
 
     table: Table
-    settings: Settings
+    options: ComparisonOptions
     results: pd.DataFrame
     predictions: Mapping[tuple[str, str, int], np.ndarray]
     scores: Mapping[tuple[str, str, int], np.ndarray]
@@ -119,9 +119,9 @@ def compare(
     *,
     estimators: Sequence[str] = ("logistic",),
     repeats: int = 1,
-    folds: int = 5,
-    seed: int = 0,
-    jobs: int = 1,
+    cv: int = 5,
+    random_state: int = 0,
+    n_jobs: int = 1,
     skip: Sequence[str] = (),
     frontier: bool = False,
     progress: Callable[[int, int, Unit], None] | None = None,
@@ -136,12 +136,12 @@ def compare(
         The base classifiers.
     repeats : int, default=1
         Number of cross-validations, each with its own split.
-    folds : int, default=5
+    cv : int, default=5
         Folds of each.
-    seed : int, default=0
+    random_state : int, default=0
         Seed of the splits, the estimators and randomised decisions; the result depends on nothing
         else.
-    jobs : int, default=1
+    n_jobs : int, default=1
         Parallel processes, -1 for one per core.
     skip : sequence of str
         Methods to leave out, by name or by the part before ``-``.
@@ -161,33 +161,34 @@ def compare(
     UsageError
         When the request does not fit; one sentence.
     """
-    settings = plan(
+    options = plan(
         table,
         estimators=estimators,
         repeats=repeats,
-        folds=folds,
-        seed=seed,
-        jobs=jobs,
+        cv=cv,
+        random_state=random_state,
+        n_jobs=n_jobs,
         skip=skip,
         frontier=frontier,
     )
-    splits = [split_rows(table, folds, seed + repeat) for repeat in range(repeats)]
+    splits = [split_rows(table, cv, random_state + repeat) for repeat in range(repeats)]
     units = [
         Unit(estimator, method, repeat, fold)
-        for estimator in settings.estimators
-        for method in (*settings.methods, *settings.frontier)
+        for estimator in options.estimators
+        for method in (*options.methods, *options.frontier)
         for repeat in range(repeats)
-        for fold in range(folds)
+        for fold in range(cv)
     ]
-    work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(run_unit)(unit, table, *splits[unit.repeat][unit.fold], seed) for unit in units
+    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+        delayed(run_unit)(unit, table, *splits[unit.repeat][unit.fold], random_state)
+        for unit in units
     )
     outcomes: dict[Unit, Outcome] = {}
     for outcome in work:
         outcomes[outcome.unit] = outcome
         if progress is not None:
             progress(len(outcomes), len(units), outcome.unit)
-    return _collect(table, settings, splits, [outcomes[unit] for unit in units])
+    return _collect(table, options, splits, [outcomes[unit] for unit in units])
 
 
 def plan(
@@ -195,22 +196,22 @@ def plan(
     *,
     estimators: Sequence[str] = ("logistic",),
     repeats: int = 1,
-    folds: int = 5,
-    seed: int = 0,
-    jobs: int = 1,
+    cv: int = 5,
+    random_state: int = 0,
+    n_jobs: int = 1,
     skip: Sequence[str] = (),
     frontier: bool = False,
-) -> Settings:
+) -> ComparisonOptions:
     """Check a request before any work is done.
 
     Parameters
     ----------
-    table, estimators, repeats, folds, seed, jobs, skip, frontier
+    table, estimators, repeats, cv, random_state, n_jobs, skip, frontier
         As in `compare`.
 
     Returns
     -------
-    Settings
+    ComparisonOptions
         The request, with the methods that remain.
 
     Raises
@@ -225,20 +226,26 @@ def plan(
             f"the estimator is one of {', '.join(ESTIMATORS)}, "
             f"not {', '.join(unknown) or 'nothing'}."
         )
-    for name, value, smallest in (("repeats", repeats, 1), ("folds", folds, 2), ("seed", seed, 0)):
+    for name, value, smallest in (
+        ("repeats", repeats, 1),
+        ("cv (--folds)", cv, 2),
+        ("random_state (--seed)", random_state, 0),
+    ):
         if value < smallest:
             raise UsageError(f"{name} must be at least {smallest}, not {value}.")
-    if jobs == 0:
-        raise UsageError("jobs must be the number of parallel processes, or -1 for one per core.")
+    if n_jobs == 0:
+        raise UsageError(
+            "n_jobs (--jobs) must be the number of parallel processes, or -1 for one per core."
+        )
     check_cells(
         table.target,
         table.groups,
-        folds,
-        f"with {folds} folds one of them would have none; use fewer folds or merge small groups",
+        cv,
+        f"with {cv} folds one of them would have none; use fewer folds or merge small groups",
     )
     methods = _remaining(skip)
     further = _further_strengths(methods) if frontier else ()
-    return Settings(estimators, methods, repeats, folds, seed, jobs, further)
+    return ComparisonOptions(estimators, methods, repeats, cv, random_state, n_jobs, further)
 
 
 def run_unit(unit: Unit, table: Table, train, test, seed: int) -> Outcome:
@@ -350,7 +357,7 @@ def _further_strengths(methods: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(further)
 
 
-def _collect(table, settings, splits, outcomes) -> Comparison:
+def _collect(table, options, splits, outcomes) -> Comparison:
     by_run: dict[tuple[str, str, int], list[Outcome]] = {}
     for outcome in outcomes:
         unit = outcome.unit
@@ -371,13 +378,15 @@ def _collect(table, settings, splits, outcomes) -> Comparison:
             if parts[0].setting is not None:
                 chosen[key] = tuple(part.setting for part in parts)
             seconds = float(np.mean([part.seconds for part in parts]))
-            measured = _measure(table, settings.seed, predictions[key], scores.get(key), seconds)
+            measured = _measure(
+                table, options.random_state, predictions[key], scores.get(key), seconds
+            )
         rows.append(
             {"dataset": table.name, **dict(zip(COLUMNS[1:4], key, strict=True)), **measured}
         )
     return Comparison(
         table=table,
-        settings=settings,
+        options=options,
         results=pd.DataFrame(rows, columns=list(COLUMNS)),
         predictions=predictions,
         scores=scores,

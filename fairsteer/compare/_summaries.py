@@ -23,7 +23,7 @@ FRONTIER_COLUMNS = (
 )
 
 
-def summarise(comparison: Comparison) -> pd.DataFrame:
+def summarize(comparison: Comparison) -> pd.DataFrame:
     """Average the results over the repeats.
 
     Parameters
@@ -48,7 +48,7 @@ def summarise(comparison: Comparison) -> pd.DataFrame:
 
 
 def group_outcomes(comparison: Comparison) -> pd.DataFrame:
-    """Say what every method does to each group, against ``nothing`` with the same estimator.
+    """Say what every method does to each group, against ``unmitigated`` with the same estimator.
 
     Parameters
     ----------
@@ -60,16 +60,16 @@ def group_outcomes(comparison: Comparison) -> pd.DataFrame:
     DataFrame
         Index (estimator, method, group); the columns ``rows``, each rate as (rate, "before") and
         (rate, "after"), means over the repeats, and ``(rate, "levelling_down")`` for selection rate
-        and TPR, as `fairsteer.metrics.levelling_down` defines it. "before" is NaN if ``nothing``
-        was skipped. Methods that failed have no rows.
+        and TPR, as `fairsteer.metrics.levelling_down` defines it. "before" is NaN if
+        ``unmitigated`` was skipped. Methods that failed have no rows.
     """
-    settings, table = comparison.settings, comparison.table
+    options, table = comparison.options, comparison.table
     codes, groups = pd.factorize(table.groups, sort=True)
     rows = receivers(table.target, codes, groups)
     parts = {}
-    for estimator in settings.estimators:
-        before = _mean_rates(comparison, estimator, "nothing")
-        for method in settings.methods:
+    for estimator in options.estimators:
+        before = _mean_rates(comparison, estimator, "unmitigated")
+        for method in options.methods:
             after = _mean_rates(comparison, estimator, method)
             if after is not None:
                 parts[estimator, method] = _against(before, after, rows)
@@ -80,7 +80,7 @@ def group_outcomes(comparison: Comparison) -> pd.DataFrame:
 
 def _mean_rates(comparison, estimator, method) -> pd.DataFrame | None:
     """Average the rates per group over the repeats; None if the method has none."""
-    keys = [(estimator, method, repeat) for repeat in range(comparison.settings.repeats)]
+    keys = [(estimator, method, repeat) for repeat in range(comparison.options.repeats)]
     if not all(key in comparison.predictions for key in keys):
         return None
     y, groups = comparison.table.target, comparison.table.groups
@@ -120,11 +120,11 @@ def frontier_table(comparison: Comparison) -> pd.DataFrame:
         and the noise floor of the gap. ``strength`` is NaN for all but steering; the numbers are
         NaN where a method failed. Without ``frontier=True`` it has no rows.
     """
-    settings, summary = comparison.settings, summarise(comparison)
-    run = [METHODS[name] for name in settings.methods]
-    further = [FRONTIER_METHODS[name] for name in settings.frontier]
+    options, summary = comparison.options, summarize(comparison)
+    run = [METHODS[name] for name in options.methods]
+    further = [FRONTIER_METHODS[name] for name in options.frontier]
     rows = []
-    for estimator in settings.estimators:
+    for estimator in options.estimators:
         for constraint in dict.fromkeys(method.constraint for method in further):
             for method in _shown(run, further, constraint):
                 measured = summary.loc[(estimator, method.name)]

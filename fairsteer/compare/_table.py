@@ -25,13 +25,13 @@ class Table:
     data : DataFrame of shape (n, d)
         The features, without target and sensitive columns.
     target : Series of int
-        1 = favourable, 0 = not.
+        1 = favorable, 0 = not.
     groups : Series of str
         The group of every row; for several sensitive columns their intersection, ``"a & b"``.
     sensitive : tuple of str
         The names of the sensitive columns.
-    favourable : str
-        The favourable label, as text.
+    favorable : str
+        The favorable label, as text.
     conventions : str
         What was dropped, chosen and left out, in one sentence.
     warnings : tuple of str
@@ -43,7 +43,7 @@ class Table:
     target: pd.Series
     groups: pd.Series
     sensitive: tuple[str, ...]
-    favourable: str
+    favorable: str
     conventions: str
     warnings: tuple[str, ...] = ()
 

@@ -14,8 +14,14 @@ from rich.text import Text
 
 from fairsteer.compare._methods import METHODS
 from fairsteer.compare._run import GAPS, Comparison, Unit
-from fairsteer.compare._summaries import frontier_table, group_outcomes, summarise
-from fairsteer.compare._wording import frontier_notes, gap_notes, header, troubles, who_pays_notes
+from fairsteer.compare._summaries import frontier_table, group_outcomes, summarize
+from fairsteer.compare._wording import (
+    describe_failures,
+    frontier_notes,
+    gap_notes,
+    header,
+    who_pays_notes,
+)
 from fairsteer.metrics._report import BENEFICIAL_RATES, RATES
 
 PIPE_WIDTH = 100
@@ -102,8 +108,8 @@ def show(console: Console, comparison: Comparison) -> None:
     """
     for line in header(comparison):
         console.print(line)
-    summary, methods = summarise(comparison), list(comparison.settings.methods)
-    for estimator in comparison.settings.estimators:
+    summary, methods = summarize(comparison), list(comparison.options.methods)
+    for estimator in comparison.options.estimators:
         console.print()
         _show_grid(console, gap_table(summary.loc[estimator].loc[methods], estimator))
     for line in gap_notes(comparison):
@@ -114,11 +120,11 @@ def show(console: Console, comparison: Comparison) -> None:
         for estimator in outcomes.index.unique("estimator"):
             console.print()
             _show_grid(console, who_pays_table(outcomes.loc[estimator], estimator))
-        for line in who_pays_notes("nothing" in methods, flagged):
+        for line in who_pays_notes("unmitigated" in methods, flagged):
             console.print(line)
-    if comparison.settings.frontier:
+    if comparison.options.frontier:
         _show_frontier(console, comparison)
-    lines = troubles(comparison)
+    lines = describe_failures(comparison)
     if lines:
         console.print()
     for line in lines:
@@ -131,7 +137,7 @@ def gap_table(summary: pd.DataFrame, estimator: str) -> Grid:
     Parameters
     ----------
     summary : DataFrame
-        The rows of one estimator of `fairsteer.compare.summarise`.
+        The rows of one estimator of `fairsteer.compare.summarize`.
     estimator : str
         Its name.
 
@@ -194,7 +200,7 @@ def who_pays_table(outcomes: pd.DataFrame, estimator: str) -> Grid:
         grid.add_row(title if len(name) > 21 else name)
         for group, row in outcomes.loc[name].iterrows():
             cells = [Text(f"  {group}"), Text(str(row["rows", ""]))]
-            grid.add_row(*cells, *(_change(row, rate, name == "nothing") for rate in RATES))
+            grid.add_row(*cells, *(_change(row, rate, name == "unmitigated") for rate in RATES))
     return grid
 
 

@@ -11,25 +11,25 @@ from fairsteer.compare._methods import FRONTIER_METHODS, METHODS
 from fairsteer.compare._run import Comparison
 from fairsteer.compare._table import Table
 
-FAMILIES = {
-    "nothing": "No intervention",
+METHOD_TITLES = {
+    "unmitigated": "No intervention",
     "steering": "Steering",
     "correlation_remover": "CorrelationRemover",
     "exponentiated_gradient": "ExponentiatedGradient",
     "threshold_optimizer": "ThresholdOptimizer",
 }
 DEFINITIONS = {
-    "demographic_parity": "Every group is predicted favourable at the same rate, whatever its "
+    "demographic_parity": "Every group is predicted favorable at the same rate, whatever its "
     "members' true labels are.",
-    "equal_opportunity": "Of the people whose true label is favourable, the same share is "
-    "predicted favourable in every group.",
-    "equalized_odds": "Equal opportunity, and of the people whose true label is not favourable "
-    "the same share is predicted favourable in every group, too. The gap is the larger of the two.",
+    "equal_opportunity": "Of the people whose true label is favorable, the same share is "
+    "predicted favorable in every group.",
+    "equalized_odds": "Equal opportunity, and of the people whose true label is not favorable "
+    "the same share is predicted favorable in every group, too. The gap is the larger of the two.",
 }
 RATE_NAMES = {
-    "selection_rate": "predicted favourable",
-    "tpr": "predicted favourable, of the truly favourable",
-    "fpr": "predicted favourable, of the others",
+    "selection_rate": "predicted favorable",
+    "tpr": "predicted favorable, of the truly favorable",
+    "fpr": "predicted favorable, of the others",
     "accuracy": "predicted correctly",
 }
 
@@ -51,8 +51,8 @@ def header(comparison: Comparison) -> list[str]:
     list of str
         Lines.
     """
-    table, settings = comparison.table, comparison.settings
-    repeats = "" if settings.repeats == 1 else f", {settings.repeats} repeats"
+    table, options = comparison.table, comparison.options
+    repeats = "" if options.repeats == 1 else f", {options.repeats} repeats"
     versions = (
         f"fairsteer {fairsteer.__version__}, scikit-learn {sklearn.__version__}, "
         f"fairlearn {fairlearn.__version__}"
@@ -60,8 +60,9 @@ def header(comparison: Comparison) -> list[str]:
     return [
         f"Table: {table.conventions}",
         *table_lines(table),
-        f"Protocol: {settings.folds}-fold cross-validation{repeats}, stratified on label and "
-        f"group, seed {settings.seed}; everything is fitted on training rows, every number is "
+        f"Protocol: {options.cv}-fold cross-validation{repeats}, stratified on label and "
+        f"group, seed {options.random_state}; "
+        f"everything is fitted on training rows, every number is "
         f"measured on the pooled held-out rows. {versions}.",
     ]
 
@@ -83,7 +84,7 @@ def table_lines(table: Table) -> list[str]:
     groups = ", ".join(f"{group}: {rows:,}" for group, rows in counts.items())
     return [
         f"Sensitive attribute: {' & '.join(table.sensitive)} ({groups}); positive label: "
-        f"{table.favourable} ({table.target.mean():.1%} of {len(table.target):,} rows).",
+        f"{table.favorable} ({table.target.mean():.1%} of {len(table.target):,} rows).",
         *(f"Warning: {text}" for text in table.warnings),
     ]
 
@@ -101,7 +102,7 @@ def gap_notes(comparison: Comparison) -> list[str]:
     list of str
         Footnotes.
     """
-    shown = {METHODS[name].family: METHODS[name] for name in comparison.settings.methods}
+    shown = {METHODS[name].family: METHODS[name] for name in comparison.options.methods}
     needing = [family for family, m in shown.items() if m.attribute_at_prediction]
     free = [family for family, m in shown.items() if not m.attribute_at_prediction]
     lines = [
@@ -110,7 +111,7 @@ def gap_notes(comparison: Comparison) -> list[str]:
         "a gap below its floor is not an achievement.",
         "acc.: accuracy; bal. acc.: balanced accuracy; fit s: seconds to fit one fold.",
     ]
-    if comparison.settings.repeats > 1:
+    if comparison.options.repeats > 1:
         lines.append("spread: the standard deviation over the repeats, of the number above it.")
     if any(f in shown for f in ("exponentiated_gradient", "threshold_optimizer")):
         lines.append("No AUC (-): the method gives randomised decisions, no ranking.")
@@ -144,7 +145,7 @@ def frontier_notes(comparison: Comparison) -> list[str]:
         "estimator sees the table as it is; at 1 the row is that of the first table.",
         "The floor is the noise floor of the gap before it.",
     ]
-    if comparison.settings.repeats > 1:
+    if comparison.options.repeats > 1:
         lines.append("+/-: the standard deviation over the repeats.")
     return lines
 
@@ -178,7 +179,7 @@ def who_pays_notes(compared: bool, flagged: bool) -> list[str]:
     ]
 
 
-def troubles(comparison: Comparison) -> list[str]:
+def describe_failures(comparison: Comparison) -> list[str]:
     """Report what failed and what warned.
 
     A method at a further strength is named only where it differs from the method itself.
@@ -214,7 +215,7 @@ def gap_name(constraint: str) -> str:
 def method_name(name: str) -> str:
     """Write a method as words."""
     method = METHODS[name]
-    family = FAMILIES[method.family]
+    family = METHOD_TITLES[method.family]
     return family if method.constraint is None else f"{family} for {gap_name(method.constraint)}"
 
 
@@ -222,7 +223,7 @@ def point_name(name: str) -> str:
     """Write a method as words, without its constraint but with a strength below 1."""
     method = (METHODS | FRONTIER_METHODS)[name]
     strength = f" at strength {method.strength:g}" if method.strength < 1.0 else ""
-    return FAMILIES[method.family] + strength
+    return METHOD_TITLES[method.family] + strength
 
 
 def verdict(value: float, floor: float, floor_high: float) -> str:
@@ -276,8 +277,8 @@ def limits(comparison: Comparison, method: str) -> list[str]:
     if METHODS[method].attribute_at_prediction:
         attribute = " & ".join(comparison.table.sensitive)
         lines.append(
-            f"{FAMILIES[METHODS[method].family]} needs to know {attribute} of every person, also "
-            "of those it is applied to later. Some laws forbid that, and often it is not known. "
+            f"{METHOD_TITLES[METHODS[method].family]} needs to know {attribute} of every person, "
+            "also of those it is applied to later. Some laws forbid that, and often it is not known. "
             "The figures do not hold for people whose attribute is missing."
         )
     if steering:

@@ -83,7 +83,7 @@ def fetch_adult(*, sensitive="sex", data_home=None):
     conventions = (
         f"UCI Adult, training and test part: of {len(rows):,} rows the {len(rows) - len(known):,} "
         f"with a `?` in any of the {len(COLUMNS)} columns are dropped and {len(known):,} are left; "
-        "the favourable label (1) is an income above 50,000 dollars; the sensitive attribute is "
+        "the favorable label (1) is an income above 50,000 dollars; the sensitive attribute is "
         + ("race, White against the rest" if sensitive == "race" else "sex")
         + "; fnlwgt, education and native-country are left out."
     )

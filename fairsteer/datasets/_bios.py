@@ -147,7 +147,7 @@ def _bunch(frame, split):
     genders = np.array(GENDERS)[frame["gender"].astype(int)]
     conventions = (
         f"{len(frame):,} biographies of the split {split}, none dropped, without their first "
-        "sentence, which names the profession; no label is favourable, and gaps are those of the "
+        "sentence, which names the profession; no label is favorable, and gaps are those of the "
         "true positive rates of every profession."
     )
     return Bunch(

@@ -113,7 +113,7 @@ def make_bios_like(n_samples=60_000, n_features=768, *, random_state=None):
 
     names = np.array(PROFESSIONS)
     conventions = (
-        f"{n_samples:,} rows drawn, none dropped; no label is favourable, and gaps are those of "
+        f"{n_samples:,} rows drawn, none dropped; no label is favorable, and gaps are those of "
         "the true positive rates of every profession."
     )
     return Bunch(

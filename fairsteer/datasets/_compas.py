@@ -80,7 +80,7 @@ def fetch_compas(*, sensitive="race", data_home=None):
         f"COMPAS, two-year recidivism: of {len(rows):,} rows ProPublica's filter (screened within "
         "30 days of the arrest, recidivism known, no ordinary traffic offence) drops "
         f"{len(rows) - len(screened):,} and leaves {len(screened):,}, of which the {len(kept):,} "
-        "of African-American and Caucasian people are kept; the favourable label (1) is no "
+        "of African-American and Caucasian people are kept; the favorable label (1) is no "
         f"recidivism within two years; the sensitive attribute is {sensitive}."
     )
     return make_bunch(

@@ -123,7 +123,7 @@ def make_gaussian_subgroups(
     data["group"] = pd.Series(gaussians.groups[group])
     conventions = (
         f"{n_samples:,} rows drawn from one Gaussian for each label and group, none dropped; the "
-        f"favourable label is the last, {gaussians.labels[-1]}."
+        f"favorable label is the last, {gaussians.labels[-1]}."
     )
     return make_bunch(
         data,

@@ -17,7 +17,7 @@ from fairsteer.compare._run import COLUMNS
 from fairsteer.compare._summaries import FRONTIER_COLUMNS
 
 QUICK = ["--skip", "exponentiated_gradient", "threshold_optimizer"]
-NOTHING = ["--skip", "exponentiated_gradient", "threshold_optimizer", "steering",
+ONLY_UNMITIGATED = ["--skip", "exponentiated_gradient", "threshold_optimizer", "steering",
            "correlation_remover"]  # fmt: skip
 needs_data = [
     pytest.mark.data,
@@ -65,7 +65,7 @@ def test_the_user_s_own_table(csv, tmp_path, capsys):
     captured = capsys.readouterr()
     out, err = " ".join(captured.out.split()), captured.err
     assert code == 0
-    assert "favourable t = good (the last of the sorted values)" in out
+    assert "favorable t = good (the last of the sorted values)" in out
     assert "without target or sensitive value dropped" in out
     assert "Warning: left out as text with very many values: 'remark'." in out
     assert f"fairsteer {fairsteer.__version__}, scikit-learn " in out
@@ -88,7 +88,7 @@ def test_tables_are_plain_and_whole_in_a_pipe(csv, capsys):
     assert max(map(len, out.splitlines())) <= 100
     lines = [line.rstrip() for line in out.splitlines()]
     first, second = (i for i, line in enumerate(lines) if line.startswith(("Accuracy", "Who")))
-    assert any(re.fullmatch(r"nothing( +[\d.]+){3}( +\.\d+ \(\.\d+\)){3} +[\d.]+", line)
+    assert any(re.fullmatch(r"unmitigated( +[\d.]+){3}( +\.\d+ \(\.\d+\)){3} +[\d.]+", line)
                for line in lines[first:second])  # fmt: skip
     emphasised = [line for line in lines[first:second] if re.match(r"  equal.* \.\d+\*\(", line)]
     assert len(emphasised) == 6
@@ -108,7 +108,7 @@ def test_long_group_names_are_neither_cut_nor_folded_in_a_pipe(csv, capsys):
     frame = pd.read_csv(csv)
     name = "a name of a group that goes on and on and on, " * 3 + "indeed"
     frame.assign(s=frame["s"].replace("m", name)).to_csv(csv, index=False)
-    assert main(columns(csv, *NOTHING)) == 0
+    assert main(columns(csv, *ONLY_UNMITIGATED)) == 0
     assert re.search(rf"\n  {name} +\d+ ", capsys.readouterr().out)
 
 
@@ -133,16 +133,16 @@ def test_levelling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
 
 
 def test_repeats_show_their_spread(csv, capsys):
-    assert main(columns(csv, *NOTHING, "--repeats", "2", "--folds", "3")) == 0
+    assert main(columns(csv, *ONLY_UNMITIGATED, "--repeats", "2", "--folds", "3")) == 0
     out = capsys.readouterr().out
     assert "chooses among" not in out
-    assert re.search(r"nothing .*\n    spread( +\.\d{3}){6}", out)
+    assert re.search(r"unmitigated .*\n    spread( +\.\d{3}){6}", out)
     assert "standard deviation over the repeats" in out
     assert "3-fold cross-validation, 2 repeats" in out
 
 
-def test_without_nothing_there_is_no_before(csv, capsys):
-    code = main(columns(csv, *QUICK, "--skip", "steering", "--skip", "nothing"))
+def test_without_unmitigated_there_is_no_before(csv, capsys):
+    code = main(columns(csv, *QUICK, "--skip", "steering", "--skip", "unmitigated"))
     out = capsys.readouterr().out
     assert code == 0
     assert "->" not in out
@@ -150,7 +150,7 @@ def test_without_nothing_there_is_no_before(csv, capsys):
 
 
 def test_both_estimators_have_their_tables(csv, capsys):
-    code = main(columns(csv, *NOTHING, "--estimator", "boosting", "--estimator", "logistic"))
+    code = main(columns(csv, *ONLY_UNMITIGATED, "--estimator", "boosting", "--estimator", "logistic"))
     assert code == 0
     titles = re.findall(r"(?:Accuracy and gaps|Who pays), .*", capsys.readouterr().out)
     assert [title.strip() for title in titles] == [
@@ -163,7 +163,7 @@ def test_both_estimators_have_their_tables(csv, capsys):
 
 def test_results_csv_replaces_an_old_one_and_leaves_the_rest(csv, tmp_path):
     (tmp_path / "results.csv").write_text("old")
-    assert main(columns(csv, *NOTHING, "--output", str(tmp_path))) == 0
+    assert main(columns(csv, *ONLY_UNMITIGATED, "--output", str(tmp_path))) == 0
     assert (tmp_path / "results.csv").read_text().startswith("dataset,estimator,method,repeat,")
     assert sorted(os.listdir(tmp_path)) == sorted(["my.csv", "results.csv", *FILES])
 
@@ -181,7 +181,7 @@ def test_a_failed_method_stands_below_the_table(csv, capsys, monkeypatch):
         "Failed: steering-equalized_odds (logistic), steering-equal_opportunity (logistic), "
         "steering-demographic_parity (logistic): ValueError: cannot" in out
     )
-    only_steering = [*QUICK, "--skip", "nothing", "correlation_remover"]
+    only_steering = [*QUICK, "--skip", "unmitigated", "correlation_remover"]
     assert main(columns(csv, *only_steering)) == 1
 
 
@@ -195,7 +195,7 @@ def test_a_failed_method_stands_below_the_table(csv, capsys, monkeypatch):
         (["compare", "--folds", "1"], "folds must be at least 2, not 1."),
         (["compare", "--folds", "200"], "every (label, group) cell needs at least 200 rows"),
         (["compare", "--repeats", "0"], "repeats must be at least 1, not 0."),
-        (["compare", "--skip", "nobody"], "there is no method 'nobody' to skip; there are nothing"),
+        (["compare", "--skip", "nobody"], "there is no method 'nobody' to skip; there are unmitigated"),
         (["compare", "--skip", "steering", "--frontier"], "keep at least one constraint of it"),
         (["compare", "--target", "x"], "target fits a CSV file only"),
         (["compare", "adult", "--drop", "age"], "drop fits a CSV file only"),
@@ -223,7 +223,7 @@ def test_bad_use_is_one_sentence_and_exit_code_2(arguments, message, capsys):
 def test_bad_use_of_a_csv(csv, capsys):
     assert main(["compare", str(csv)]) == 2
     assert "say --target COLUMN and --sensitive COLUMN" in capsys.readouterr().err
-    assert main(columns(csv, "--favourable", "best")) == 2
+    assert main(columns(csv, "--favorable", "best")) == 2
     assert "which has 'bad' and 'good'" in capsys.readouterr().err
 
 
@@ -281,7 +281,7 @@ def test_a_failed_write_comes_after_the_tables_and_is_one_sentence(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(command_line, "write_atomically", full)
-    assert main(columns(csv, *NOTHING, "--output", str(tmp_path))) == 1
+    assert main(columns(csv, *ONLY_UNMITIGATED, "--output", str(tmp_path))) == 1
     out, err = capsys.readouterr()
     assert "Who pays, logistic regression" in out
     assert err.splitlines()[-1] == (
@@ -301,7 +301,7 @@ def test_results_are_written_even_if_the_tables_cannot_be_printed(
 
     monkeypatch.setattr("fairsteer.compare._terminal.show", fail)
     try:
-        code = main(columns(csv, *NOTHING, "--output", str(tmp_path)))
+        code = main(columns(csv, *ONLY_UNMITIGATED, "--output", str(tmp_path)))
     except SystemExit as done:
         code = done.code
     assert code == 1
@@ -312,7 +312,7 @@ def test_results_are_written_even_if_the_tables_cannot_be_printed(
         )
 
 
-FRONTIER = [*NOTHING[:3], "steering-equal_opportunity", "steering-equalized_odds",
+FRONTIER = [*ONLY_UNMITIGATED[:3], "steering-equal_opportunity", "steering-equalized_odds",
             "correlation_remover", "--frontier"]  # fmt: skip
 
 
@@ -327,7 +327,7 @@ def test_the_frontier_is_printed_saved_and_drawn_in_the_report(csv, tmp_path, ca
     )
     for strength in ("0", r"0\.25", r"0\.5", r"0\.75", "1"):
         assert re.search(rf"\nsteering +{strength}( +\.\d{{3}}){{5}} *\n", out)
-    assert re.search(r"\nnothing( +\.\d{3}){5} *\n", out)
+    assert re.search(r"\nunmitigated( +\.\d{3}){5} *\n", out)
     assert "+/-: the standard deviation over the repeats." in out
     assert "@" not in out
     assert max(map(len, out.splitlines())) <= 100
@@ -335,7 +335,7 @@ def test_the_frontier_is_printed_saved_and_drawn_in_the_report(csv, tmp_path, ca
     assert "Steering at strength 0.25: gap" in (folder / "report.html").read_text("utf-8")
     frontier = pd.read_csv(folder / "frontier.csv")
     assert list(frontier) == list(FRONTIER_COLUMNS)
-    assert frontier["method"].tolist() == ["steering"] * 5 + ["nothing"]
+    assert frontier["method"].tolist() == ["steering"] * 5 + ["unmitigated"]
     results = pd.read_csv(folder / "results.csv")
     assert list(results) == list(COLUMNS)
     assert len(results) == 2 * (2 + 4)
@@ -380,7 +380,7 @@ def test_a_frontier_of_failures_is_printed_and_not_saved(csv, tmp_path, capsys, 
         raise ValueError("cannot")
 
     monkeypatch.setattr(mitigators, "TunedSteering", refuse)
-    skip = [*FRONTIER[:-1], "nothing", "--frontier"]
+    skip = [*FRONTIER[:-1], "unmitigated", "--frontier"]
     assert main(columns(csv, *skip, "--output", str(tmp_path / "out"))) == 1
     out, err = capsys.readouterr()
     assert re.search(r"\nsteering +0\.25 +- +- +- *\n", out)
@@ -395,7 +395,7 @@ def test_version_and_help(capsys):
     out = capsys.readouterr().out
     assert out.startswith("usage: fairsteer compare [TABLE] [options]\n")
     assert "name it before the options" in " ".join(out.split())
-    for option in ("--target", "--sensitive", "--favourable", "--drop", "--estimator", "--repeats",
+    for option in ("--target", "--sensitive", "--favorable", "--drop", "--estimator", "--repeats",
                    "--folds", "--seed", "--jobs", "--skip", "--frontier", "--output"):  # fmt: skip
         assert option in out
 
@@ -436,5 +436,5 @@ def test_as_a_process():
     pytest.param("compas", marks=needs_data),
 ])  # fmt: skip
 def test_an_original_table(name, capsys):
-    assert main(["compare", name, *NOTHING, "--folds", "2", "--sensitive", "sex"]) == 0
+    assert main(["compare", name, *ONLY_UNMITIGATED, "--folds", "2", "--sensitive", "sex"]) == 0
     assert "no recidivism" in capsys.readouterr().out

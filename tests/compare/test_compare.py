@@ -14,7 +14,7 @@ from fairsteer.compare import _methods as mitigators
 from fairsteer.compare import compare
 from fairsteer.compare._methods import METHODS
 from fairsteer.compare._run import COLUMNS, Unit, plan, run_unit
-from fairsteer.compare._summaries import group_outcomes, summarise
+from fairsteer.compare._summaries import group_outcomes, summarize
 from fairsteer.compare._table import Table
 from fairsteer.core import certificates as bounds
 from fairsteer.exceptions import UsageError
@@ -50,7 +50,7 @@ def make_table(n=240, groups=("a", "b", "c"), seed=0):
         target=pd.Series((score + rng.normal(size=n) > 0.3).astype(int)),
         groups=pd.Series(group, dtype=object, name="group"),
         sensitive=("group",),
-        favourable="1",
+        favorable="1",
         conventions="made up",
     )
 
@@ -58,13 +58,13 @@ def make_table(n=240, groups=("a", "b", "c"), seed=0):
 @pytest.fixture(scope="module")
 def full():
     """Compare every method, both repeats."""
-    return compare(make_table(), repeats=2, folds=2)
+    return compare(make_table(), repeats=2, cv=2)
 
 
 def test_methods_stand_in_the_documented_order():
     gaps_of = ["equalized_odds", "equal_opportunity", "demographic_parity"]
     expected = [
-        "nothing",
+        "unmitigated",
         *(f"steering-{gap}" for gap in gaps_of),
         "correlation_remover",
         *(f"exponentiated_gradient-{gap}" for gap in gaps_of),
@@ -114,14 +114,14 @@ def test_numbers_are_those_of_the_pooled_predictions(full):
             assert np.isnan(row.auc)
 
 
-def test_methods_do_something_and_nothing_is_blind(full):
-    base = full.predictions["logistic", "nothing", 0]
+def test_methods_change_predictions_and_unmitigated_ignores_the_group(full):
+    base = full.predictions["logistic", "unmitigated", 0]
     for method in ALL[1:]:
         assert (full.predictions["logistic", method, 0] != base).any(), method
     table = full.table
     other = dataclasses.replace(table, groups=table.groups.sample(frac=1, random_state=0))
     rows = np.arange(len(base))
-    unit = Unit("logistic", "nothing", 0, 0)
+    unit = Unit("logistic", "unmitigated", 0, 0)
     outcomes = [run_unit(unit, t, rows[:160], rows[160:], 0) for t in (table, other)]
     assert_array_equal(outcomes[0].predicted, outcomes[1].predicted)
 
@@ -158,8 +158,8 @@ def test_held_out_rows_do_not_influence_each_other(method):
 
 def test_results_do_not_depend_on_the_number_of_jobs():
     table = make_table(groups=("a", "b"))
-    options = {"folds": 2, "skip": ["exponentiated_gradient"], "seed": 3}
-    one, two = compare(table, jobs=1, **options), compare(table, jobs=2, **options)
+    options = {"cv": 2, "skip": ["exponentiated_gradient"], "random_state": 3}
+    one, two = compare(table, n_jobs=1, **options), compare(table, n_jobs=2, **options)
     timeless = [name for name in COLUMNS if name != "fit_seconds"]
     pd.testing.assert_frame_equal(one.results[timeless], two.results[timeless])
     for key, predicted in one.predictions.items():
@@ -169,7 +169,7 @@ def test_results_do_not_depend_on_the_number_of_jobs():
 def test_the_seed_decides():
     table = make_table(groups=("a", "b"))
     skip = ["exponentiated_gradient", "correlation_remover", "steering"]
-    runs = [compare(table, seed=seed, folds=2, skip=skip) for seed in (0, 0, 1)]
+    runs = [compare(table, random_state=seed, cv=2, skip=skip) for seed in (0, 0, 1)]
     for key, predicted in runs[0].predictions.items():
         assert_array_equal(predicted, runs[1].predictions[key])
     assert any((p != runs[2].predictions[key]).any() for key, p in runs[0].predictions.items())
@@ -188,14 +188,14 @@ def test_progress_is_told_of_every_unit():
     seen = []
     compare(
         make_table(groups=("a", "b")),
-        folds=2,
+        cv=2,
         repeats=2,
         skip=[*QUICK, "steering", "correlation_remover"],
         progress=lambda done, total, unit: seen.append((done, total, unit)),
     )
     assert [(done, total) for done, total, _ in seen] == [(i, 4) for i in range(1, 5)]
     assert {unit for _, _, unit in seen} == {
-        Unit("logistic", "nothing", repeat, fold) for repeat in range(2) for fold in range(2)
+        Unit("logistic", "unmitigated", repeat, fold) for repeat in range(2) for fold in range(2)
     }
 
 
@@ -204,15 +204,18 @@ def test_a_failing_method_is_reported_and_the_others_go_on(monkeypatch):
         raise RuntimeError("no\nway")
 
     monkeypatch.setattr(mitigators, "TunedSteering", refuse)
-    outcome = compare(make_table(groups=("a", "b")), folds=2, skip=QUICK)
+    outcome = compare(make_table(groups=("a", "b")), cv=2, skip=QUICK)
     failed = outcome.results["method"].str.startswith("steering")
     assert outcome.results.loc[failed, list(COLUMNS[4:])].isna().all(axis=None)
     assert outcome.results.loc[~failed, "accuracy"].notna().all()
     assert outcome.failures == {
         ("logistic", name): ("RuntimeError: no way",) for name in ALL if name.startswith("steering")
     }
-    assert set(group_outcomes(outcome).index.unique("method")) == {"nothing", "correlation_remover"}
-    assert summarise(outcome).loc[("logistic", "steering-equalized_odds")].isna().all()
+    assert set(group_outcomes(outcome).index.unique("method")) == {
+        "unmitigated",
+        "correlation_remover",
+    }
+    assert summarize(outcome).loc[("logistic", "steering-equalized_odds")].isna().all()
 
 
 def test_warnings_are_reported_not_shown(monkeypatch):
@@ -223,7 +226,7 @@ def test_warnings_are_reported_not_shown(monkeypatch):
         return mitigators.Unmitigated(mitigators.standard_encoder(data), estimator)
 
     monkeypatch.setattr(mitigators, "TunedSteering", warn)
-    outcome = compare(make_table(), folds=2, skip=[*QUICK, "correlation_remover"])
+    outcome = compare(make_table(), cv=2, skip=[*QUICK, "correlation_remover"])
     assert set(outcome.warnings.values()) == {("RuntimeWarning: look here",)}
     assert len(outcome.warnings) == 3
 
@@ -235,11 +238,11 @@ def test_the_constraints_are_those_of_the_package():
 def test_both_estimators():
     outcome = compare(
         make_table(groups=("a", "b")),
-        folds=2,
+        cv=2,
         estimators=["boosting", "logistic", "boosting"],
         skip=QUICK,
     )
-    assert outcome.settings.estimators == ("boosting", "logistic")
+    assert outcome.options.estimators == ("boosting", "logistic")
     assert len(outcome.results) == 2 * 5
     assert outcome.failures == {}
 
@@ -256,15 +259,15 @@ def test_skip_takes_names_and_families():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"skip": ["steer"]}, "no method 'steer' to skip; there are nothing, steering, corr"),
+        ({"skip": ["steer"]}, "no method 'steer' to skip; there are unmitigated, steering, corr"),
         ({"skip": [name.split("-")[0] for name in ALL]}, "every method is skipped"),
         ({"estimators": ["forest"]}, "one of logistic, boosting, not forest"),
         ({"estimators": []}, "one of logistic, boosting, not nothing"),
         ({"repeats": 0}, "repeats must be at least 1, not 0"),
-        ({"folds": 1}, "folds must be at least 2, not 1"),
-        ({"seed": -1}, "seed must be at least 0, not -1"),
-        ({"jobs": 0}, "jobs must be the number of parallel processes, or -1"),
-        ({"folds": 60}, r"needs at least 60 rows, but label=0, group='a' has \d+.*use fewer folds"),
+        ({"cv": 1}, "folds must be at least 2, not 1"),
+        ({"random_state": -1}, "seed must be at least 0, not -1"),
+        ({"n_jobs": 0}, "jobs must be the number of parallel processes, or -1"),
+        ({"cv": 60}, r"needs at least 60 rows, but label=0, group='a' has \d+.*use fewer folds"),
     ],
 )
 def test_requests_that_do_not_fit_are_one_sentence(options, message):
@@ -273,18 +276,18 @@ def test_requests_that_do_not_fit_are_one_sentence(options, message):
 
 
 def test_summary_is_mean_and_spread_over_repeats(full):
-    summary = summarise(full)
-    rows = full.results[full.results["method"] == "nothing"]
-    nothing = summary.loc[("logistic", "nothing"), "accuracy"]
-    assert nothing["mean"] == pytest.approx(rows["accuracy"].mean())
-    assert nothing["spread"] == pytest.approx(rows["accuracy"].std())
+    summary = summarize(full)
+    rows = full.results[full.results["method"] == "unmitigated"]
+    unmitigated = summary.loc[("logistic", "unmitigated"), "accuracy"]
+    assert unmitigated["mean"] == pytest.approx(rows["accuracy"].mean())
+    assert unmitigated["spread"] == pytest.approx(rows["accuracy"].std())
     assert list(summary.index.get_level_values("method")) == ALL
 
 
-def test_group_outcomes_compare_with_nothing(full):
+def test_group_outcomes_compare_with_unmitigated(full):
     outcomes = group_outcomes(full)
     assert outcomes.index.names == ["estimator", "method", "group"]
-    base = outcomes.loc["logistic"].loc["nothing"]
+    base = outcomes.loc["logistic"].loc["unmitigated"]
     other = outcomes.loc["logistic"].loc["correlation_remover"]
     assert (base["tpr", "after"] == other["tpr", "before"]).all()
     assert base["rows", ""].to_dict() == full.table.groups.value_counts().to_dict()
@@ -292,7 +295,9 @@ def test_group_outcomes_compare_with_nothing(full):
     assert not flagged.any(axis=None)
     y, groups = full.table.target.to_numpy(), full.table.groups.to_numpy()
     rows = (groups == "a") & (y == 1)
-    rates = [full.predictions["logistic", "nothing", repeat][rows].mean() for repeat in range(2)]
+    rates = [
+        full.predictions["logistic", "unmitigated", repeat][rows].mean() for repeat in range(2)
+    ]
     assert base.loc["a", ("tpr", "after")] == pytest.approx(np.mean(rates))
 
 
@@ -302,13 +307,13 @@ def test_group_outcomes_do_not_flag_the_loss_of_one_row():
         groups=pd.Series(["a", "b"] * 20),
         target=pd.Series([1, 1, 0, 0] * 10),
     )
-    outcome = compare(table, folds=2, skip=["steering", *QUICK])
+    outcome = compare(table, cv=2, skip=["steering", *QUICK])
     everybody_but_b = np.where(np.arange(40) % 4 == 1, np.arange(40) < 12, 1)
     for lost, flagged in ((1, False), (2, True)):
         after = everybody_but_b.copy()
         after[np.arange(0, 4 * lost, 4)] = 0  # rows of group a with label 1
         predictions = {
-            ("logistic", "nothing", 0): everybody_but_b,
+            ("logistic", "unmitigated", 0): everybody_but_b,
             ("logistic", "correlation_remover", 0): after,
         }
         made = group_outcomes(dataclasses.replace(outcome, predictions=predictions))
@@ -316,15 +321,15 @@ def test_group_outcomes_do_not_flag_the_loss_of_one_row():
         assert flags.to_dict() == {"a": flagged, "b": False}
 
 
-def test_group_outcomes_without_nothing_have_no_before():
-    outcomes = group_outcomes(compare(make_table(), folds=2, skip=["nothing", "steering", *QUICK]))
+def test_group_outcomes_without_unmitigated_have_no_before():
+    outcomes = group_outcomes(compare(make_table(), cv=2, skip=["unmitigated", "steering", *QUICK]))
     assert outcomes["tpr", "before"].isna().all()
     assert outcomes["tpr", "after"].notna().all()
 
 
 def test_a_group_called_gap_is_a_group():
     table = make_table(groups=("gap", "b"))
-    outcomes = group_outcomes(compare(table, folds=2, skip=["steering", *QUICK]))
+    outcomes = group_outcomes(compare(table, cv=2, skip=["steering", *QUICK]))
     assert sorted(outcomes.index.unique("group")) == ["b", "gap"]
 
 

@@ -27,7 +27,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def comparison():
-    return compare(make_table(), repeats=2, folds=2, skip=QUICK, frontier=True)
+    return compare(make_table(), repeats=2, cv=2, skip=QUICK, frontier=True)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_the_columns_and_the_rows(frontier):
     )  # fmt: skip
     assert frontier["constraint"].tolist() == [c for c in CONSTRAINTS for _ in range(7)]
     one = frontier[frontier["constraint"] == "equal_opportunity"]
-    assert one["method"].tolist() == ["steering"] * 5 + ["nothing", "correlation_remover"]
+    assert one["method"].tolist() == ["steering"] * 5 + ["unmitigated", "correlation_remover"]
     assert_array_equal(one["strength"], [*STRENGTHS, np.nan, np.nan])
     assert set(frontier["dataset"]) == {"made"}
     assert frontier.drop(columns="strength").notna().all(axis=None)
@@ -67,8 +67,8 @@ def test_the_numbers_are_those_of_the_results(comparison, frontier):
 def test_methods_at_full_strength_keep_their_names_and_results(comparison):
     assert all("@" not in name for name in METHODS)
     assert list(FRONTIER_METHODS)[:4] == [f"{STEERED[0]}@{s:g}" for s in STRENGTHS[:4]]
-    plain = compare(make_table(), repeats=2, folds=2, skip=QUICK)
-    shown = comparison.results["method"].isin(plain.settings.methods)
+    plain = compare(make_table(), repeats=2, cv=2, skip=QUICK)
+    shown = comparison.results["method"].isin(plain.options.methods)
     pd.testing.assert_frame_equal(
         comparison.results[shown].drop(columns="fit_seconds"),
         plain.results.drop(columns="fit_seconds"),
@@ -82,7 +82,7 @@ def test_methods_at_full_strength_keep_their_names_and_results(comparison):
 def test_strength_0_is_no_steering(name):
     table, train, test = make_table(), np.arange(160), np.arange(160, 240)
     still = run_unit(Unit("logistic", f"{name}@0", 0, 0), table, train, test, 0)
-    blind = run_unit(Unit("logistic", "nothing", 0, 0), table, train, test, 0)
+    blind = run_unit(Unit("logistic", "unmitigated", 0, 0), table, train, test, 0)
     assert still.reason == blind.reason == ""
     assert_array_equal(still.predicted, blind.predicted)
     assert_allclose(still.score, blind.score, rtol=1e-12)
@@ -114,7 +114,7 @@ def test_a_strength_that_failed_has_no_numbers(monkeypatch):
 
     monkeypatch.setattr(mitigators, "TunedSteering", refuse_half)
     skip = [*QUICK, "correlation_remover", *STEERED[:2]]
-    comparison = compare(make_table(), folds=2, skip=skip, frontier=True)
+    comparison = compare(make_table(), cv=2, skip=skip, frontier=True)
     frontier = frontier_table(comparison)
     failed = frontier["strength"] == 0.5
     assert frontier.loc[failed, ["accuracy", "gap", "floor"]].isna().all(axis=None)

@@ -57,10 +57,10 @@ def test_a_mixed_table(frame, load):
     assert list(table.data) == ["age", "job", "score", "flag"]
     assert table.target.tolist() == [0, 1] * 40
     assert table.groups.tolist() == ["f", "f", "m", "m"] * 20
-    assert (table.sensitive, table.favourable) == (("sex",), "yes")
+    assert (table.sensitive, table.favorable) == (("sex",), "yes")
     assert table.warnings == ("left out as text with very many values: 'name'.",)
     assert table.conventions == (
-        "people.csv: 80 of 80 rows (0 without target or sensitive value dropped), favourable "
+        "people.csv: 80 of 80 rows (0 without target or sensitive value dropped), favorable "
         "hired = yes (the last of the sorted values), features: 2 numeric, 2 categorical."
     )
 
@@ -91,7 +91,7 @@ def test_columns_can_be_left_out(frame, load):
 
 
 @pytest.mark.parametrize(
-    ("values", "favourable", "chosen"),
+    ("values", "favorable", "chosen"),
     [
         ([0, 1], "0", "0"),
         ([0, 1], "1.0", "1"),
@@ -106,12 +106,12 @@ def test_columns_can_be_left_out(frame, load):
         (["2", "b"], None, "b"),
     ],
 )
-def test_the_favourable_value_is_compared_as_text_and_as_number(
-    frame, load, values, favourable, chosen
+def test_the_favorable_value_is_compared_as_text_and_as_number(
+    frame, load, values, favorable, chosen
 ):
     frame["hired"] = values * 40
-    table = load(frame, favourable=favourable)
-    assert table.favourable == chosen
+    table = load(frame, favorable=favorable)
+    assert table.favorable == chosen
     wanted = [str(value) == chosen or value == 1.0 == float(chosen == "1") for value in values]
     assert table.target.tolist() == [int(flag) for flag in wanted] * 40
 
@@ -237,8 +237,8 @@ REFUSALS = {
     ),
     "many small cells": ({"sex": [f"g{i % 20}" for i in range(80)]}, {}, "and 37 more cells"),
     "no target left": ({"hired": None}, {}, "no row of 'people.csv' has both"),
-    "unknown favourable": ({}, {"favourable": "maybe"}, "'maybe' is not a value.*'no' and 'yes'"),
-    "text in another case": ({}, {"favourable": "YES"}, "'YES' is not a value of the target"),
+    "unknown favorable": ({}, {"favorable": "maybe"}, "'maybe' is not a value.*'no' and 'yes'"),
+    "text in another case": ({}, {"favorable": "YES"}, "'YES' is not a value of the target"),
     "near name": ({}, {"target": "hird"}, "no column 'hird' in 'people.csv'; did you mean 'hired'"),
     "unknown name": (
         {},
@@ -347,7 +347,7 @@ def test_the_embedded_table():
     assert table.conventions
 
 
-@pytest.mark.parametrize("option", ["target", "favourable", "drop"])
+@pytest.mark.parametrize("option", ["target", "favorable", "drop"])
 def test_options_for_a_csv_do_not_fit_a_named_table(option):
     with pytest.raises(UsageError, match=f"{option} fits a CSV file only; 'compas' has its own"):
         load_table("compas", **{option: "x"})

@@ -25,7 +25,7 @@ from fairsteer.compare._report_features import (
     FEATURE_COLUMNS,
     features_table,
     moved_features,
-    tell_steering,
+    summarize_steering,
 )
 from fairsteer.compare._run import GAPS, split_rows, unit_seed
 from fairsteer.compare._table import Table
@@ -63,7 +63,7 @@ def make_table(n=240, groups=GROUPS, seed=0):
         target=pd.Series((score + rng.normal(size=n) > 0.5).astype(int)),
         groups=pd.Series(group, dtype=object, name="ethn&<b>"),
         sensitive=("ethn&<b>",),
-        favourable="hired & <u>paid</u>",
+        favorable="hired & <u>paid</u>",
         conventions="made up <em>here</em>.",
         warnings=("look at <q>this</q>.",),
     )
@@ -72,14 +72,14 @@ def make_table(n=240, groups=GROUPS, seed=0):
 @pytest.fixture(scope="module")
 def comparison():
     return compare(
-        make_table(), folds=2, skip=["exponentiated_gradient", *ONE_STEERING,
+        make_table(), cv=2, skip=["exponentiated_gradient", *ONE_STEERING,
                                      "threshold_optimizer-equal_opportunity"]
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def story(comparison):
-    return tell_steering(comparison, *STEERING)
+    return summarize_steering(comparison, *STEERING)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def files(comparison):
 @pytest.fixture
 def told(monkeypatch, story):
     """Spare a report the audit."""
-    monkeypatch.setattr(module, "tell_steering", lambda *_: story)
+    monkeypatch.setattr(module, "summarize_steering", lambda *_: story)
 
 
 def read(files, name):
@@ -232,12 +232,12 @@ def test_the_tables_agree_with_the_results(comparison, files):
 def test_the_first_screen_answers(files, page):
     intervals = read(files, "intervals.csv").set_index(["method", "measure"])
     gap = intervals.loc[(STEERING[1], "equalized_odds")]
-    before = intervals.loc[("nothing", "equalized_odds")]
+    before = intervals.loc[("unmitigated", "equalized_odds")]
     accuracy = intervals.loc[(STEERING[1], "accuracy")]
     first = [value for value, *_ in page.data[:7]]
     assert first[:2] == [before["value"], gap["value"]]
     assert first[2:6] == [gap["low"], gap["high"], gap["floor"], gap["floor_high"]]
-    assert first[6] == intervals.loc[("nothing", "accuracy"), "value"]
+    assert first[6] == intervals.loc[("unmitigated", "accuracy"), "value"]
     text = " ".join(page.text.split())
     headings = ("In short", "Is it fair enough?", "What did it cost?", "Who pays?", "What was ask")
     assert sorted(headings, key=text.index) == list(headings)
@@ -252,8 +252,8 @@ def test_the_loser_and_the_winner_are_named(files, page):
     change = own.set_index("group")["change"]
     text = " ".join(page.text.split())
     assert change.min() < 0.0 < change.max()
-    assert f"Group {change.idxmin()} loses most: predicted favourable" in text
-    assert f"Group {change.idxmax()} gains most: predicted favourable" in text
+    assert f"Group {change.idxmin()} loses most: predicted favorable" in text
+    assert f"Group {change.idxmax()} gains most: predicted favorable" in text
 
 
 def test_names_are_escaped(files, page):
@@ -317,7 +317,7 @@ def test_what_was_asked_is_on_the_page(comparison, files, page):
     run = read(files, "run.csv").drop_duplicates("name").set_index("name")["value"]
     assert run["rows"] == "240"
     assert run["reported_method"] == STEERING[1]
-    assert float(run["favourable_share"]) == comparison.table.target.mean()
+    assert float(run["favorable_share"]) == comparison.table.target.mean()
     assert run["command"] == COMMAND
     text = " ".join(page.text.split())
     assert "made up <em>here</em>." in text
@@ -365,8 +365,8 @@ def share_of_remaining_gaps(comparison, shift, n_seeds, n_groups=8, rows_per_gro
         made = dataclasses.replace(
             comparison,
             table=table,
-            settings=dataclasses.replace(comparison.settings, seed=seed),
-            predictions={("logistic", "nothing", 0): predicted},
+            options=dataclasses.replace(comparison.options, random_state=seed),
+            predictions={("logistic", "unmitigated", 0): predicted},
         )
         intervals = interval_table(made, resample(made, n_draws=2)).set_index("measure")
         for name in GAPS:
@@ -425,7 +425,7 @@ def test_the_story_is_of_the_steering_that_was_compared(comparison, story):
 
 
 def test_the_certificate_is_the_largest_of_the_folds(comparison, story):
-    assert comparison.settings.folds == 2
+    assert comparison.options.cv == 2
     table, bounds = comparison.table, []
     for fold, (train, _) in enumerate(split_rows(table, 2, 0)):
         setting = comparison.chosen[*STEERING, 0][fold]
@@ -502,7 +502,7 @@ def test_folds_that_were_not_steered_are_told(comparison):
 
 
 def test_without_steering_there_is_no_story():
-    made = compare(make_table(), folds=2, skip=["steering", "exponentiated_gradient"])
+    made = compare(make_table(), cv=2, skip=["steering", "exponentiated_gradient"])
     files = report_files(made, "x")
     assert choose_subject(made).method == "correlation_remover"
     for name in ("features.csv", "audit.csv", "certificate.csv"):
@@ -513,8 +513,8 @@ def test_without_steering_there_is_no_story():
     assert "made for batches" not in text
 
 
-def test_nothing_alone_has_no_before():
-    made = compare(make_table(groups=("a", "b")), folds=2, skip=["steering", *QUICK])
+def test_unmitigated_alone_has_no_before():
+    made = compare(make_table(groups=("a", "b")), cv=2, skip=["steering", *QUICK])
     page = Page(report_files(made, "x")["report.html"])
     text = " ".join(page.text.split())
     assert "Looked at: No intervention." in text
@@ -523,9 +523,9 @@ def test_nothing_alone_has_no_before():
     assert len(page.all("img")) == 3
 
 
-def test_without_nothing_there_is_no_before():
-    skip = ["steering", "nothing", *QUICK[:2]]
-    files = report_files(compare(make_table(groups=("a", "b")), folds=2, skip=skip), "x")
+def test_without_unmitigated_there_is_no_before():
+    skip = ["steering", "unmitigated", *QUICK[:2]]
+    files = report_files(compare(make_table(groups=("a", "b")), cv=2, skip=skip), "x")
     text = " ".join(Page(files["report.html"]).text.split())
     assert "no intervention was left out, so that there is no before" in text
     assert "before (no intervention) and after" not in text
@@ -536,7 +536,7 @@ def test_repeats_estimators_and_the_frontier():
     made = compare(
         make_table(n=120, groups=("a", "b")),
         estimators=["logistic", "boosting"],
-        folds=2,
+        cv=2,
         repeats=2,
         skip=[*QUICK, *ONE_STEERING],
         frontier=True,
@@ -632,7 +632,7 @@ def test_when_no_method_ends_there_is_no_report(csv, tmp_path, capsys, monkeypat
         return procedure(constraint, estimator, strength=strength, random_state=random_state)
 
     monkeypatch.setattr(mitigators, "TunedSteering", refuse)
-    only = [*ONE_STEERING, "nothing", "--frontier"]
+    only = [*ONE_STEERING, "unmitigated", "--frontier"]
     assert main(arguments(csv, tmp_path / "out", *only)) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
         "fairsteer: there is no report: no method ran to the end; the printed tables say why."

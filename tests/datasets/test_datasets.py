@@ -137,7 +137,7 @@ class TestAdult:
 
     def test_conventions(self):
         conventions = fetch_adult().conventions
-        for stated in ["48,842", "3,620", "45,222", "favourable label (1)", "50,000 dollars"]:
+        for stated in ["48,842", "3,620", "45,222", "favorable label (1)", "50,000 dollars"]:
             assert stated in conventions
         assert "White against the rest" in fetch_adult(sensitive="race").conventions
 

@@ -178,7 +178,7 @@ def test_labels_of_held_out_rows_change_no_prediction(constraint):
             target=pd.Series(labels),
             groups=pd.Series(groups),
             sensitive=("group",),
-            favourable="1",
+            favorable="1",
             conventions="",
         )
         unit = Unit("logistic", f"steering-{constraint}", 0, 0)
