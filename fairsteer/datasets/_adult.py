@@ -42,15 +42,15 @@ Conventions
 def fetch_adult(*, sensitive="sex", data_home=None):
     """Fetch UCI Adult: features, income above 50,000 dollars, and a sensitive attribute.
 
-    The two original files are looked for in `data_home`, else in the folder that the environment
+    The two original files are searched in `data_home`, else in the folder that the environment
     variable ``FAIRSTEER_DATA`` names, then in the user's cache folder, and are otherwise
     downloaded into the cache folder. Their SHA-256 is checked every time.
 
     Parameters
     ----------
     sensitive : {"sex", "race"}, default="sex"
-        The sensitive attribute. As such, race is White or Other; as a mere feature it keeps its
-        five categories.
+        The sensitive attribute. As the attribute, race is White or Other; as a feature it keeps
+        its five categories.
     data_home : str or path-like, optional
         A folder that holds ``adult.data`` and ``adult.test``; it is only read.
 

@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 
 @dataclass(frozen=True)
 class OriginalFile:
-    """A file in a public archive, pinned by its digest."""
+    """A file in a public archive, identified by its digest."""
 
     name: str
     url: str
@@ -23,7 +23,7 @@ class OriginalFile:
 def locate(file, data_home=None):
     """Return the path of an original file whose SHA-256 has been checked.
 
-    Looked for in `data_home`, else in the folder that the environment variable ``FAIRSTEER_DATA``
+    Searched in `data_home`, else in the folder that the environment variable ``FAIRSTEER_DATA``
     names; then in the cache folder; then downloaded into the cache folder. No file is written to
     `data_home` or ``FAIRSTEER_DATA``, and no existing file is changed.
 
@@ -98,18 +98,18 @@ def check_sensitive(sensitive, choices):
 
 
 def make_bunch(data, target, sensitive, **described):
-    """Put a data set together from its frame, its labels and the name of a sensitive column.
+    """Make the Bunch of a data set from features, labels and the name of a sensitive column.
 
     Parameters
     ----------
     data : pandas.DataFrame
         Features and sensitive columns.
     target : pandas.Series
-        Labels on the index of `data`; its name becomes the last column of ``frame``.
+        Labels with the index of `data`; its name becomes the last column of ``frame``.
     sensitive : str
-        The column of `data` that holds the sensitive attribute.
+        The sensitive column of `data`.
     **described
-        What else the Bunch says about itself.
+        Further entries of the Bunch.
 
     Returns
     -------

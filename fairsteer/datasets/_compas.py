@@ -33,7 +33,7 @@ Conventions
 def fetch_compas(*, sensitive="race", data_home=None):
     """Fetch COMPAS: features, no recidivism within two years, and a sensitive attribute.
 
-    The original file is looked for in `data_home`, else in the folder that the environment
+    The original file is searched in `data_home`, else in the folder that the environment
     variable ``FAIRSTEER_DATA`` names, then in the user's cache folder, and is otherwise
     downloaded into the cache folder. Its SHA-256 is checked every time.
 
