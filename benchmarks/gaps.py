@@ -14,8 +14,7 @@ from pathlib import Path
 import hidden
 import pandas as pd
 
-from fairsteer.compare import compare
-from fairsteer.compare._load import load_table
+from fairsteer.compare import compare, load_table
 from fairsteer.core.certificates import CONSTRAINTS
 
 RESULTS = Path(__file__).parent / "results" / "gaps.csv"

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
 from fairsteer import OptimalSteeringTransformer, WithinLabelEraser
-from fairsteer.compare._load import load_table
+from fairsteer.compare import load_table
 from fairsteer.compare._methods import make_estimator
 from fairsteer.core.priors import ideal_priors, prior_weights
 from fairsteer.estimators._table_encoding import TargetOrder, standard_encoder

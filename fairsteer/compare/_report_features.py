@@ -1,12 +1,13 @@
-"""The steering of a comparison once more: what it did to the features, and its audit.
+"""What the steering of a comparison did to the features, and its audit.
 
-A comparison keeps which setting steering chose in every fold. With it, and the fold's seed, the
-steering that the comparison used is fitted again without searching.
+A comparison keeps the setting that steering chose in every fold. With it and the fold's seed, the
+same steering is fitted again without a search.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from fairsteer.audit._audit import SteeringAudit, audit_steering
-from fairsteer.compare._methods import METHODS
-from fairsteer.compare._run import Comparison, split_rows, unit_seed
+from fairsteer.compare._run import split_rows, unit_seed
+from fairsteer.compare._table import Table
 from fairsteer.core.certificates import Certificate
-from fairsteer.estimators._classifier_cv import UNMITIGATED, SteeredTable
+from fairsteer.estimators._classifier_cv import UNMITIGATED, Setting, SteeredTable
 from fairsteer.estimators._table_encoding import is_number
 
 AUDIT_FOLDS = 5
@@ -37,16 +38,16 @@ CERTIFICATE_COLUMNS = ("constraint", "bound", "kind", "advantage", "advantage_de
 
 @dataclass(frozen=True, eq=False)
 class SteeringSummary:
-    """What one steering of a comparison did to the held-out rows of the first repeat.
+    """The effect of steering on the held-out rows of the first repeat.
 
     Parameters
     ----------
     features : DataFrame
         Statistics of every feature per group, before and after; see `features_table`.
     audit : SteeringAudit
-        Of `SteeringByFold`, on the held-out rows.
+        The audit of `SteeringByFold`, on the held-out rows.
     unsteered_folds : int
-        In how many folds the search preferred not to steer.
+        Number of folds in which the search chose not to steer.
     """
 
     features: pd.DataFrame
@@ -55,7 +56,7 @@ class SteeringSummary:
 
 
 class SteeringByFold(BaseEstimator):
-    """The steerings of all folds as one: every row moves by the map of the fold that held it out.
+    """The steerings of all folds as one; a row is moved by that of the fold it is held out in.
 
     Parameters
     ----------
@@ -63,10 +64,10 @@ class SteeringByFold(BaseEstimator):
         The gap that is targeted.
     splits : list of (train, test)
         Row positions of every fold.
-    settings : list of Setting
-        Of every fold.
+    settings : sequence of Setting
+        The setting of every fold.
     seeds : list of int
-        Of every fold's draws.
+        The seed of every fold's draws.
     """
 
     family = "copula"
@@ -75,20 +76,22 @@ class SteeringByFold(BaseEstimator):
         self.constraint, self.splits = constraint, splits
         self.settings, self.seeds = settings, seeds
 
-    def fit(self, data, y, groups):
+    def fit(self, data, y, *, sensitive_features):
         """Fit every fold's steering on its training rows."""
         self.folds_ = []
         for (train, test), setting, seed in zip(
             self.splits, self.settings, self.seeds, strict=True
         ):
             steered = SteeredTable(self.constraint, setting, 1.0, seed)
-            steered.fit_transform(data.iloc[train], y[train], sensitive_features=groups[train])
+            steered.fit_transform(
+                data.iloc[train], y[train], sensitive_features=sensitive_features[train]
+            )
             self.folds_.append((test, steered))
         return self
 
     @property
     def certificate_(self) -> dict[str, Certificate]:
-        """The largest bound of the folds, of what every fold has a certificate for."""
+        """The largest bound over the folds, for the gaps that every fold has a certificate for."""
         certificates = [steered.steering.certificate_ for _, steered in self.folds_]
         return {
             name: max((own[name] for own in certificates), key=lambda each: each.bound)
@@ -97,7 +100,7 @@ class SteeringByFold(BaseEstimator):
         }
 
     def order(self, data: pd.DataFrame) -> pd.DataFrame:
-        """Write the table as numbers, each row in the order of its fold."""
+        """Return the table as numbers, each row by the order of its fold."""
         parts = [steered.order.transform(data.iloc[rows]) for rows, steered in self.folds_]
         return pd.concat(parts).sort_index()
 
@@ -117,33 +120,38 @@ class SteeringByFold(BaseEstimator):
         return pd.concat(parts).sort_index()
 
 
-def summarize_steering(comparison: Comparison, estimator: str, method: str) -> SteeringSummary:
-    """Fit the steering of every fold of the first repeat again and look at what it moved.
+def summarize_steering(
+    table: Table, constraint: str, settings: Sequence[Setting], random_state: int
+) -> SteeringSummary:
+    """Fit the steering of every fold of the first repeat again and summarize what it moved.
 
     Parameters
     ----------
-    comparison : Comparison
-        From `fairsteer.compare.compare`; ``chosen`` must hold the method.
-    estimator, method : str
-        Which steering.
+    table : Table
+        The compared table.
+    constraint : str
+        The gap that is targeted.
+    settings : sequence of Setting
+        What the comparison's steering chose in every fold of the first repeat.
+    random_state : int
+        The seed of the comparison.
 
     Returns
     -------
     SteeringSummary
     """
-    table, options = comparison.table, comparison.options
-    chosen = comparison.chosen[estimator, method, 0]
+    cv = len(settings)
     data, groups = table.data.reset_index(drop=True), table.groups.to_numpy()
     steering = SteeringByFold(
-        METHODS[method].constraint,
-        split_rows(table, options.cv, options.random_state),
-        chosen,
-        [unit_seed(options.random_state, 0, fold) for fold in range(options.cv)],
+        constraint,
+        split_rows(table, cv, random_state),
+        settings,
+        [unit_seed(random_state, 0, fold) for fold in range(cv)],
     )
-    # What these fits warn of stands in the comparison already.
+    # The comparison has reported the warnings of these fits.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        steering.fit(data, table.target.to_numpy(), groups)
+        steering.fit(data, table.target.to_numpy(), sensitive_features=groups)
         ordered = steering.order(data)
         moved = steering.transform(ordered, sensitive_features=groups)
         audit = audit_steering(
@@ -156,22 +164,25 @@ def summarize_steering(comparison: Comparison, estimator: str, method: str) -> S
         )
     return SteeringSummary(
         features=features_table(
-            steering.unorder(ordered), steering.unorder(moved), groups, _change(ordered, moved)
+            steering.unorder(ordered),
+            steering.unorder(moved),
+            groups,
+            _standardized_change(ordered, moved),
         ),
         audit=audit,
-        unsteered_folds=sum(setting == UNMITIGATED for setting in chosen),
+        unsteered_folds=sum(setting == UNMITIGATED for setting in settings),
     )
 
 
 def features_table(
     before: pd.DataFrame, after: pd.DataFrame, groups: np.ndarray, change: pd.Series
 ) -> pd.DataFrame:
-    """Tabulate what happened to every feature in every group.
+    """Tabulate the change of every feature in every group.
 
     Parameters
     ----------
     before, after : DataFrame of shape (n, d)
-        The table's own values, without missing ones.
+        The table's own values, without missing values.
     groups : ndarray of shape (n,)
         The group of every row.
     change : Series of shape (d,)
@@ -180,9 +191,9 @@ def features_table(
     Returns
     -------
     DataFrame
-        The columns `FEATURE_COLUMNS`, features that moved most first. The statistics of a number
-        are its mean and median, those of anything else the share of each category; ``changed`` is
-        the share of rows with another value than before (it has no before).
+        The columns `FEATURE_COLUMNS`, features that moved most first. The statistics of a numeric
+        feature are mean and median, those of a categorical feature the share of each category;
+        ``changed`` is the share of rows with a changed value (its ``before`` is NaN).
     """
     rows = []
     for name in change.sort_values(ascending=False, kind="stable").index:
@@ -267,8 +278,8 @@ def _decimals(own: pd.DataFrame) -> int:
     return int(np.clip(3 - np.floor(np.log10(largest)), 0, 6)) if largest > 0.0 else 0
 
 
-def _change(ordered: pd.DataFrame, moved: pd.DataFrame) -> pd.Series:
-    """Return the root mean square change of every feature in its standard deviations."""
+def _standardized_change(ordered: pd.DataFrame, moved: pd.DataFrame) -> pd.Series:
+    """Return the root mean square change of every feature, in standard deviations."""
     deviation = ordered.std(ddof=0)
     change = np.sqrt(((moved - ordered) ** 2).mean())
     return change / deviation.where(deviation > 0.0, 1.0)

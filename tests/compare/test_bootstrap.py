@@ -19,6 +19,7 @@ from fairsteer.compare._bootstrap import (
     CHUNK,
     GROUP_COLUMNS,
     INTERVAL_COLUMNS,
+    chance_gaps,
     draw_counts,
     group_table,
     interval_table,
@@ -29,7 +30,7 @@ from fairsteer.compare._summaries import summarize
 from fairsteer.metrics import fairness_report
 from fairsteer.metrics._gaps import permuted_gaps
 from fairsteer.metrics._report import RATES
-from tests.compare.test_compare import make_table
+from tests.compare.test_compare import make_table, tabulate_outcomes
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:fairlearn")
 METRICS = (selection_rate, true_positive_rate, false_positive_rate, accuracy_score)
@@ -50,7 +51,7 @@ def comparison():
 
 @pytest.fixture(scope="module")
 def resampled(comparison):
-    return resample(comparison, n_draws=3000)
+    return draw(comparison, 3000)
 
 
 def first_repeat(comparison):
@@ -58,11 +59,27 @@ def first_repeat(comparison):
     return dataclasses.replace(comparison, options=options)
 
 
+def draw(comparison, n_draws):
+    table = comparison.table
+    return resample(table.target, table.groups, comparison.finished, 0, n_draws)
+
+
+def tabulate_intervals(comparison, resampled):
+    table = comparison.table
+    return interval_table(
+        resampled, chance_gaps(table.target, table.groups, comparison.finished, 0)
+    )
+
+
+def tabulate_groups(comparison, resampled):
+    return group_table(resampled, tabulate_outcomes(comparison))
+
+
 def test_intervals_agree_with_those_of_metricframe(comparison):
     table, own = comparison.table, first_repeat(comparison)
-    drawn = resample(own, n_draws=3000)
-    rates = group_table(own, drawn).set_index(["method", "rate", "group"])
-    measures = interval_table(own, drawn).set_index(["method", "measure"])
+    drawn = draw(own, 3000)
+    rates = tabulate_groups(own, drawn).set_index(["method", "rate", "group"])
+    measures = tabulate_intervals(own, drawn).set_index(["method", "measure"])
     frame = MetricFrame(
         metrics=dict(zip(RATES, METRICS, strict=True)),
         y_true=table.target,
@@ -98,7 +115,7 @@ def odds_gap(y, predicted, groups):
 def test_changes_and_equalized_odds_agree_with_drawing_rows_one_by_one(comparison):
     y, groups = comparison.table.target.to_numpy(), comparison.table.groups.to_numpy()
     own = first_repeat(comparison)
-    table = interval_table(own, resample(own, n_draws=3000)).set_index(["method", "measure"])
+    table = tabulate_intervals(own, draw(own, 3000)).set_index(["method", "measure"])
     names = ("unmitigated", "correlation_remover")
     predictions = [comparison.predictions["logistic", name, 0] for name in names]
     rng, differences, accuracy_changes = np.random.default_rng(3), [], []
@@ -120,9 +137,9 @@ def test_changes_and_equalized_odds_agree_with_drawing_rows_one_by_one(compariso
 
 
 def test_values_are_those_of_the_tables(comparison, resampled):
-    table = interval_table(comparison, resampled)
+    table = tabulate_intervals(comparison, resampled)
     assert list(table) == list(INTERVAL_COLUMNS)
-    summary = summarize(comparison)
+    summary = summarize(comparison.results)
     for row in table.itertuples():
         measured = summary.loc[(row.estimator, row.method)].xs("mean", level=1)
         assert row.value == pytest.approx(measured[row.measure], abs=1e-12)
@@ -135,8 +152,8 @@ def test_values_are_those_of_the_tables(comparison, resampled):
     assert (table["low"] < table["high"]).all()
 
 
-def test_what_chance_reaches_is_the_mean_of_the_repeats_quantiles(comparison, resampled):
-    table = interval_table(comparison, resampled).set_index(["method", "measure"])
+def test_the_chance_quantile_is_the_mean_over_the_repeats(comparison, resampled):
+    table = tabulate_intervals(comparison, resampled).set_index(["method", "measure"])
     y, groups = comparison.table.target, comparison.table.groups
     for method in ("unmitigated", "correlation_remover"):
         drawn = [
@@ -149,7 +166,7 @@ def test_what_chance_reaches_is_the_mean_of_the_repeats_quantiles(comparison, re
 
 
 def test_rates_are_those_of_the_groups(comparison, resampled):
-    table = group_table(comparison, resampled)
+    table = tabulate_groups(comparison, resampled)
     assert list(table) == list(GROUP_COLUMNS)
     assert len(table) == 2 * 3 * len(RATES)
     assert_allclose(table["after"] - table["before"], table["change"], atol=1e-12)
@@ -200,21 +217,21 @@ def test_the_order_of_rows_does_not_matter(comparison):
 
 
 def test_a_method_does_not_differ_from_itself(comparison, resampled):
-    table = interval_table(comparison, resampled).set_index("method").loc["unmitigated"]
+    table = tabulate_intervals(comparison, resampled).set_index("method").loc["unmitigated"]
     assert_array_equal(table[["change", "change_low", "change_high"]], 0.0)
 
 
 def test_without_unmitigated_there_is_no_change(comparison):
     rest = {key: p for key, p in comparison.predictions.items() if key[1] != "unmitigated"}
     alone = dataclasses.replace(comparison, predictions=rest)
-    drawn = resample(alone, n_draws=20)
+    drawn = draw(alone, 20)
     assert drawn.methods == [("logistic", "correlation_remover")]
-    for table in (interval_table(alone, drawn), group_table(alone, drawn)):
+    for table in (tabulate_intervals(alone, drawn), tabulate_groups(alone, drawn)):
         assert table[["change", "change_low", "change_high"]].isna().all(axis=None)
         assert table[["low", "high"]].notna().all(axis=None)
 
 
-def test_a_draw_without_a_cell_is_left_out():
+def test_a_draw_without_a_subgroup_is_left_out():
     target, codes = np.array([1, 0, 1, 0, 1, 0]), np.array([0, 0, 1, 1, 2, 2])
     sizes, _ = draw_counts(target, codes, target[None], 50, 0)
     assert (sizes == 0).any()
@@ -224,7 +241,7 @@ def test_a_draw_without_a_cell_is_left_out():
     made = compare(make_table(), cv=2, skip=[*NOT_COMPARED, "correlation_remover"])
     predictions = {("logistic", "unmitigated", 0): target}
     small = dataclasses.replace(made, table=table, predictions=predictions)
-    drawn = resample(small, n_draws=200)
+    drawn = draw(small, 200)
     assert np.isnan(drawn.measures["equal_opportunity"]).any()
-    row = interval_table(small, drawn).set_index("measure").loc["equal_opportunity"]
+    row = tabulate_intervals(small, drawn).set_index("measure").loc["equal_opportunity"]
     assert (row["low"], row["high"]) == (0.0, 0.0)

@@ -11,14 +11,19 @@ from threadpoolctl import threadpool_limits
 
 import fairsteer
 from fairsteer.compare import _cli as command_line
+from fairsteer.compare import _wording as words
 from fairsteer.compare._cli import main
 from fairsteer.compare._report import FILES
 from fairsteer.compare._run import COLUMNS
 from fairsteer.compare._summaries import FRONTIER_COLUMNS
 
-QUICK = ["--skip", "exponentiated_gradient", "threshold_optimizer"]
-ONLY_UNMITIGATED = ["--skip", "exponentiated_gradient", "threshold_optimizer", "steering",
-           "correlation_remover"]  # fmt: skip
+
+def skip(*names):
+    return [part for name in names for part in ("--skip", name)]
+
+
+QUICK = skip("exponentiated_gradient", "threshold_optimizer")
+ONLY_UNMITIGATED = [*QUICK, *skip("steering", "correlation_remover")]
 needs_data = [
     pytest.mark.data,
     pytest.mark.skipif("FAIRSTEER_DATA" not in os.environ, reason="FAIRSTEER_DATA is not set"),
@@ -67,7 +72,7 @@ def test_the_user_s_own_table(csv, tmp_path, capsys):
     assert code == 0
     assert "favorable t = good (the last of the sorted values)" in out
     assert "without target or sensitive value dropped" in out
-    assert "Warning: left out as text with very many values: 'remark'." in out
+    assert "Warning: text columns with many values are left out: 'remark'." in out
     assert f"fairsteer {fairsteer.__version__}, scikit-learn " in out
     assert "5-fold cross-validation, stratified on label and group, seed 0" in out
     assert "Failed" not in out
@@ -94,14 +99,11 @@ def test_tables_are_plain_and_whole_in_a_pipe(csv, capsys):
     assert len(emphasised) == 6
     pays = [line for line in lines[second:] if re.match(r"  f\[x\] +\d+", line)]
     assert len(pays) == 11
+    text = " ".join(out.split())
     assert all(re.search(r"\.\d{3} [-!]> \.\d{3}", line) for line in pays[1:])
-    assert "Need the attribute at prediction: steering, correlation_remover, threshold_opt" in out
-    assert (
-        "Steering chooses among a few settings by cross-validation within the training rows "
-        "(documented in fairsteer.estimators.TunedSteering); the other methods run with their "
-        "defaults."
-    ) in " ".join(out.split())
-    assert "a gap below its floor is not an achievement" in " ".join(out.split())
+    assert "need the group of every row: steering, correlation_remover, threshold_opt" in text
+    assert "fairsteer.estimators.TunedSteering" in text
+    assert words.NOISE_FLOOR in text
 
 
 def test_long_group_names_are_neither_cut_nor_folded_in_a_pipe(csv, capsys):
@@ -112,11 +114,11 @@ def test_long_group_names_are_neither_cut_nor_folded_in_a_pipe(csv, capsys):
     assert re.search(rf"\n  {name} +\d+ ", capsys.readouterr().out)
 
 
-def test_levelling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
+def test_leveling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
     from fairsteer.compare import _methods as mitigators
 
-    class Refuser:
-        """Gives nobody anything."""
+    class Refusal:
+        """Predicts 0 for everybody."""
 
         def fit(self, data, y, *, sensitive_features):
             return self
@@ -124,12 +126,11 @@ def test_levelling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
         def predict(self, data, *, sensitive_features):
             return np.zeros(len(data), dtype=int), None
 
-    monkeypatch.setattr(mitigators, "TunedSteering", lambda *_, **__: Refuser())
+    monkeypatch.setattr(mitigators, "TunedSteering", lambda *_, **__: Refusal())
     assert main(columns(csv, *QUICK)) == 0
     out = capsys.readouterr().out
     assert re.search(r"m +\d+ +\.\d{3} !> \.000", out)
-    assert "!> marks levelling down" in out
-    assert "each by more than .01, and two or more of this group lost." in " ".join(out.split())
+    assert f"!> marks leveling down: {words.LEVELING_DOWN}." in " ".join(out.split())
 
 
 def test_repeats_show_their_spread(csv, capsys):
@@ -146,11 +147,13 @@ def test_without_unmitigated_there_is_no_before(csv, capsys):
     out = capsys.readouterr().out
     assert code == 0
     assert "->" not in out
-    assert "no before to compare with" in out
+    assert "unmitigated was not run" in out
 
 
 def test_both_estimators_have_their_tables(csv, capsys):
-    code = main(columns(csv, *ONLY_UNMITIGATED, "--estimator", "boosting", "--estimator", "logistic"))
+    code = main(
+        columns(csv, *ONLY_UNMITIGATED, "--estimator", "boosting", "--estimator", "logistic")
+    )
     assert code == 0
     titles = re.findall(r"(?:Accuracy and gaps|Who pays), .*", capsys.readouterr().out)
     assert [title.strip() for title in titles] == [
@@ -168,7 +171,7 @@ def test_results_csv_replaces_an_old_one_and_leaves_the_rest(csv, tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted(["my.csv", "results.csv", *FILES])
 
 
-def test_a_failed_method_stands_below_the_table(csv, capsys, monkeypatch):
+def test_a_failed_method_is_named_below_the_table(csv, capsys, monkeypatch):
     from fairsteer.compare import _methods as mitigators
 
     def refuse(*_, **__):
@@ -181,7 +184,7 @@ def test_a_failed_method_stands_below_the_table(csv, capsys, monkeypatch):
         "Failed: steering-equalized_odds (logistic), steering-equal_opportunity (logistic), "
         "steering-demographic_parity (logistic): ValueError: cannot" in out
     )
-    only_steering = [*QUICK, "--skip", "unmitigated", "correlation_remover"]
+    only_steering = [*QUICK, *skip("unmitigated", "correlation_remover")]
     assert main(columns(csv, *only_steering)) == 1
 
 
@@ -192,22 +195,27 @@ def test_a_failed_method_stands_below_the_table(csv, capsys, monkeypatch):
         (["contrast"], "invalid choice: 'contrast'"),
         (["compare", "--estimator", "forest"], "invalid choice: 'forest'"),
         (["compare", "--folds", "many"], "invalid int value: 'many'; see fairsteer compare --help"),
-        (["compare", "--folds", "1"], "folds must be at least 2, not 1."),
-        (["compare", "--folds", "200"], "every (label, group) cell needs at least 200 rows"),
+        (["compare", "--folds", "1"], "(--folds) must be at least 2, not 1."),
+        (["compare", "--folds", "200"], "every (label, group) subgroup needs at least 200 rows"),
         (["compare", "--repeats", "0"], "repeats must be at least 1, not 0."),
-        (["compare", "--skip", "nobody"], "there is no method 'nobody' to skip; there are unmitigated"),
-        (["compare", "--skip", "steering", "--frontier"], "keep at least one constraint of it"),
-        (["compare", "--target", "x"], "target fits a CSV file only"),
-        (["compare", "adult", "--drop", "age"], "drop fits a CSV file only"),
+        (
+            ["compare", "--skip", "nobody"],
+            "there is no method 'nobody' to skip; there are unmitigated",
+        ),
+        (
+            ["compare", "--skip", "steering", "--frontier"],
+            "the frontier needs steering, which is skipped",
+        ),
+        (["compare", "--target", "x"], "target applies to CSV files only"),
+        (["compare", "adult", "--drop", "age"], "drop applies to CSV files only"),
         (["compare", "compas", "--sensitive", "age"], "either sex or race, not 'age'."),
         (["compare", "none.csv"], "'none.csv' is neither a file nor one of the named tables"),
         (
-            ["compare", "--sensitive", "sex", "my.csv", "--target", "hired"],
-            "'my.csv' looks like the table, but stands after an option that takes several values: "
-            "name the table before the options (fairsteer compare my.csv ...).",
+            ["compare", "--sensitive", "sex", "my.csv", "--target", "y"],
+            "'my.csv' is neither a file",
         ),
-        (["compare", "--drop", "age", "T.CSV"], "name the table before the options"),
-        (["compare", "--skip", "steering", "adult"], "name the table before the options"),
+        (["compare", "--drop", "age", "T.CSV"], "'T.CSV' is neither a file nor"),
+        (["compare", "--drop", "age", "sex", "T.CSV"], "unrecognized arguments: T.CSV"),
         (["compare", "--unknown"], "unrecognized arguments: --unknown"),
     ],
 )
@@ -222,21 +230,31 @@ def test_bad_use_is_one_sentence_and_exit_code_2(arguments, message, capsys):
 
 def test_bad_use_of_a_csv(csv, capsys):
     assert main(["compare", str(csv)]) == 2
-    assert "say --target COLUMN and --sensitive COLUMN" in capsys.readouterr().err
+    assert "--target COLUMN and --sensitive COLUMN" in capsys.readouterr().err
     assert main(columns(csv, "--favorable", "best")) == 2
-    assert "which has 'bad' and 'good'" in capsys.readouterr().err
+    assert "the values are 'bad' and 'good'" in capsys.readouterr().err
 
 
-def test_a_file_swallowed_by_an_option_is_found_by_its_being_there(csv, capsys):
-    path = csv.rename(csv.with_suffix(".data"))
-    assert main(["compare", "--target", "t", "--drop", "remark", str(path)]) == 2
-    assert "name the table before the options" in capsys.readouterr().err
-    assert main(["compare", str(path), "--target", "t", "--sensitive", str(path)]) == 2
-    assert "there is no column" in capsys.readouterr().err
+def test_the_table_may_be_anywhere_among_the_options(csv, capsys):
+    options = ["--drop", "remark", "--target", "t", "--drop", "city", "--sensitive", "s"]
+    options += [*ONLY_UNMITIGATED, "--folds", "2", "--favourable", "bad"]
+    outputs = []
+    for at in (0, 2, 6, len(options)):
+        assert main(["compare", *options[:at], str(csv), *options[at:]]) == 0
+        outputs.append(re.sub(r"[\d.]+\n", "", capsys.readouterr().out))
+    assert "favorable t = bad, features: 2 numeric, 1 categorical" in " ".join(outputs[0].split())
+    assert len(set(outputs)) == 1
+
+
+def test_several_sensitive_columns_are_their_intersection(csv, capsys):
+    sensitive = ["--sensitive", "s", "--sensitive", "open"]
+    command = ["compare", str(csv), *sensitive, "--target", "t", *ONLY_UNMITIGATED]
+    assert main([*command, "--folds", "2"]) == 0
+    assert "Sensitive attribute: s & open (f[x] & False: " in capsys.readouterr().out
 
 
 def test_the_output_is_checked_before_the_work(csv, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("fairsteer.compare.compare", lambda *_, **__: pytest.fail("it worked"))
+    monkeypatch.setattr(command_line, "compare", lambda *_, **__: pytest.fail("it ran"))
     assert main(columns(csv, "--output", str(csv))) == 2
     assert "cannot be used: it is a file." in capsys.readouterr().err
     assert main(columns(csv, "--output", str(csv / "below"))) == 2
@@ -307,13 +325,16 @@ def test_results_are_written_even_if_the_tables_cannot_be_printed(
     assert code == 1
     assert (tmp_path / "results.csv").is_file()
     if isinstance(error, OSError):
-        assert "cannot print the tables: No space left on device; send them elsewhere." in (
+        assert "cannot print the tables: No space left on device; redirect them." in (
             capsys.readouterr().err
         )
 
 
-FRONTIER = [*ONLY_UNMITIGATED[:3], "steering-equal_opportunity", "steering-equalized_odds",
-            "correlation_remover", "--frontier"]  # fmt: skip
+FRONTIER = [
+    *QUICK,
+    *skip("steering-equal_opportunity", "steering-equalized_odds", "correlation_remover"),
+    "--frontier",
+]
 
 
 def test_the_frontier_is_printed_saved_and_drawn_in_the_report(csv, tmp_path, capsys):
@@ -380,11 +401,12 @@ def test_a_frontier_of_failures_is_printed_and_not_saved(csv, tmp_path, capsys, 
         raise ValueError("cannot")
 
     monkeypatch.setattr(mitigators, "TunedSteering", refuse)
-    skip = [*FRONTIER[:-1], "unmitigated", "--frontier"]
-    assert main(columns(csv, *skip, "--output", str(tmp_path / "out"))) == 1
+    assert (
+        main(columns(csv, *FRONTIER, *skip("unmitigated"), "--output", str(tmp_path / "out"))) == 1
+    )
     out, err = capsys.readouterr()
     assert re.search(r"\nsteering +0\.25 +- +- +- *\n", out)
-    assert err.splitlines()[-1] == "fairsteer: every method failed; nothing is written."
+    assert err.splitlines()[-1] == "fairsteer: every method failed; no file is written."
     assert os.listdir(tmp_path / "out") == []
 
 
@@ -394,10 +416,9 @@ def test_version_and_help(capsys):
     assert main(["compare", "--help"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("usage: fairsteer compare [TABLE] [options]\n")
-    assert "name it before the options" in " ".join(out.split())
-    for option in ("--target", "--sensitive", "--favorable", "--drop", "--estimator", "--repeats",
-                   "--folds", "--seed", "--jobs", "--skip", "--frontier", "--output"):  # fmt: skip
-        assert option in out
+    names = "target sensitive favorable favourable drop estimator repeats folds seed jobs skip"
+    for name in (*names.split(), "frontier", "output"):
+        assert f"--{name}" in out
 
 
 def test_without_rich_the_extra_is_named(capsys, monkeypatch):
@@ -412,7 +433,7 @@ def test_ctrl_c_is_no_traceback(csv, capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fairsteer.compare.compare", interrupt)
+    monkeypatch.setattr(command_line, "compare", interrupt)
     assert main(columns(csv)) == 130
     assert capsys.readouterr().err == "fairsteer: interrupted.\n"
 

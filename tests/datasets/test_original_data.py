@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from fairsteer import SubgroupGaussians, nearest_ideal
-from fairsteer.compare import compare
-from fairsteer.compare._load import load_table
+from fairsteer.compare import compare, load_table
 
 DATA = os.environ.get("FAIRSTEER_DATA")
 pytestmark = [

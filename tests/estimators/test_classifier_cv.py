@@ -1,12 +1,11 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+import simulated
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
+from fairsteer.compare._methods import METHODS
 from fairsteer.compare._run import Unit, run_unit
 from fairsteer.compare._table import Table
 from fairsteer.core.certificates import CONSTRAINTS
@@ -22,11 +21,6 @@ from fairsteer.estimators._classifier_cv import (
 )
 from fairsteer.estimators._table_encoding import standard_encoder
 from fairsteer.metrics import gaps, noise_floor
-
-path = Path(__file__).parents[2] / "benchmarks" / "simulated.py"
-spec = importlib.util.spec_from_file_location("simulated_benchmark", path)
-simulated = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(simulated)
 
 LOGISTIC = LogisticRegression(max_iter=2000)
 BOOSTING = HistGradientBoostingClassifier(max_iter=20, random_state=0)
@@ -177,12 +171,13 @@ def test_labels_of_held_out_rows_change_no_prediction(constraint):
             data=data,
             target=pd.Series(labels),
             groups=pd.Series(groups),
-            sensitive=("group",),
+            attributes=pd.DataFrame({"group": groups}),
             favorable="1",
             conventions="",
         )
-        unit = Unit("logistic", f"steering-{constraint}", 0, 0)
-        predictions.append(run_unit(unit, table, train, test, 0))
+        method = METHODS[f"steering-{constraint}"]
+        unit = Unit("logistic", method.name, 0, 0)
+        predictions.append(run_unit(unit, method, LOGISTIC, table, train, test, 0))
     assert predictions[0].reason == ""
     np.testing.assert_array_equal(predictions[0].predicted, predictions[1].predicted)
     np.testing.assert_array_equal(predictions[0].score, predictions[1].score)
