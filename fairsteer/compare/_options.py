@@ -141,11 +141,11 @@ def _check_name(argument, name, built_in) -> None:
 
 
 def _check_classifier(argument, name, classifier) -> None:
-    callable_ = all(callable(getattr(classifier, step, None)) for step in ("fit", "predict"))
-    if isinstance(classifier, type) or not callable_:
+    is_class = isinstance(classifier, type)
+    if is_class or not (hasattr(classifier, "fit") and hasattr(classifier, "predict")):
+        kind = f"the class {classifier.__name__}" if is_class else f"a {type(classifier).__name__}"
         raise UsageError(
-            f"{argument}[{name!r}] must be an unfitted classifier with fit and predict, not "
-            f"{classifier!r}."
+            f"{argument}[{name!r}] must be an unfitted classifier with fit and predict, not {kind}."
         )
 
 

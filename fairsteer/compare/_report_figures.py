@@ -102,7 +102,8 @@ def _draw_tradeoff(intervals, constraint, methods) -> Figure:
             markeredgecolor="black",
             linestyle="solid" if len(own) > 1 else "none",
             elinewidth=0.7,
-            label=METHOD_TITLES.get(family, family),
+            # A legend omits labels that start with an underscore.
+            label=f" {METHOD_TITLES.get(family, family)}",
         )
     ax.set_xlim(-0.03 * right, right)
     ax.set_xlabel(f"{gap_title(constraint)} gap in percentage points (0 is fair)")

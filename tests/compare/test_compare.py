@@ -185,9 +185,9 @@ def test_the_seed_decides():
 
 def test_splits_are_stratified_on_label_and_group():
     table = make_table()
-    cells = table.groups + table.target.astype(str)
+    subgroups = table.groups + table.target.astype(str)
     for train, test in split_rows(table, 4, 0):
-        share = cells.iloc[test].value_counts() / cells.value_counts()
+        share = subgroups.iloc[test].value_counts() / subgroups.value_counts()
         assert (share - 0.25).abs().max() < 0.06
         assert set(train).isdisjoint(test)
 

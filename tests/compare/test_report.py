@@ -107,7 +107,7 @@ def read(files, name):
 
 
 class Page(HTMLParser):
-    """What a page holds: elements in order, numbers with their sources, and the other text."""
+    """A parsed page: elements in order, numbers with their sources, and the other text."""
 
     def __init__(self, html):
         super().__init__()
@@ -139,7 +139,7 @@ class Page(HTMLParser):
         return next((attrs.get("data-source") for tag, attrs in self.stack if tag == "table"), None)
 
     def path(self):
-        """Return what the row and the cell say that they are of."""
+        """Return the data attributes of the row and the cell."""
         return {k: v for _, attrs in self.stack for k, v in attrs.items() if k.startswith("data-")}
 
     def all(self, tag):
@@ -175,7 +175,7 @@ def test_every_number_is_in_a_table_that_the_page_cites(files, page):
         assert min(abs(shown - value), abs(shown - 100 * value)) <= 0.5 * step + 1e-9, text
 
 
-def test_no_number_stands_outside_of_them(files, page):
+def test_every_other_number_is_a_known_constant(files, page):
     run, features = read(files, "run.csv"), read(files, "features.csv")
     known = set(re.findall(r"\d+(?:\.\d+)?", " ".join(run["value"])))
     known |= {str(features["feature"].nunique())} | {"0", "0.5", "1"}  # no gap; AUCs of chance, all
@@ -451,7 +451,7 @@ def test_the_certificate_is_the_largest_of_the_folds(comparison, summary):
     assert summary.audit.certificate.loc["equalized_odds", "bound"] == max(bounds)
 
 
-def test_features_are_tabled_by_group_in_their_own_units():
+def test_features_are_tabulated_by_group_in_their_own_units():
     before = pd.DataFrame({"age": [20.0, 30.0, 40.0, 50.0], "job": list("xxyz")})
     after = pd.DataFrame({"age": [20.0, 30.0, 42.0, 50.0], "job": list("xyyy")})
     change = pd.Series({"age": 0.1, "job": 0.5})

@@ -107,11 +107,10 @@ class TestCacheFolder:
             monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
         assert cache_folder() == tmp_path / (xdg or ".cache") / "fairsteer"
 
-    def test_agrees_with_platformdirs_on_a_mac(self, monkeypatch):
-        macos = pytest.importorskip("platformdirs.macos")
-        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    def test_on_a_mac(self, tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "platform", "darwin")
-        assert cache_folder() == Path(macos.MacOS("fairsteer").user_cache_dir)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert cache_folder() == tmp_path / "Library" / "Caches" / "fairsteer"
 
     def test_on_windows(self, tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "platform", "win32")

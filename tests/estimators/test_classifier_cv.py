@@ -77,10 +77,10 @@ def test_losses_are_those_of_held_out_rows(table):
     settings = [setting, Setting()]
     tuned = TunedSteering("demographic_parity", LOGISTIC, random_state=3, settings=settings)
     seen = tuned.fit(data, y, sensitive_features=groups).comparison_.iloc[0]
-    cells = pd.Series(y.astype(str)) + groups
+    subgroups = pd.Series(y.astype(str)) + groups
     predicted = np.zeros_like(y)
     for train, test in StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=3).split(
-        data, cells
+        data, subgroups
     ):
         steered = SteeredTable("demographic_parity", setting, 1.0, 3)
         X, weights = steered.fit_transform(
@@ -110,8 +110,8 @@ def test_steering_is_dropped_unless_it_narrows_the_gap_clearly(gap, taken):
 
 def test_few_rows_are_not_compared(table):
     data, y, groups = table
-    cell = np.flatnonzero((y == 1) & (groups == "a"))
-    kept = np.setdiff1d(np.arange(len(y)), cell[FEWEST_ROWS - 1 :])
+    subgroup = np.flatnonzero((y == 1) & (groups == "a"))
+    kept = np.setdiff1d(np.arange(len(y)), subgroup[FEWEST_ROWS - 1 :])
     tuned = TunedSteering("equal_opportunity", LOGISTIC)
     tuned.fit(data.iloc[kept], y[kept], sensitive_features=groups[kept])
     assert tuned.comparison_ is None
@@ -133,9 +133,9 @@ def test_steered_tables_hold_the_tables_own_values(table):
     assert list(X) == list(plain.get_feature_names_out())
     for i in (0, 1):
         for a in np.unique(groups):
-            cell = (y == i) & (groups == a)
-            expected = np.mean(y == i) * np.mean(groups == a) / np.mean(cell)
-            np.testing.assert_allclose(weights[cell], expected)
+            subgroup = (y == i) & (groups == a)
+            expected = np.mean(y == i) * np.mean(groups == a) / np.mean(subgroup)
+            np.testing.assert_allclose(weights[subgroup], expected)
 
 
 @pytest.mark.parametrize("model", [LOGISTIC, BOOSTING], ids=["logistic", "boosting"])

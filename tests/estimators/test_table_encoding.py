@@ -33,7 +33,7 @@ def test_names_are_readable_and_the_first_category_is_dropped(frame):
     assert set(encoded.dtypes) == {np.dtype(float)}
 
 
-def test_numbers_are_median_imputed_then_standardised(frame):
+def test_numbers_are_median_imputed_then_standardized(frame):
     encoded = standard_encoder(frame).fit_transform(frame)
     filled = np.array([20, 30, 40, 50, 60, 40.0])
     assert_allclose(encoded["age"], (filled - filled.mean()) / filled.std())
@@ -146,7 +146,7 @@ def table(rng):
     return data, y
 
 
-def test_categories_stand_in_the_order_of_their_shares(table):
+def test_categories_are_ordered_by_their_shares_of_positives(table):
     data, y = table
     order = TargetOrder().fit(data, y)
     shares = pd.Series(y).groupby(data["job"]).mean()
@@ -170,7 +170,7 @@ def test_the_table_comes_back_and_encodes_alike(table):
     pd.testing.assert_frame_equal(first, second)
 
 
-def test_gaps_and_new_values_have_a_place(table):
+def test_missing_and_unknown_values_are_ordered(table):
     data, y = table
     data.loc[:20, "job"] = None
     data["hours"] = data["hours"].astype(float)
