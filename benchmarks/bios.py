@@ -9,7 +9,7 @@ the gap of the true positive rate between the genders; its noise floor; the corr
 (women's rate less men's) with the published share of women. The geometry of the rows, the model's
 penalty, the number of components and of passes were chosen on another draw (seed 0).
 
-``nothing``                        the rows as they are
+``unmitigated``                    the rows as they are
 ``mean matching``                  women's mean moved onto men's, genders known
 ``mean and covariance matching``   POT's ``LinearTransport`` of women onto men, genders known
 ``MiMiC``                          the same, genders predicted (quadratic discriminant analysis)
@@ -96,7 +96,7 @@ class Fold:
         )
 
 
-def nothing(fold: Fold) -> Fold:
+def unmitigated(fold: Fold) -> Fold:
     """Return the rows as they are."""
     return fold
 
@@ -173,7 +173,7 @@ def steered(fold: Fold, group_strategy: str = "given") -> Fold:
 
 
 METHODS = {
-    "nothing": nothing,
+    "unmitigated": unmitigated,
     "mean matching": mean_matching,
     "mean and covariance matching": moments_matching,
     "MiMiC": mimic,
@@ -235,13 +235,13 @@ def measure(size: tuple[int, int], seed: int, folds) -> tuple[list[dict], pd.Dat
 
 
 def summary(results: pd.DataFrame) -> pd.DataFrame:
-    """Average over seeds, with the share of the gap of `nothing` in the mean and at worst."""
-    nothing = results[results["method"] == "nothing"].set_index("seed")["rms_tpr_gap"]
-    results = results.assign(share=results["rms_tpr_gap"] / results["seed"].map(nothing))
+    """Average over seeds, with the share of the gap of `unmitigated` in the mean and at worst."""
+    unmitigated = results[results["method"] == "unmitigated"].set_index("seed")["rms_tpr_gap"]
+    results = results.assign(share=results["rms_tpr_gap"] / results["seed"].map(unmitigated))
     by = results.groupby("method", sort=False)
     found = by[["accuracy", "rms_tpr_gap", "floor", "correlation"]].mean()
     found.insert(2, "sd over seeds", by["rms_tpr_gap"].std(ddof=1))
-    found["share of nothing's"], found["at worst"] = by["share"].mean(), by["share"].max()
+    found["share of unmitigated"], found["at worst"] = by["share"].mean(), by["share"].max()
     return found.reset_index()
 
 
@@ -260,7 +260,7 @@ def draw(rates: pd.DataFrame, file: Path) -> None:
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    names = ["nothing", "LEACE", "MiMiC", "fairsteer", "fairsteer, inferred"]
+    names = ["unmitigated", "LEACE", "MiMiC", "fairsteer", "fairsteer, inferred"]
     fig, axes = plt.subplots(
         1, len(names), figsize=(13, 3.4), sharex=True, sharey=True, layout="constrained"
     )

@@ -13,7 +13,9 @@ GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
 LEVEL = 0.95
 
 
-def dominated_hypervolume(scores, gaps, *, constant: float, nothing: float, gap: float) -> float:
+def dominated_hypervolume(
+    scores, gaps, *, constant: float, unmitigated: float, gap: float
+) -> float:
     """Return the area that a frontier dominates, as a share of what is attainable for free.
 
     Parameters
@@ -22,17 +24,17 @@ def dominated_hypervolume(scores, gaps, *, constant: float, nothing: float, gap:
         The points of one method.
     constant : float
         Score of the reference point: that of the best constant prediction.
-    nothing, gap : float
+    unmitigated, gap : float
         Score and gap of the unmitigated model; the gap is that of the reference point.
 
     Returns
     -------
     float
         Area between the reference point and the staircase of undominated points, divided by that
-        of the rectangle between the reference point and the point (`nothing`, no gap). NaN where
-        this rectangle has no area.
+        of the rectangle between the reference point and the point (`unmitigated`, no gap). NaN
+        where this rectangle has no area.
     """
-    free = (nothing - constant) * gap
+    free = (unmitigated - constant) * gap
     if not free > 0.0:
         return np.nan
     scores, gaps = np.asarray(scores, float), np.asarray(gaps, float)

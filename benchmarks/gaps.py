@@ -14,14 +14,13 @@ from pathlib import Path
 import hidden
 import pandas as pd
 
-from fairsteer.compare import compare
-from fairsteer.compare._load import load_table
+from fairsteer.compare import compare, load_table
 from fairsteer.core.constraints import CONSTRAINTS
 
 RESULTS = Path(__file__).parent / "results" / "gaps.csv"
 TABLES = (("compas", "race", 2), ("compas", "sex", 2), ("adult", "sex", 1), ("adult", "race", 1))
 """Name, sensitive attribute and repeats of the cross-validation."""
-SHOWN = ("nothing", "steering", "threshold_optimizer")
+SHOWN = ("unmitigated", "steering", "threshold_optimizer")
 NAMES = {"logistic": "LR", "boosting": "HGB"}
 
 
@@ -32,7 +31,7 @@ def cells(name: str, sensitive: str, repeats: int, jobs: int) -> pd.DataFrame:
         table,
         estimators=tuple(NAMES),
         repeats=repeats,
-        jobs=jobs,
+        n_jobs=jobs,
         skip=("correlation_remover", "exponentiated_gradient"),
     ).results
     means = results.groupby(["estimator", "method"]).mean(numeric_only=True)
@@ -42,7 +41,7 @@ def cells(name: str, sensitive: str, repeats: int, jobs: int) -> pd.DataFrame:
             row = {"table": f"{name} {sensitive}", "estimator": NAMES[estimator]}
             row["constraint"] = constraint
             for family in SHOWN:
-                method = family if family == "nothing" else f"{family}-{constraint}"
+                method = family if family == "unmitigated" else f"{family}-{constraint}"
                 cell = means.loc[(estimator, method)]
                 row[f"{family} accuracy"] = cell["accuracy"]
                 row[f"{family} gap"] = cell[constraint]
@@ -56,13 +55,13 @@ def hidden_cells(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the cells of benchmarks/hidden.py at full strength, in the columns of `cells`."""
     frame = frame.assign(estimator=frame["estimator"].map(NAMES))
     keys = ["table", "estimator", "constraint"]
-    baseline = frame[frame["method"] == "nothing"].set_index(keys)
+    baseline = frame[frame["method"] == "unmitigated"].set_index(keys)
     peer = frame[frame["method"] == "ExponentiatedGradient"].set_index(keys)
     steered = frame[frame["method"].str.startswith(("eraser at 1,", "steering"))]
     rows = []
     for _, cell in steered.iterrows():
         key = tuple(cell[keys])
-        found = {"nothing": baseline.loc[key], "steering": cell}
+        found = {"unmitigated": baseline.loc[key], "steering": cell}
         if key in peer.index:
             found["exponentiated_gradient"] = peer.loc[key]
         method = cell["method"].removeprefix("steering ").replace(" at 1", "")
@@ -79,7 +78,7 @@ def hidden_cells(frame: pd.DataFrame) -> pd.DataFrame:
 def markdown(frame: pd.DataFrame) -> str:
     """Return the table of docs/results.md."""
     lines = [
-        "| table | model | constraint | nothing | steering | floor | fairlearn |",
+        "| table | model | constraint | unmitigated | steering | floor | fairlearn |",
         "|---|---|---|---|---|---|---|",
     ]
     for _, row in frame.round(4).iterrows():

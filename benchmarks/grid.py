@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline
 
 from fairsteer import OptimalSteeringTransformer, SteeredClassifier
 from fairsteer.datasets import fetch_adult
-from fairsteer.estimators._table_order import TargetOrder
+from fairsteer.estimators._table_encoding import TargetOrder
 from fairsteer.metrics import make_fairness_scorer, most_accurate_within
 
 FOLDS = 3

@@ -18,11 +18,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
 from fairsteer import OptimalSteeringTransformer, WithinLabelEraser
-from fairsteer.compare._load import load_table
+from fairsteer.compare import load_table
 from fairsteer.compare._methods import make_estimator
 from fairsteer.core.priors import ideal_priors, prior_weights
-from fairsteer.estimators._table_encoding import standard_encoder
-from fairsteer.estimators._table_order import TargetOrder
+from fairsteer.estimators._table_encoding import TargetOrder, standard_encoder
 from fairsteer.metrics import fairness_gaps, noise_floor
 
 RESULTS = Path(__file__).parent / "results" / "hidden.csv"
@@ -182,7 +181,7 @@ def adult() -> pd.DataFrame:
         estimator = make_estimator(name, 0)
         plain = out_of_fold(table, lambda *split, e=estimator: untouched(e, *split))
         for constraint in MOMENTS:
-            rows.append(row("nothing", name, constraint, table, plain))
+            rows.append(row("unmitigated", name, constraint, table, plain))
             for encoding in ENCODINGS:
                 predicted = out_of_fold(
                     table,
@@ -206,7 +205,7 @@ def compas() -> tuple[pd.DataFrame, list[str]]:
     estimator = make_estimator("logistic", 0)
     plain = out_of_fold(table, lambda *split: untouched(estimator, *split))
     for constraint in MOMENTS:
-        rows.append(row("nothing", "logistic", constraint, table, plain))
+        rows.append(row("unmitigated", "logistic", constraint, table, plain))
         peer = out_of_fold(table, lambda *split, c=constraint: reduced(c, estimator, *split))
         point = row("ExponentiatedGradient", "logistic", constraint, table, peer)
         rows.append(point)

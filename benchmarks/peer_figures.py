@@ -17,7 +17,7 @@ from peer_methods import HEADLINE, PEERS
 from peer_pages import CELL, SCORE_NAMES, SHORT, figure_name
 
 STYLES = {
-    "nothing": ("#777777", "none", 1.0),
+    "unmitigated": ("#777777", "none", 1.0),
     HEADLINE: ("#000000", "-", 2.2),
     "fairsteer": ("#0072B2", "-", 1.2),
     "features": ("#D55E00", "--", 0.9),
@@ -34,7 +34,7 @@ UNDRAWN = ("constant", "fairsteer lognormal", "scikit-fair Reweighing")
 
 def kind(method: str) -> str:
     """Return whose style a method has."""
-    if method in (HEADLINE, "nothing"):
+    if method in (HEADLINE, "unmitigated"):
         return method
     return "fairsteer" if method.startswith("fairsteer") else PEERS[method].kind
 
@@ -50,10 +50,10 @@ def styles(methods) -> dict[str, dict]:
             "color": colour,
             "linestyle": dashes,
             "linewidth": width,
-            "marker": "X" if method == "nothing" else MARKERS[mark],
-            "markersize": 7 if method == "nothing" else 5,
+            "marker": "X" if method == "unmitigated" else MARKERS[mark],
+            "markersize": 7 if method == "unmitigated" else 5,
             "markerfacecolor": colour
-            if kind(method) in (HEADLINE, "decisions", "nothing")
+            if kind(method) in (HEADLINE, "decisions", "unmitigated")
             else "white",
         }
     return found
@@ -90,9 +90,9 @@ def draw_frontiers(points: pd.DataFrame, score: str) -> Figure:
 def draw_panel(ax: Axes, points: pd.DataFrame, score: str, gap: str, shown: dict) -> None:
     """Draw every method's undominated points with intervals; grey is below the noise floor."""
     mine = points[points["constraint"].isin(["", gap])]
-    nothing = mine[mine["method"] == "nothing"].iloc[0]
-    right = 1.25 * max(nothing[f"{gap}_high"], nothing[f"{gap}_floor"])
-    ax.axvspan(0.0, nothing[f"{gap}_floor"], color="#dddddd", linewidth=0, zorder=0)
+    unmitigated = mine[mine["method"] == "unmitigated"].iloc[0]
+    right = 1.25 * max(unmitigated[f"{gap}_high"], unmitigated[f"{gap}_floor"])
+    ax.axvspan(0.0, unmitigated[f"{gap}_floor"], color="#dddddd", linewidth=0, zorder=0)
     for method, rows in mine.groupby("method", sort=False):
         front = undominated(rows, score, gap)
         style = shown[method]
@@ -110,8 +110,8 @@ def draw_panel(ax: Axes, points: pd.DataFrame, score: str, gap: str, shown: dict
         )
     ax.set_xlim(0.0, right)
     near = mine[(mine[gap] <= right)]
-    lowest = max(near[score].min(), nothing[score] - 0.12)
-    ax.set_ylim(lowest - 0.01, max(near[score].max(), nothing[f"{score}_high"]) + 0.005)
+    lowest = max(near[score].min(), unmitigated[score] - 0.12)
+    ax.set_ylim(lowest - 0.01, max(near[score].max(), unmitigated[f"{score}_high"]) + 0.005)
     ax.spines[["top", "right"]].set_visible(False)
 
 

@@ -163,9 +163,11 @@ def frontier_draws(averaged: dict, estimator: str, score: str, gap: str) -> dict
 
     Methods without the score, such as randomised decisions without an AUC, have none.
     """
-    constant, nothing = (averaged[estimator, name, "", 0.0] for name in ("constant", "nothing"))
-    ends = zip(constant[score], nothing[score], nothing[gap], strict=True)
-    references = [dict(zip(("constant", "nothing", "gap"), end, strict=True)) for end in ends]
+    constant, unmitigated = (
+        averaged[estimator, name, "", 0.0] for name in ("constant", "unmitigated")
+    )
+    ends = zip(constant[score], unmitigated[score], unmitigated[gap], strict=True)
+    references = [dict(zip(("constant", "unmitigated", "gap"), end, strict=True)) for end in ends]
     frontiers: dict[str, list] = {}
     for point, values in averaged.items():
         if point[0] == estimator and point[2] in ("", gap) and not np.isnan(values[score][0]):

@@ -447,12 +447,22 @@ def tuned(n_settings: int | None):
             chosen = {}
             for constraint, strength in task.settings:
                 settings = chosen.get(constraint, SETTINGS[constraint][:n_settings])
-                procedure = TunedSteering(constraint, estimator, strength, task.seed, settings)
-                procedure, seconds = timed(procedure.fit, task.data, task.y, task.groups)
+                procedure = TunedSteering(
+                    constraint,
+                    estimator,
+                    strength=strength,
+                    random_state=task.seed,
+                    settings=settings,
+                )
+                procedure, seconds = timed(
+                    procedure.fit, task.data, task.y, sensitive_features=task.groups
+                )
                 # Fitted alone, every strength would choose anew, at the price of the first one.
                 if constraint not in chosen:
                     chosen[constraint], first = (procedure.setting_,), seconds
-                predicted, score = procedure.predict(task.held_out, task.held_out_groups)
+                predicted, score = procedure.predict(
+                    task.held_out, sensitive_features=task.held_out_groups
+                )
                 yield Decisions(name, constraint, strength, predicted, score, first)
 
     return run
@@ -566,7 +576,7 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("constant", "training", "no", NO_STRENGTH, grid(0.0), constant),
-        Peer("nothing", "features", "no", NO_STRENGTH, grid(0.0), before_training(untouched)),
+        Peer("unmitigated", "features", "no", NO_STRENGTH, grid(0.0), before_training(untouched)),
         Peer(
             HEADLINE,
             "features+weights",

@@ -29,7 +29,7 @@ KINDS = {
     "training": "wraps training",
     "decisions": "changes decisions",
 }
-RIVALS = tuple(n for n in TRANSFORMS if n != "nothing" and not n.startswith("fairsteer"))
+RIVALS = tuple(n for n in TRANSFORMS if n != "unmitigated" and not n.startswith("fairsteer"))
 """What wins and losses are counted against."""
 OWN = tuple(n for n in TRANSFORMS if n.startswith("fairsteer"))
 
@@ -48,22 +48,22 @@ def read_part(file: Path) -> pd.DataFrame:
 def hypervolumes(results: pd.DataFrame) -> pd.DataFrame:
     """Return the dominated hypervolume of every method, from peers.csv alone.
 
-    The reference point has the score of ``constant`` and the gap of ``nothing``; the area is a
-    share of the rectangle between it and the point with the score of ``nothing`` and no gap.
+    The reference point has the score of ``constant`` and the gap of ``unmitigated``; the area is a
+    share of the rectangle between it and the point with the score of ``unmitigated`` and no gap.
     A method's frontier for a gap has its points that target this gap and those that target none.
     """
     rows = []
     for cell, points in averages(results).groupby(CELL, sort=False):
-        ends = points.set_index("method").loc[["constant", "nothing"]]
+        ends = points.set_index("method").loc[["constant", "unmitigated"]]
         for score, gap in product(SCORES, GAPS):
-            (constant, nothing), widest = ends[score], ends.loc["nothing", gap]
+            (constant, unmitigated), widest = ends[score], ends.loc["unmitigated", gap]
             mine = points[points["constraint"].isin(["", gap]) & points[score].notna()]
             for method, frontier in mine.groupby("method", sort=False):
                 scores, found = frontier[score].to_numpy(), frontier[gap].to_numpy()
                 row = {**dict(zip(CELL, cell, strict=True)), "score": score, "gap": gap}
                 row |= {"method": method}
                 row["hypervolume"] = dominated_hypervolume(
-                    scores, found, constant=constant, nothing=nothing, gap=widest
+                    scores, found, constant=constant, unmitigated=unmitigated, gap=widest
                 )
                 for limit in LIMITS:
                     best = best_within(scores, found, limit)
@@ -200,7 +200,7 @@ def decisions_section(tables) -> str:
     frontiers = tables["_frontiers"]
     frontiers = frontiers[frontiers["score"] == "accuracy"]
     points = tables["_points"]
-    plain = points[points["method"] == "nothing"].set_index(CELL)
+    plain = points[points["method"] == "unmitigated"].set_index(CELL)
     rows = []
     for (*cell, gap, measure), group in frontiers.groupby([*CELL, "gap", "measure"], sort=False):
         if measure == "hypervolume" or gap == "demographic_parity":
@@ -229,12 +229,12 @@ def runtime_section(tables) -> str:
         shown = [
             f"{row.get(who, '')} {number(row[f'{who} accuracy'])} / {number(row[f'{who} gap'])}"
             f" / {row[f'{who} seconds']:.3f} s".lstrip()
-            for who in ("nothing", "peer", "own")
+            for who in ("unmitigated", "peer", "own")
         ]
         gap = row["gap"].replace("_", " ")
         shown += [f"{row['ratio']:.1f}", f"{row['plain fits']:.1f}"]
         rows.append([cell_name(row), gap, *shown])
-    head = ["table, model", "gap", "nothing", "peer", "steering", "times faster", "plain fits"]
+    head = ["table, model", "gap", "unmitigated", "peer", "steering", "times faster", "plain fits"]
     return table(head, rows)
 
 
@@ -249,11 +249,11 @@ def time_in_words(tables) -> str:
         for peer, rows in own.groupby("peer", sort=False):
             lost = rows["peer accuracy"] - rows["own accuracy"]
             wider = (rows["own gap"] > rows["peer gap"]).sum()
-            worse = (rows["own gap"] > rows["nothing gap"]).sum()
+            worse = (rows["own gap"] > rows["unmitigated gap"]).sum()
             price = f"of {len(rows)} comparisons it is less accurate in {(lost > 0).sum()}"
             price += f" by at most {number(lost.max())}" * bool((lost > 0).any())
             price += f", its gap is larger than the peer's in {wider}"
-            price += f" and larger than that of nothing in {worse}"
+            price += f" and larger than the unmitigated gap in {worse}"
             low, high = rows["ratio"].min(), rows["ratio"].max()
             parts.append(f"{low:.1f} to {high:.1f} times as fast as {peer} ({price})")
         sentences.append(

@@ -9,8 +9,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from fairsteer.compare._load import load_table
-from fairsteer.compare._table import Table
+from fairsteer.compare import Table, load_table
 from fairsteer.datasets import make_gaussian_subgroups
 
 SIMULATED_ROWS = 2_000
@@ -44,8 +43,8 @@ def simulated(n: int, n_groups: int, n_features: int, seed: int) -> Table:
         data=sample.data.drop(columns="group"),
         target=sample.target.astype(int).rename("target"),
         groups=sample.sensitive_features.astype(str),
-        sensitive=("group",),
-        favourable="1",
+        attributes=sample.sensitive_features.to_frame(),
+        favorable="1",
         conventions=sample.conventions,
     )
 

@@ -48,10 +48,10 @@ def averages(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def contests(results: pd.DataFrame) -> Iterator[tuple[str, pd.Series, pd.DataFrame, pd.Series]]:
-    """Yield what is compared: a gap, a slow peer's setting, those of steering, and `nothing`."""
+    """Yield a gap, a slow peer's setting, the settings of steering, and `unmitigated`."""
     real = results[~results["dataset"].isin(SIMULATED) & results["estimator"].isin(ESTIMATORS)]
     for _, group in averages(real).groupby(CELL, sort=False):
-        plain = group[group["method"] == "nothing"]
+        plain = group[group["method"] == "unmitigated"]
         for gap, name in product(("equalized_odds", "equal_opportunity"), SLOW):
             peer = group[(group["method"] == name) & group["constraint"].isin(["", gap])]
             own = group[group["method"].isin(FAST) & (group["constraint"] == gap)]
@@ -110,10 +110,10 @@ def conditions() -> pd.DataFrame:
 
 
 def ratios(results: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
-    """Return accuracy, gap and seconds of slow peers, of the quickest steering and of `nothing`.
+    """Return accuracy, gap and seconds of slow peers, the quickest steering and `unmitigated`.
 
     Of steering the quickest that is at least as accurate, or the most accurate where none is.
-    ``ratio`` is the peer's seconds divided by steering's, ``plain fits`` by those of `nothing`.
+    ``ratio`` is the peer's seconds divided by steering's, ``plain fits`` by those of `unmitigated`.
     """
     seconds = times.groupby([*CELL, *POINT])["seconds"].mean()
     rows = []
@@ -122,11 +122,11 @@ def ratios(results: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
         able = np.flatnonzero(own["accuracy"] >= peer["accuracy"])
         best = able[taken[able].argmin()] if len(able) else own["accuracy"].to_numpy().argmax()
         row = {**peer[CELL], "gap": gap, "peer": peer["method"], "own": own["method"].iloc[best]}
-        for who, point in (("peer", peer), ("own", own.iloc[best]), ("nothing", plain)):
+        for who, point in (("peer", peer), ("own", own.iloc[best]), ("unmitigated", plain)):
             row |= {f"{who} accuracy": point["accuracy"], f"{who} gap": point[gap]}
             row[f"{who} seconds"] = seconds[tuple(point[[*CELL, *POINT]])]
         row["ratio"] = row["peer seconds"] / row["own seconds"]
-        row["plain fits"] = row["peer seconds"] / row["nothing seconds"]
+        row["plain fits"] = row["peer seconds"] / row["unmitigated seconds"]
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -60,12 +60,12 @@ def changes(seed: int, n_train: int = N_TRAIN, n_test: int = N_TEST) -> pd.DataF
 
     def predicted(name, estimator):
         procedure = make_procedure(METHODS[name], make_estimator(estimator, 0), data, 0)
-        procedure.fit(data[train], y[train], groups[train])
-        return procedure.predict(data[test], groups[test])[0]
+        procedure.fit(data[train], y[train], sensitive_features=groups[train])
+        return procedure.predict(data[test], sensitive_features=groups[test])[0]
 
     rows = []
     for estimator in ("logistic", "boosting"):
-        before = predicted("nothing", estimator)
+        before = predicted("unmitigated", estimator)
         for constraint in CONSTRAINTS:
             after = predicted(f"steering-{constraint}", estimator)
             row = {"table": seed, "estimator": estimator, "constraint": constraint}

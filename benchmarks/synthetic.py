@@ -12,7 +12,7 @@ Laws, at separation t (0: all groups have the same features given the label)
     ``multivariate``  d = 5, K = 3, G = 3, one random law a seed; see :func:`multivariate_law`.
 
 Interventions
-    ``nothing``                  the law itself.
+    ``unmitigated``              the law itself.
     ``reweighing``               priors ``q_i q_a``, features unchanged.
     ``mean_matching``            every subgroup is shifted so that its mean given the label is the
                                  reference group's; covariances and priors are kept.
@@ -75,7 +75,7 @@ NOISE = 4.0  # standard errors below which a gap is not told from 0
 EXACT_ZERO = 5e-5  # what prints as 0 with four decimals
 
 NAMES = {
-    "nothing": "nothing",
+    "unmitigated": "unmitigated",
     "reweighing": "reweighing alone",
     "mean_matching": "mean matching",
     "mean_matching_reweighed": "mean matching, reweighed",
@@ -218,7 +218,7 @@ def intervened_laws(law: SubgroupGaussians) -> dict[str, SubgroupGaussians]:
     """Return the law after every intervention, by the keys of ``NAMES``."""
     fair = reweighed(law)
     return {
-        "nothing": law,
+        "unmitigated": law,
         "reweighing": fair,
         "mean_matching": mean_matched(law),
         "mean_matching_reweighed": mean_matched(fair),
@@ -353,7 +353,7 @@ def _entry(rows: pd.DataFrame, column: str) -> str:
 # Okabe-Ito colours (grey for yellow); marker and dash tell the lines apart without colour.
 # Hollow, large markers come before small ones, so that lines which coincide remain visible.
 STYLES = {
-    "nothing": ("#000000", "o", 5, (0, (1, 1.5))),
+    "unmitigated": ("#000000", "o", 5, (0, (1, 1.5))),
     "reweighing": ("#E69F00", "s", 9, (0, (5, 2))),
     "mean_matching_reweighed": ("#D55E00", "v", 6, (0, (5, 1.5, 1, 1.5))),
     "mimic_reweighed": ("#CC79A7", "x", 6, (0, (2, 2))),

@@ -1,4 +1,4 @@
-"""Figures: the frontier of a comparison, densities before and after, ellipses of the laws.
+"""Figures: densities before and after steering, ellipses of the fitted distributions.
 
 Nothing is fitted here. Matplotlib is imported where it draws; without an ``ax`` a new pyplot
 figure is made, so that a notebook shows it.
@@ -6,10 +6,7 @@ figure is made, so that a notebook shows it.
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import numpy as np
-import pandas as pd
 from scipy.stats import gaussian_kde
 from sklearn.utils.validation import check_is_fitted
 
@@ -26,8 +23,6 @@ STYLES = (
     ("#56B4E9", "P", (0, (8, 2))),
     ("#000000", "X", (0, (2, 3))),
 )
-FRONTIER_SIZE = (8.0, 4.2)
-BAND = "#dddddd"
 ATOM = 0.1
 BINS = 24
 AXIS_NAMES = {
@@ -35,116 +30,6 @@ AXIS_NAMES = {
     "copula": "normal score of {}",
     "copula_by_group": "normal score of {}",
 }
-
-
-def plot_frontier(frontier: pd.DataFrame, constraint: str, ax=None):
-    """Draw accuracy against a gap: steering over its strength, other methods as points.
-
-    Parameters
-    ----------
-    frontier : DataFrame
-        From `fairsteer.compare._frontier.frontier_table`, the rows of one estimator. Rows of
-        methods that failed (NaN) are left out.
-    constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}
-        Which gap.
-    ax : matplotlib Axes, optional
-        Where to draw; default a new figure.
-
-    Returns
-    -------
-    matplotlib Axes
-        The gap (a difference of rates) on x, accuracy (share of rows) on y, bars of one standard
-        deviation over the repeats where there are several. Grey: below the noise floor, the
-        smallest and (lighter) the largest of the methods shown.
-
-    Raises
-    ------
-    ValueError
-        If the rows are of several estimators or none is of this constraint.
-    ImportError
-        If matplotlib is missing.
-    """
-    rows = frontier[frontier["constraint"] == constraint]
-    estimators = rows["estimator"].unique()
-    if len(estimators) > 1:
-        raise ValueError(
-            f"the frontier is of several estimators ({', '.join(estimators)}): choose one, "
-            f"frontier[frontier['estimator'] == {estimators[0]!r}]."
-        )
-    styles = {method: _style(k) for k, method in enumerate(rows["method"].unique())}
-    rows = rows.dropna(subset=["accuracy", "gap"])
-    if rows.empty:
-        there = abbreviate(frontier.dropna(subset=["accuracy", "gap"])["constraint"].unique())
-        raise ValueError(f"the frontier has no point for {constraint!r}; it has {there}.")
-
-    ax = _axes(FRONTIER_SIZE) if ax is None else ax
-    rightmost = (rows["gap"] + rows["gap_spread"].fillna(0.0)).max()
-    right = 1.1 * max(rightmost, rows["floor"].max()) or 1.0
-    # A little below 0, so that a point without any gap and its name are not cut.
-    left = -0.05 * right
-    for floor in (rows["floor"].min(), rows["floor"].max()):
-        band = ax.axvspan(left, floor, color=BAND, alpha=0.6, linewidth=0, zorder=0)
-    handles = {"below the noise floor": band}
-    for method, points in rows.groupby("method", sort=False):
-        curve = points["strength"].notna().any()
-        colour, marker, _ = styles[method]
-        drawn = ax.errorbar(
-            points["gap"],
-            points["accuracy"],
-            xerr=_bars(points["gap_spread"]),
-            yerr=_bars(points["accuracy_spread"]),
-            color=colour,
-            marker=marker,
-            markersize=5 if curve else 8,
-            linestyle="solid" if curve else "none",
-            elinewidth=0.8,
-            capsize=2,
-            zorder=3 if curve else 2,
-        )
-        name = method.replace("_", " ")
-        if curve:
-            _name_ends(ax, points.sort_values("strength"), colour)
-            name += f", strength {points['strength'].min():g} to {points['strength'].max():g}"
-        handles[name] = drawn.lines[0]
-    ax.set_xlim(left, right)
-    ax.margins(y=0.1)
-    ax.set_xlabel(f"{constraint.replace('_', ' ')} gap (difference of rates)")
-    ax.set_ylabel("accuracy (share of rows)")
-    _legend(ax, handles.values(), handles.keys())
-    _plain(ax)
-    return ax
-
-
-def frontier_png(frontier: pd.DataFrame, constraint: str, title: str = "") -> bytes:
-    """Draw a frontier without pyplot and return it as a PNG file.
-
-    Parameters
-    ----------
-    frontier, constraint
-        As in `plot_frontier`.
-    title : str, default=""
-        Stands above the axes.
-
-    Returns
-    -------
-    bytes
-        The file.
-
-    Raises
-    ------
-    ValueError
-        If the rows are of several estimators or none is of this constraint.
-    ImportError
-        If matplotlib is missing.
-    """
-    _require_matplotlib()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=FRONTIER_SIZE, layout="constrained")
-    plot_frontier(frontier, constraint, figure.subplots()).set_title(title, loc="left")
-    file = BytesIO()
-    figure.savefig(file, format="png", dpi=150)
-    return file.getvalue()
 
 
 def plot_densities(steering, X, *, sensitive_features=None, features=None, n_features=4, axes=None):
@@ -302,27 +187,6 @@ def _legend(ax, *content) -> None:
 def _plain(ax) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
-
-
-def _bars(spread: pd.Series):
-    """Return the lengths of error bars, None where nothing was repeated."""
-    return None if spread.isna().all() else spread
-
-
-def _name_ends(ax, points: pd.DataFrame, colour) -> None:
-    """Write the strength at both ends of the curve."""
-    ends = points.iloc[sorted({0, len(points) - 1})]
-    leftmost = ends["gap"].argmin()
-    for k, end in enumerate(ends.itertuples()):
-        ax.annotate(
-            f"{end.strength:g}",
-            (end.gap, end.accuracy),
-            xytext=(-5 if k == leftmost else 5, 5),
-            textcoords="offset points",
-            ha="right" if k == leftmost else "left",
-            color=colour,
-            size="large",
-        )
 
 
 def _change(before, after) -> np.ndarray:

@@ -53,8 +53,8 @@ SHOWN = {
         < n["auc"].loc[("before", "boosted"), "any label"]
     ),
     "plot_05_without_the_attribute": lambda n: (
-        odds(n, "attribute guessed") < odds(n, "nothing")
-        and odds(n, "one map for all") < odds(n, "nothing")
+        odds(n, "attribute guessed") < odds(n, "unmitigated")
+        and odds(n, "one map for all") < odds(n, "unmitigated")
     ),
     "plot_06_certificate": lambda n: n["bounds"] == sorted(n["bounds"], reverse=True),
     "plot_07_audit": lambda n: (n["auc"]["after"] < n["auc"]["before"]).all(),
@@ -64,7 +64,7 @@ SHOWN = {
         <= n["divergences"]["affirmative, affine"]
         <= n["divergences"]["affirmative, identical"]
     ),
-    "plot_10_steered_classifier": lambda n: odds(n, "steered") < odds(n, "nothing"),
+    "plot_10_steered_classifier": lambda n: odds(n, "steered") < odds(n, "unmitigated"),
     "plot_11_biographies": lambda n: (
         n["rows"]["steered"]["rms_tpr_gap"] < 0.8 * n["rows"]["scores"]["rms_tpr_gap"]
     ),

@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 
 from fairsteer import OptimalSteeringTransformer
 from fairsteer.datasets import make_gaussian_subgroups
-from fairsteer.plotting import frontier_png, plot_densities, plot_ellipses, plot_frontier
+from fairsteer.plotting import plot_densities, plot_ellipses
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
@@ -39,103 +39,8 @@ def steering(sample):
     return OptimalSteeringTransformer("group").fit(sample.data, sample.target)
 
 
-@pytest.fixture
-def frontier():
-    """Make up the frontier of one estimator and two constraints."""
-    rows = [
-        ("equalized_odds", "steering", 0.0, 0.80, 0.01, 0.30, 0.02, 0.05),
-        ("equalized_odds", "steering", 0.5, 0.79, 0.02, 0.20, 0.03, 0.06),
-        ("equalized_odds", "steering", 1.0, 0.77, 0.03, 0.04, 0.01, 0.07),
-        ("equalized_odds", "nothing", np.nan, 0.81, 0.01, 0.31, 0.02, 0.05),
-        ("equalized_odds", "correlation_remover", np.nan, 0.78, 0.01, 0.10, 0.02, 0.04),
-        ("equal_opportunity", "steering", 1.0, 0.70, 0.01, 0.02, 0.01, 0.03),
-    ]
-    names = ["constraint", "method", "strength", "accuracy", "accuracy_spread", "gap"]
-    frame = pd.DataFrame(rows, columns=[*names, "gap_spread", "floor"])
-    return frame.assign(dataset="made", estimator="logistic")
-
-
 def legend_texts(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-# ---- frontier --------------------------------------------------------------------------------
-
-
-def test_the_frontier_holds_the_numbers(frontier):
-    ax = plot_frontier(frontier, "equalized_odds")
-    steering, nothing, remover = ax.containers
-    assert_array_equal(steering.lines[0].get_xydata(), [[0.30, 0.80], [0.20, 0.79], [0.04, 0.77]])
-    assert_array_equal(nothing.lines[0].get_xydata(), [[0.31, 0.81]])
-    assert_array_equal(remover.lines[0].get_xydata(), [[0.10, 0.78]])
-    assert steering.lines[0].get_linestyle() == "-"
-    assert nothing.lines[0].get_linestyle() == "None"
-    across, up = (bars.get_segments() for bars in steering.lines[2])
-    assert_allclose([np.ptp(bar[:, 0]) / 2 for bar in across], [0.02, 0.03, 0.01])
-    assert_allclose([np.ptp(bar[:, 1]) / 2 for bar in up], [0.01, 0.02, 0.03])
-    assert ax.get_xlabel() == "equalized odds gap (difference of rates)"
-    assert ax.get_ylabel() == "accuracy (share of rows)"
-
-
-def test_the_frontier_names_its_ends_methods_and_floor(frontier):
-    ax = plot_frontier(frontier, "equalized_odds")
-    ends = {text.get_text(): text.xy for text in ax.texts}
-    assert ends == {"0": (0.30, 0.80), "1": (0.04, 0.77)}
-    assert legend_texts(ax) == [
-        "below the noise floor", "steering, strength 0 to 1", "nothing", "correlation remover",
-    ]  # fmt: skip
-    low, high = ax.get_xlim()
-    assert -0.05 < low < 0.0 < 0.33 < high
-    assert_allclose([band.get_x() for band in ax.patches], low)
-    assert_allclose([band.get_x() + band.get_width() for band in ax.patches], [0.04, 0.07])
-    markers = [container.lines[0].get_marker() for container in ax.containers]
-    assert len(set(markers)) == 3
-
-
-def test_one_repeat_has_no_bars(frontier):
-    once = frontier.assign(accuracy_spread=np.nan, gap_spread=np.nan)
-    ax = plot_frontier(once, "equalized_odds")
-    assert not any(container.has_xerr or container.has_yerr for container in ax.containers)
-
-
-def test_a_failed_method_is_left_out_and_the_others_keep_their_colours(frontier):
-    whole = plot_frontier(frontier, "equalized_odds").containers[2].lines[0]
-    frontier.loc[frontier["method"] == "nothing", ["accuracy", "gap", "floor"]] = np.nan
-    ax = plot_frontier(frontier, "equalized_odds")
-    assert legend_texts(ax)[1:] == ["steering, strength 0 to 1", "correlation remover"]
-    assert ax.containers[1].lines[0].get_color() == whole.get_color()
-
-
-def test_a_frontier_of_nothing_but_zeros_is_drawn(frontier):
-    zeros = frontier.assign(gap=0.0, gap_spread=np.nan, floor=0.0)
-    ax = plot_frontier(zeros, "equal_opportunity")
-    assert ax.get_xlim() == (-0.05, 1.0)
-    assert [text.get_text() for text in ax.texts] == ["1"]
-
-
-@pytest.mark.parametrize(
-    ("change", "constraint", "message"),
-    [
-        ({}, "demographic_parity", r"'demographic_parity'.*\['equalized_odds', "),
-        ({"gap": np.nan}, "equalized_odds", "no point for 'equalized_odds'"),
-        (
-            {"estimator": ["logistic", "boosting"] * 3},
-            "equalized_odds",
-            r"several estimators \(logistic, boosting\): choose one, frontier\[frontier\['estim",
-        ),
-    ],
-)
-def test_a_frontier_that_cannot_be_drawn_is_one_sentence(frontier, change, constraint, message):
-    with pytest.raises(ValueError, match=message):
-        plot_frontier(frontier.assign(**change), constraint)
-    assert plt.get_fignums() == []
-
-
-def test_the_png_is_one_and_pyplot_knows_nothing_of_it(frontier):
-    content = frontier_png(frontier, "equalized_odds", "a title")
-    assert content.startswith(b"\x89PNG")
-    assert content == frontier_png(frontier, "equalized_odds", "a title")
-    assert plt.get_fignums() == []
 
 
 # ---- densities -------------------------------------------------------------------------------
@@ -298,11 +203,9 @@ def test_what_is_not_fitted_is_not_drawn(sample):
         plot_ellipses(OptimalSteeringTransformer("group"))
 
 
-def test_without_matplotlib_the_extra_is_named(frontier, steering, sample, monkeypatch):
+def test_without_matplotlib_the_extra_is_named(steering, sample, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for draw in (
-        lambda: plot_frontier(frontier, "equalized_odds"),
-        lambda: frontier_png(frontier, "equalized_odds"),
         lambda: plot_densities(steering, sample.data),
         lambda: plot_ellipses(steering),
     ):

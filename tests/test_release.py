@@ -14,7 +14,7 @@ import fairsteer
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OPTIONAL = ("matplotlib", "pooch", "rich", "skops", "torch")
+OPTIONAL = ("matplotlib", "rich", "skops", "torch")
 LIGHT = ("audit", "datasets", "metrics", "plotting")
 
 

@@ -52,10 +52,10 @@ for name, steering in {"normal": normal, "copula": copula}.items():
 # And what does boosting make of it? That a model can recognise the group is a danger and not yet a
 # gap; whether it makes use of it shows on held-out rows:
 
-nothing = OptimalSteeringTransformer("group", family="copula", strength=0, random_state=0)
-nothing.fit(X[train], y[train])
+unmitigated = OptimalSteeringTransformer("group", family="copula", strength=0, random_state=0)
+unmitigated.fit(X[train], y[train])
 found = {}
-for name, steering in {"nothing": nothing, "normal": normal, "copula": copula}.items():
+for name, steering in {"unmitigated": unmitigated, "normal": normal, "copula": copula}.items():
     boosting = HistGradientBoostingClassifier(max_iter=40, random_state=0)
     boosting.fit(steering.transform(X[train]), y[train])
     predicted = boosting.predict(steering.transform(X[test]))

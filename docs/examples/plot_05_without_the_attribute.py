@@ -24,7 +24,7 @@ train, test = np.arange(len(X)) < 2000, np.arange(len(X)) >= 2000
 hidden = X[test].assign(group=None)
 
 models = {
-    "nothing": OptimalSteeringTransformer("group", strength=0),
+    "unmitigated": OptimalSteeringTransformer("group", strength=0),
     "attribute given": OptimalSteeringTransformer("group"),
     "attribute guessed": OptimalSteeringTransformer("group", group_strategy="posterior"),
     "one map for all": WithinLabelEraser("group"),

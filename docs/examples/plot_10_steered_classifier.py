@@ -32,7 +32,7 @@ train, test = np.arange(len(X)) < 2000, np.arange(len(X)) >= 2000
 fair = OptimalSteeringTransformer("group", priors="independent")
 untouched = OptimalSteeringTransformer("group", strength=0)
 models = {
-    "nothing": SteeredClassifier(LogisticRegression(), untouched),
+    "unmitigated": SteeredClassifier(LogisticRegression(), untouched),
     "steered": SteeredClassifier(LogisticRegression(), fair),
     "trained in the ideal": SteeredClassifier(LogisticRegression(), fair, training="ideal"),
     "steered, calibrated": CalibratedClassifierCV(

@@ -2,7 +2,8 @@
 
 from fairsteer.compare._load import load_table
 from fairsteer.compare._run import Comparison, compare
+from fairsteer.compare._summaries import frontier_table
 from fairsteer.compare._table import Table
 from fairsteer.exceptions import UsageError
 
-__all__ = ["Comparison", "Table", "UsageError", "compare", "load_table"]
+__all__ = ["Comparison", "Table", "UsageError", "compare", "frontier_table", "load_table"]

@@ -1,19 +1,20 @@
-"""Bootstrap intervals of a comparison: the rows are drawn anew, the predictions stay as they are.
+"""Bootstrap intervals of a comparison: rows are drawn with replacement, predictions are fixed.
 
-One draw of rows serves every method, so that differences between methods are paired. Rows of the
-same group, label and predictions are counted together: how often each kind of row is drawn, with
-replacement, follows a multinomial law, and no row has to be touched.
+All methods share the draws, so that differences between methods are paired. Rows with the same
+group, label and predictions are counted together: how often each kind of row is drawn follows a
+multinomial distribution, so the cost does not depend on the number of rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from fairsteer.compare._run import GAPS, Comparison
-from fairsteer.compare._summaries import group_outcomes
+from fairsteer.compare._methods import BASELINE
+from fairsteer.compare._run import GAPS
 from fairsteer.metrics._gaps import permuted_gaps
 from fairsteer.metrics._report import BENEFICIAL_RATES, RATES
 
@@ -39,12 +40,12 @@ class Resampled:
     Parameters
     ----------
     methods : list of (estimator, method)
-        Those that did not fail.
+        The resampled methods.
     groups : list of str
         Sorted.
     measures : dict of str to ndarray of shape (1 + n_draws, number of methods)
         `BOOTSTRAPPED`, means over the repeats; the first row is the table itself. NaN where a draw
-        holds no row of a label of some group.
+        has no row of a label in some group.
     rates : dict of str to ndarray of shape (1 + n_draws, number of methods, G)
         `fairsteer.metrics.RATES`, likewise.
     """
@@ -55,14 +56,23 @@ class Resampled:
     rates: dict[str, np.ndarray]
 
 
-def resample(comparison: Comparison, n_draws: int = DRAWS) -> Resampled:
+def resample(
+    target: pd.Series,
+    groups: pd.Series,
+    predictions: Mapping[tuple[str, str], np.ndarray],
+    random_state: int,
+    n_draws: int = DRAWS,
+) -> Resampled:
     """Measure every method on bootstrap draws of the pooled held-out rows.
 
     Parameters
     ----------
-    comparison : Comparison
-        From `fairsteer.compare.compare`; its seed is that of the draws. At least one method must
-        have predictions.
+    target, groups : Series
+        Label and group of every row.
+    predictions : dict of (estimator, method) to ndarray of shape (repeats, n)
+        0/1 predictions of at least one method.
+    random_state : int
+        Seed of the draws.
     n_draws : int, default=1000
         How often all rows are drawn with replacement.
 
@@ -70,38 +80,24 @@ def resample(comparison: Comparison, n_draws: int = DRAWS) -> Resampled:
     -------
     Resampled
     """
-    settings, table = comparison.settings, comparison.table
-    repeats = range(settings.repeats)
-    methods = finished(comparison)
-    runs = [comparison.predictions[*name, repeat] for name in methods for repeat in repeats]
-    codes, groups = pd.factorize(table.groups, sort=True)
-    sizes, selected = draw_counts(table.target, codes, np.array(runs), n_draws, settings.seed)
+    codes, names = pd.factorize(groups, sort=True)
+    runs = np.concatenate(list(predictions.values()))
+    sizes, selected = draw_counts(target, codes, runs, n_draws, random_state)
     rates, measures = _rates(sizes, selected), _measures(sizes, selected)
 
-    def over_repeats(values):
-        shape = (len(values), len(methods), len(repeats), *values.shape[2:])
+    def average_repeats(values):
+        shape = (len(values), len(predictions), -1, *values.shape[2:])
         return values.reshape(shape).mean(axis=2)
 
     return Resampled(
-        methods=methods,
-        groups=list(groups),
-        measures={name: over_repeats(values) for name, values in measures.items()},
-        rates={name: over_repeats(values) for name, values in rates.items()},
+        methods=list(predictions),
+        groups=list(names),
+        measures={name: average_repeats(values) for name, values in measures.items()},
+        rates={name: average_repeats(values) for name, values in rates.items()},
     )
 
 
-def finished(comparison: Comparison) -> list[tuple[str, str]]:
-    """Return (estimator, method) of what did not fail in any repeat, the frontier's included."""
-    settings = comparison.settings
-    return [
-        (estimator, method)
-        for estimator in settings.estimators
-        for method in (*settings.methods, *settings.frontier)
-        if all((estimator, method, r) in comparison.predictions for r in range(settings.repeats))
-    ]
-
-
-def draw_counts(target, codes, predictions, n_draws: int, seed: int):
+def draw_counts(target, codes, predictions, n_draws: int, random_state: int):
     """Count rows and predicted positives by label and group, on bootstrap draws of the rows.
 
     Parameters
@@ -114,20 +110,20 @@ def draw_counts(target, codes, predictions, n_draws: int, seed: int):
         0/1 predictions of m runs.
     n_draws : int
         Number of draws.
-    seed : int
-        Of the draws.
+    random_state : int
+        Seed of the draws.
 
     Returns
     -------
     sizes : ndarray of shape (1 + n_draws, 1, 2, G)
-        Rows by label and group; first of the rows as they are, then of every draw.
+        Rows by label and group: first of the table itself, then of every draw.
     selected : ndarray of shape (1 + n_draws, m, 2, G)
-        How many of these each run predicts positive.
+        How many of them each run predicts positive.
     """
     kinds, counts = np.unique(np.vstack([target, codes, predictions]), axis=1, return_counts=True)
     n_groups = codes.max() + 1
-    cells = np.eye(2 * n_groups)[kinds[0] * n_groups + kinds[1]]
-    rng = np.random.default_rng(seed)
+    subgroups = np.eye(2 * n_groups)[kinds[0] * n_groups + kinds[1]]
+    rng = np.random.default_rng(random_state)
     sizes, selected = [], []
     for start in range(0, n_draws + 1, CHUNK):
         drawn = rng.multinomial(
@@ -136,9 +132,9 @@ def draw_counts(target, codes, predictions, n_draws: int, seed: int):
         if start == 0:
             drawn[0] = counts
         drawn = drawn.astype(float)
-        sizes.append((drawn @ cells)[:, None])
+        sizes.append((drawn @ subgroups)[:, None])
         selected.append(
-            np.stack([drawn @ (cells * positive[:, None]) for positive in kinds[2:]], axis=1)
+            np.stack([drawn @ (subgroups * positive[:, None]) for positive in kinds[2:]], axis=1)
         )
     return tuple(
         np.concatenate(parts).reshape(n_draws + 1, -1, 2, n_groups) for parts in (sizes, selected)
@@ -174,93 +170,107 @@ def _measures(sizes, selected) -> dict[str, np.ndarray]:
     return dict(zip(BOOTSTRAPPED, values, strict=True))
 
 
-def interval_table(
-    comparison: Comparison, resampled: Resampled, level: float = LEVEL
-) -> pd.DataFrame:
+def chance_gaps(
+    target: pd.Series,
+    groups: pd.Series,
+    predictions: Mapping[tuple[str, str], np.ndarray],
+    random_state: int,
+) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
+    """Measure the gaps that chance leaves: gaps after permutations of the groups.
+
+    Parameters
+    ----------
+    target, groups, predictions, random_state
+        As in `resample`.
+
+    Returns
+    -------
+    dict of (estimator, method) to dict of gap to dict
+        ``floor``, the mean over the permutations, and ``floor_high``, their quantile
+        `CHANCE_LEVEL`; each a mean over the repeats.
+    """
+    found = {}
+    for key, runs in predictions.items():
+        repeats = [
+            permuted_gaps(target, predicted, groups, random_state=random_state)
+            for predicted in runs
+        ]
+        drawn = {name: np.array([repeat[name] for repeat in repeats]) for name in GAPS}
+        found[key] = {
+            name: {
+                "floor": values.mean(),
+                "floor_high": np.quantile(values, CHANCE_LEVEL, axis=1).mean(),
+            }
+            for name, values in drawn.items()
+        }
+    return found
+
+
+def interval_table(resampled: Resampled, chance, level: float = LEVEL) -> pd.DataFrame:
     """Tabulate accuracy and gaps of every method with their intervals.
 
     Parameters
     ----------
-    comparison : Comparison
-        From `fairsteer.compare.compare`.
     resampled : Resampled
-        Its draws.
+        The draws.
+    chance : dict
+        From `chance_gaps`, for the same methods.
     level : float, default=0.95
-        Of the percentile intervals.
+        Confidence level of the percentile intervals.
 
     Returns
     -------
     DataFrame
         One row per estimator, method and measure with the columns `INTERVAL_COLUMNS`: means over
-        the repeats, the noise floor of a gap and the quantile `CHANCE_LEVEL` of the permutations
-        that the floor is the mean of (else NaN), and the change against ``nothing`` with the same
-        estimator, paired (NaN if ``nothing`` did not run).
+        the repeats, ``floor`` and ``floor_high`` of a gap (else NaN), and the change against
+        ``unmitigated`` with the same estimator, paired (NaN if ``unmitigated`` is missing).
 
     Notes
     -----
-    To judge a gap compare it with ``floor_high``, not its interval with ``floor``: every draw of
-    rows adds chance to a largest difference, so that its interval lies too high, the more groups
-    the higher.
+    Compare a gap with ``floor_high``, not its interval with ``floor``: resampling adds noise to a
+    largest difference, which shifts its interval upwards, the more the more groups there are.
     """
     rows = []
     for m, (estimator, method) in enumerate(resampled.methods):
-        chance = _chance(comparison, estimator, method)
         for measure, draws in resampled.measures.items():
+            floors = chance[estimator, method].get(measure)
             rows.append(
                 {
                     "estimator": estimator,
                     "method": method,
                     "measure": measure,
                     **_interval(draws[:, m], level),
-                    **chance.get(measure, {"floor": np.nan, "floor_high": np.nan}),
-                    **_change(draws, resampled, m, level),
+                    **(floors or {"floor": np.nan, "floor_high": np.nan}),
+                    **_paired_change(draws, resampled.methods, m, level),
                 }
             )
     return pd.DataFrame(rows, columns=list(INTERVAL_COLUMNS))
 
 
-def _chance(comparison, estimator, method) -> dict[str, dict[str, float]]:
-    """Return mean and quantile of the permuted gaps, each a mean over the repeats."""
-    y, groups, seed = comparison.table.target, comparison.table.groups, comparison.settings.seed
-    repeats = [
-        permuted_gaps(
-            y,
-            comparison.predictions[estimator, method, r],
-            sensitive_features=groups,
-            random_state=seed,
-        )
-        for r in range(comparison.settings.repeats)
-    ]
-    drawn = {name: np.array([repeat[name] for repeat in repeats]) for name in GAPS}
-    return {
-        name: {
-            "floor": values.mean(),
-            "floor_high": np.quantile(values, CHANCE_LEVEL, axis=1).mean(),
-        }
-        for name, values in drawn.items()
-    }
-
-
-def group_table(comparison: Comparison, resampled: Resampled, level: float = LEVEL) -> pd.DataFrame:
+def group_table(resampled: Resampled, outcomes: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
     """Tabulate the rates of every group under every method with their intervals.
 
     Parameters
     ----------
-    comparison, resampled, level
-        As in `interval_table`.
+    resampled : Resampled
+        The draws.
+    outcomes : DataFrame
+        From `fairsteer.compare._summaries.group_outcomes`; its methods are tabulated.
+    level : float, default=0.95
+        Confidence level of the percentile intervals.
 
     Returns
     -------
     DataFrame
-        One row per estimator, method (those of the frontier left out), group and rate with the
-        columns `GROUP_COLUMNS`: ``before`` is the rate under ``nothing`` with the same estimator,
-        ``low`` and ``high`` are the interval of ``after``, the change is paired, and
-        ``leveling_down`` is True or False for selection rate and TPR, otherwise missing.
+        One row per estimator, method, group and rate with the columns `GROUP_COLUMNS`: ``before``
+        is the rate under ``unmitigated`` with the same estimator, ``low`` and ``high`` are the
+        interval of ``after``, the change is paired, and ``leveling_down`` is True or False for
+        selection rate and TPR, otherwise missing.
     """
-    outcomes = group_outcomes(comparison)
+    tabulated = set(outcomes.index.droplevel("group"))
     rows = []
     for m, (estimator, method) in enumerate(resampled.methods):
-        if method in comparison.settings.frontier:
+        if (estimator, method) not in tabulated:
             continue
         for a, group in enumerate(resampled.groups):
             outcome = outcomes.loc[(estimator, method, group)]
@@ -278,7 +288,7 @@ def group_table(comparison: Comparison, resampled: Resampled, level: float = LEV
                         "after": interval["value"],
                         "low": interval["low"],
                         "high": interval["high"],
-                        **_change(draws[:, :, a], resampled, m, level),
+                        **_paired_change(draws[:, :, a], resampled.methods, m, level),
                         "leveling_down": bool(outcome[rate, "leveling_down"]) if judged else None,
                     }
                 )
@@ -292,13 +302,12 @@ def _interval(draws, level) -> dict[str, float]:
     return {"value": draws[0], "low": low, "high": high}
 
 
-def _change(draws, resampled, m, level) -> dict[str, float]:
-    """Return the change against nothing, with its interval."""
-    estimator, _ = resampled.methods[m]
-    if (estimator, "nothing") not in resampled.methods:
+def _paired_change(draws, methods, m, level) -> dict[str, float]:
+    """Return the change against the baseline, with its interval."""
+    baseline = (methods[m][0], BASELINE)
+    if baseline not in methods:
         return dict.fromkeys(("change", "change_low", "change_high"), np.nan)
-    base = resampled.methods.index((estimator, "nothing"))
-    interval = _interval(draws[:, m] - draws[:, base], level)
+    interval = _interval(draws[:, m] - draws[:, methods.index(baseline)], level)
     return {
         "change": interval["value"],
         "change_low": interval["low"],

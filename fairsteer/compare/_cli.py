@@ -11,15 +11,16 @@ import tempfile
 from pathlib import Path
 
 import fairsteer
+from fairsteer.compare import compare, frontier_table, load_table
+from fairsteer.compare._options import check_options
+from fairsteer.exceptions import UsageError
 
 _EPILOG = """\
 examples:
-  fairsteer compare                        the embedded diabetes study, no network
+  fairsteer compare                        the diabetes data of scikit-learn, no download
   fairsteer compare adult --sensitive race
-  fairsteer compare table.csv --target hired --sensitive sex --favourable yes
+  fairsteer compare table.csv --target hired --sensitive sex --favorable yes
 """
-
-
 RESULTS = "results.csv"
 FRONTIER = "frontier.csv"
 
@@ -35,24 +36,22 @@ def main(argv=None) -> int:
     Returns
     -------
     int
-        0 when done, 1 when every method failed or the files could not be written, 2 after a
-        request that does not fit, 130 after Ctrl-C.
+        0 on success, 1 if every method failed or a file could not be written, 2 after wrong usage,
+        130 after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as done:
         return int(done.code or 0)
-    needed = ["rich", "joblib"]
+    needed = ["rich"]
     if arguments.output is not None:
         needed += ["matplotlib", "jinja2"]
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         return _refuse(f'{missing[0]} is missing: pip install "fairsteer[compare]" brings it.')
-    from fairsteer.exceptions import UsageError
-
     for stream in (sys.stdout, sys.stderr):
-        # A group name that the terminal's encoding lacks must not end the work.
+        # A group name that the terminal cannot encode must not stop the command.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
@@ -66,7 +65,7 @@ def main(argv=None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
-        """Leave with one sentence instead of the usage text."""
+        """Exit with one sentence instead of the usage text."""
         self.exit(2, f"fairsteer: {message}; see {self.prog} --help.\n")
 
 
@@ -77,50 +76,47 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fairsteer {fairsteer.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    compare = commands.add_parser(
+    subparser = commands.add_parser(
         "compare",
         usage="%(prog)s [TABLE] [options]",
         help="compare steering with fairlearn's mitigators on a table",
         description="Compare steering with fairlearn's mitigators by cross-validation: accuracy, "
-        "fairness gaps and who pays.",
+        "fairness gaps and the rates of every group.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = compare.add_argument
+    add = subparser.add_argument
     add(
         "table",
         nargs="?",
         metavar="TABLE",
-        help="diabetes (embedded, the default), adult, compas or a CSV file; name it before the "
-        "options",
+        help="diabetes (comes with scikit-learn, the default), adult, compas or a CSV file",
     )
-    add("--target", metavar="COLUMN", help="the column of the CSV to predict; two values")
+    add("--target", metavar="COLUMN", help="CSV: the column to predict, with two values")
     add(
         "--sensitive",
-        nargs="+",
-        action="extend",
-        default=[],
+        action="append",
         metavar="COLUMN",
-        help="the sensitive columns; several mean their intersection (adult, compas: sex or race)",
+        help="a sensitive column; may be repeated, groups are then intersections (adult, compas: "
+        "sex or race)",
     )
     add(
+        "--favorable",
         "--favourable",
         metavar="VALUE",
-        help="the favourable value of the target (default: the last of the sorted values)",
+        help="CSV: the favorable value of the target (default: the last of the sorted values)",
     )
     add(
         "--drop",
-        nargs="+",
-        action="extend",
-        default=[],
+        action="append",
         metavar="COLUMN",
-        help="columns of the CSV to leave out",
+        help="CSV: a column to leave out; may be repeated",
     )
     add(
         "--estimator",
         action="append",
         choices=("logistic", "boosting"),
-        help="the base classifier; may be repeated (default: logistic)",
+        help="a base classifier; may be repeated (default: logistic)",
     )
     add(
         "--repeats",
@@ -130,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         help="cross-validations with different splits (default: 1)",
     )
     add("--folds", type=int, default=5, metavar="N", help="folds of each (default: 5)")
-    add("--seed", type=int, default=0, metavar="N", help="seed of everything drawn (default: 0)")
+    add("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     add(
         "--jobs",
         type=int,
@@ -140,18 +136,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--skip",
-        nargs="+",
-        action="extend",
-        default=[],
+        action="append",
         metavar="NAME",
-        help="methods to leave out, by name or by the part before '-'",
+        help="a method to leave out, by name or by the part before '-'; may be repeated",
     )
     add(
         "--frontier",
         action="store_true",
         help="also run steering at strengths 0, .25, .5 and .75, and show accuracy against each "
-        "gap beside the other methods; with --output as frontier.csv and a figure "
-        "frontier_ESTIMATOR_CONSTRAINT.png each",
+        "gap beside the other methods; with --output in frontier.csv and in the figures of "
+        "report.html",
     )
     add(
         "--output",
@@ -163,44 +157,42 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _compare(arguments, command: str) -> int:
-    from fairsteer.compare import _terminal as console
-    from fairsteer.compare._load import load_table
-    from fairsteer.compare._run import compare, plan
-    from fairsteer.compare._table import NAMED
+    from fairsteer.compare import _terminal as terminal  # rich is an optional dependency
 
-    if arguments.table is None:
-        _check_order(arguments)
     table = load_table(
-        arguments.table or NAMED[0],
+        arguments.table or "diabetes",
         target=arguments.target,
         sensitive=arguments.sensitive,
-        favourable=arguments.favourable,
-        drop=arguments.drop,
+        favorable=arguments.favorable,
+        drop=arguments.drop or (),
     )
     options = {
         "estimators": arguments.estimator or ["logistic"],
         "repeats": arguments.repeats,
-        "folds": arguments.folds,
-        "seed": arguments.seed,
-        "jobs": arguments.jobs,
-        "skip": arguments.skip,
+        "cv": arguments.folds,
+        "random_state": arguments.seed,
+        "n_jobs": arguments.jobs,
+        "skip": arguments.skip or (),
         "frontier": arguments.frontier,
     }
-    settings = plan(table, **options)
+    check_options(table, **options)
     output = arguments.output
     if output is not None:
         prepare_folder(output)
     elif arguments.frontier:
-        print("fairsteer: --output DIR saves the frontier, with figures.", file=sys.stderr)
-    errors = console.make_console(stderr=True)
-    with console.Reporter(errors, settings.folds, settings.repeats) as progress:
+        print(
+            "fairsteer: --output DIR saves the frontier as a table and as figures of the report.",
+            file=sys.stderr,
+        )
+    errors = terminal.make_console(stderr=True)
+    with terminal.Reporter(errors, arguments.folds * arguments.repeats) as progress:
         comparison = compare(table, **options, progress=progress)
-    # The tables first: the time went into them. A pipe that closes early makes rich leave at once.
+    # The results took the time, so they are saved even if printing them fails.
     try:
         shown = _try(
             "print the tables",
-            lambda: console.show(console.make_console(), comparison),
-            "send them elsewhere",
+            lambda: terminal.show(terminal.make_console(), comparison),
+            "redirect them",
         )
     finally:
         saved = output is None or _save(comparison, output, command)
@@ -208,18 +200,18 @@ def _compare(arguments, command: str) -> int:
 
 
 def _save(comparison, folder: Path, command: str) -> bool:
-    if not comparison.predictions:
-        print("fairsteer: every method failed; nothing is written.", file=sys.stderr)
-        return False
-    saved = _write(folder / RESULTS, comparison.results.to_csv(index=False))
-    if comparison.settings.frontier:
-        saved = _save_frontier(comparison, folder) and saved
-    return saved and _save_report(comparison, folder, command)
-
-
-def _save_report(comparison, folder: Path, command: str) -> bool:
     from fairsteer.compare._report import NothingToReport, report_files
 
+    if not comparison.predictions:
+        print("fairsteer: every method failed; no file is written.", file=sys.stderr)
+        return False
+    results = comparison.results
+    files = {RESULTS: results.to_csv(index=False)}
+    if comparison.options.frontier:
+        frontier = frontier_table(results, comparison.methods.values())
+        files[FRONTIER] = frontier.to_csv(index=False)
+    if not all([_write(folder / name, text) for name, text in files.items()]):
+        return False
     try:
         files = report_files(comparison, command)
     except NothingToReport as error:
@@ -228,22 +220,7 @@ def _save_report(comparison, folder: Path, command: str) -> bool:
     return all([_write(folder / name, text) for name, text in files.items()])
 
 
-def _save_frontier(comparison, folder: Path) -> bool:
-    from fairsteer.compare._frontier import frontier_table
-    from fairsteer.compare._terminal import ESTIMATOR_NAMES
-    from fairsteer.plotting import frontier_png
-
-    frontier = frontier_table(comparison)
-    saved = [_write(folder / FRONTIER, frontier.to_csv(index=False))]
-    for (estimator, constraint), rows in frontier.groupby(["estimator", "constraint"], sort=False):
-        if rows["gap"].notna().any():
-            title = f"{comparison.table.name}, {ESTIMATOR_NAMES[estimator]}"
-            figure = frontier_png(rows, constraint, title)
-            saved.append(_write(folder / f"frontier_{estimator}_{constraint}.png", figure))
-    return all(saved)
-
-
-def _write(path: Path, content: str | bytes) -> bool:
+def _write(path: Path, content: str) -> bool:
     action = f"write '{path}'"
     saved = _try(action, lambda: write_atomically(path, content), "choose another --output")
     if saved:
@@ -251,10 +228,10 @@ def _write(path: Path, content: str | bytes) -> bool:
     return saved
 
 
-def _try(action: str, do, remedy: str) -> bool:
-    """Do what may fail for reasons outside, and then say so in one sentence."""
+def _try(action: str, function, remedy: str) -> bool:
+    """Run a function; report an OSError in one sentence and return False."""
     try:
-        do()
+        function()
     except OSError as error:
         reason = error.strerror or error
         print(f"fairsteer: cannot {action}: {reason}; {remedy}.", file=sys.stderr)
@@ -262,36 +239,22 @@ def _try(action: str, do, remedy: str) -> bool:
     return True
 
 
-def _check_order(arguments) -> None:
-    """Refuse a table that an option with several values has swallowed."""
-    from fairsteer.compare._table import NAMED
-    from fairsteer.exceptions import UsageError
-
-    for value in (*arguments.sensitive, *arguments.drop, *arguments.skip):
-        if value in NAMED or value.lower().endswith(".csv") or Path(value).is_file():
-            raise UsageError(
-                f"{value!r} looks like the table, but stands after an option that takes several "
-                f"values: name the table before the options (fairsteer compare {value} ...)."
-            )
-
-
 def prepare_folder(folder: Path) -> None:
-    """Create a folder with its parents and make sure that files can be written there.
+    """Create a folder with its parents and check that files can be written there.
 
     Parameters
     ----------
     folder : Path
-        The folder; files in it are left alone.
+        The folder; other files in it are not changed.
 
     Raises
     ------
     UsageError
-        When it cannot be created or written to, or holds a folder named like a file to write.
+        If it cannot be created or written to, or has a folder named like a file to write.
     """
     from fairsteer.compare._report import FILES
-    from fairsteer.exceptions import UsageError
 
-    for name in (RESULTS, *FILES):
+    for name in (RESULTS, FRONTIER, *FILES):
         if (folder / name).is_dir():
             raise UsageError(
                 f"'{folder / name}' is a folder: remove it or choose another --output."
@@ -305,19 +268,19 @@ def prepare_folder(folder: Path) -> None:
         raise UsageError(f"the output folder '{folder}' cannot be used: {reason}.") from error
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is there completely or not at all.
+def write_atomically(path: Path, content: str) -> None:
+    """Write a file completely or not at all.
 
     Parameters
     ----------
     path : Path
-        The file; an old one is replaced.
-    content : str or bytes
-        What it holds afterwards.
+        The file; an existing file is replaced.
+    content : str
+        Its text.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+        partial.write_bytes(content.encode())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

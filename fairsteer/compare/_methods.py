@@ -1,7 +1,8 @@
-"""The compared methods, each as one procedure: fit on training rows, predict on others."""
+"""The compared methods: each one fits on training rows and predicts other rows."""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from fairlearn.reductions import (
     DemographicParity,
     EqualizedOdds,
     ExponentiatedGradient,
+    GridSearch,
     TruePositiveRateParity,
 )
 from sklearn.base import clone
@@ -24,6 +26,9 @@ from fairsteer.estimators._classifier_cv import TunedSteering
 from fairsteer.estimators._table_encoding import standard_encoder
 
 ESTIMATORS = ("logistic", "boosting")
+BASELINE = "unmitigated"
+STRENGTHS = (0.0, 0.25, 0.5, 0.75)
+"""Further strengths of steering, for the frontier only."""
 
 _MOMENTS = {
     "equalized_odds": EqualizedOdds,
@@ -39,7 +44,7 @@ _THRESHOLD_CONSTRAINTS = {
 
 @dataclass(frozen=True)
 class Method:
-    """What a compared method is called, aims at and needs.
+    """A compared method.
 
     Parameters
     ----------
@@ -48,15 +53,18 @@ class Method:
     constraint : str or None
         The gap that it targets.
     attribute_at_prediction : bool
-        Whether it needs the sensitive attribute of the rows to predict.
+        Whether it is given the sensitive attribute of the rows to predict.
     strength : float in [0, 1], default=1.0
-        How much of the way steering moves a row; other methods have no strength but 1.
+        Strength of the steering; 1 for other methods.
+    classifier : classifier, optional
+        The unfitted classifier of a method of the user's own, whose name is the family.
     """
 
     family: str
     constraint: str | None
     attribute_at_prediction: bool
     strength: float = 1.0
+    classifier: object = None
 
     @property
     def name(self) -> str:
@@ -68,34 +76,24 @@ class Method:
 METHODS = {
     method.name: method
     for method in (
-        Method("nothing", None, attribute_at_prediction=False),
+        Method(BASELINE, None, attribute_at_prediction=False),
         *(Method("steering", c, attribute_at_prediction=True) for c in CONSTRAINTS),
         Method("correlation_remover", None, attribute_at_prediction=True),
         *(Method("exponentiated_gradient", c, attribute_at_prediction=False) for c in CONSTRAINTS),
         *(Method("threshold_optimizer", c, attribute_at_prediction=True) for c in CONSTRAINTS),
     )
 }
-
-STRENGTHS = (0.0, 0.25, 0.5, 0.75)
-FRONTIER_METHODS = {
-    method.name: method
-    for method in (
-        Method("steering", c, attribute_at_prediction=True, strength=s)
-        for c in CONSTRAINTS
-        for s in STRENGTHS
-    )
-}
-"""Steering at further strengths, for the frontier only."""
+"""The built-in methods at full strength."""
 
 
-def make_estimator(name: str, seed: int):
-    """Make an unfitted base classifier.
+def make_estimator(name: str, random_state: int):
+    """Make an unfitted built-in base classifier.
 
     Parameters
     ----------
     name : {"logistic", "boosting"}
         Which one.
-    seed : int
+    random_state : int
         Its random state.
 
     Returns
@@ -106,64 +104,63 @@ def make_estimator(name: str, seed: int):
     """
     if name == "logistic":
         return LogisticRegression(max_iter=5000)
-    return HistGradientBoostingClassifier(max_iter=80, random_state=seed)
+    return HistGradientBoostingClassifier(max_iter=80, random_state=random_state)
 
 
-def make_procedure(method: Method, estimator, data: pd.DataFrame, seed: int):
+def make_user_method(name: str, classifier) -> Method:
+    """Describe a method of the user's own.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    classifier : classifier
+        Unfitted.
+
+    Returns
+    -------
+    Method
+    """
+    attribute = _needs_columns(classifier) or _takes_attribute(classifier.predict)
+    return Method(name, None, attribute_at_prediction=attribute, classifier=classifier)
+
+
+def make_procedure(method: Method, estimator, data: pd.DataFrame, random_state: int):
     """Make the unfitted procedure of a method.
 
     Parameters
     ----------
     method : Method
-        One of `METHODS` or `FRONTIER_METHODS`.
+        Which method.
     estimator : classifier
-        The unfitted base classifier; it is cloned.
+        The unfitted base classifier; it is cloned. A method of the user's own ignores it.
     data : DataFrame
-        Says which columns are numbers; nothing is fitted on it.
-    seed : int
-        For methods that draw.
+        Only its column types are used.
+    random_state : int
+        Seed of methods that draw.
 
     Returns
     -------
     procedure
-        An object with ``fit(data, y, groups)`` and ``predict(data, groups)``, which returns 0/1
-        labels and scores (None where the decisions are randomised).
+        An object with ``fit(data, y, *, sensitive_features)`` and ``predict(data, *,
+        sensitive_features)``, which returns 0/1 labels and scores (None where decisions are
+        randomized). ``sensitive_features`` are the groups, for `UserMethod` the sensitive columns.
     """
+    if method.classifier is not None:
+        return UserMethod(method.classifier)
     if method.family == "steering":
-        return steering_procedure(method.constraint, estimator, seed, method.strength)
+        return TunedSteering(
+            method.constraint, estimator, strength=method.strength, random_state=random_state
+        )
     encoder = standard_encoder(data)
-    if method.family == "nothing":
+    if method.family == BASELINE:
         return Unmitigated(encoder, estimator)
     if method.family == "correlation_remover":
         return WithoutCorrelation(encoder, estimator)
     if method.family == "exponentiated_gradient":
-        return Reduction(encoder, estimator, _MOMENTS[method.constraint](), seed)
-    return Thresholds(encoder, estimator, _THRESHOLD_CONSTRAINTS[method.constraint], seed)
-
-
-def steering_procedure(constraint: str, estimator, seed: int, strength: float = 1.0):
-    """Make the unfitted steering procedure: steer the table, then a group-blind classifier.
-
-    The one place where the settings of steering in the comparison are chosen, for every table
-    and estimator alike; see `TunedSteering`.
-
-    Parameters
-    ----------
-    constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}
-        The gap that it targets.
-    estimator : classifier
-        The unfitted base classifier; it is cloned.
-    seed : int
-        Of its draws and inner folds.
-    strength : float in [0, 1], default=1.0
-        How much of the way the features move.
-
-    Returns
-    -------
-    TunedSteering
-        The procedure.
-    """
-    return TunedSteering(constraint, estimator, strength=strength, seed=seed)
+        return Reduction(encoder, estimator, _MOMENTS[method.constraint](), random_state)
+    constraint = _THRESHOLD_CONSTRAINTS[method.constraint]
+    return Thresholds(encoder, estimator, constraint, random_state)
 
 
 class Unmitigated:
@@ -172,81 +169,146 @@ class Unmitigated:
     def __init__(self, encoder, estimator):
         self.encoder, self.estimator = encoder, clone(estimator)
 
-    def fit(self, data, y, groups):
+    def fit(self, data, y, *, sensitive_features):
         """Fit on training rows."""
         X = self.encoder.fit_transform(data)
-        self.estimator.fit(self._fit_features(X, y, groups), y)
+        self.estimator.fit(self._fit_features(X, sensitive_features), y)
         return self
 
-    def predict(self, data, groups):
-        """Predict 0/1 labels, with the probability of the favourable one."""
-        X = self._features(self.encoder.transform(data), groups)
-        return self.estimator.predict(X), self.estimator.predict_proba(X)[:, 1]
+    def predict(self, data, *, sensitive_features):
+        """Predict 0/1 labels and their scores."""
+        X = self._transform_features(self.encoder.transform(data), sensitive_features)
+        return self.estimator.predict(X), _predict_scores(self.estimator, X)
 
-    def _fit_features(self, X, y, groups):
-        """Learn what happens between encoder and classifier, and apply it."""
+    def _fit_features(self, X, groups):
+        """Fit a step between encoder and classifier, and apply it."""
         return X
 
-    def _features(self, X, groups):
+    def _transform_features(self, X, groups):
         return X
 
 
 class WithoutCorrelation(Unmitigated):
     """fairlearn's CorrelationRemover on the encoded features and the one-hot group."""
 
-    def _fit_features(self, X, y, groups):
+    def _fit_features(self, X, groups):
         self.indicated = np.unique(np.asarray(groups, dtype=object))[1:]
         ids = list(range(X.shape[1], X.shape[1] + len(self.indicated)))
         self.remover = CorrelationRemover(sensitive_feature_ids=ids)
-        return self.remover.fit_transform(self._with_group(X, groups))
+        return self.remover.fit_transform(self._append_groups(X, groups))
 
-    def _features(self, X, groups):
-        return self.remover.transform(self._with_group(X, groups))
+    def _transform_features(self, X, groups):
+        return self.remover.transform(self._append_groups(X, groups))
 
-    def _with_group(self, X, groups):
+    def _append_groups(self, X, groups):
         indicators = np.asarray(groups)[:, None] == self.indicated[None, :]
         return np.column_stack([np.asarray(X, dtype=float), indicators])
 
 
 class Reduction:
-    """fairlearn's ExponentiatedGradient with its default settings; decisions are randomised."""
+    """fairlearn's ExponentiatedGradient with its default settings; decisions are randomized."""
 
-    def __init__(self, encoder, estimator, moment, seed):
-        self.encoder, self.seed = encoder, seed
+    def __init__(self, encoder, estimator, moment, random_state):
+        self.encoder, self.random_state = encoder, random_state
         self.model = ExponentiatedGradient(clone(estimator), constraints=moment)
 
-    def fit(self, data, y, groups):
+    def fit(self, data, y, *, sensitive_features):
         """Fit on training rows."""
         X = self.encoder.fit_transform(data)
-        self.model.fit(X, np.asarray(y), sensitive_features=np.asarray(groups))
+        self.model.fit(X, np.asarray(y), sensitive_features=np.asarray(sensitive_features))
         return self
 
-    def predict(self, data, groups):
-        """Draw 0/1 labels; there is no score."""
+    def predict(self, data, *, sensitive_features):
+        """Draw 0/1 labels; there are no scores."""
         X = self.encoder.transform(data)
-        return self.model.predict(X, random_state=self.seed), None
+        return self.model.predict(X, random_state=self.random_state), None
 
 
 class Thresholds:
-    """fairlearn's ThresholdOptimizer around the base classifier; decisions are randomised."""
+    """fairlearn's ThresholdOptimizer around the base classifier; decisions are randomized."""
 
-    def __init__(self, encoder, estimator, constraint, seed):
-        self.seed = seed
+    def __init__(self, encoder, estimator, constraint, random_state):
+        self.random_state = random_state
         self.model = ThresholdOptimizer(
             estimator=make_pipeline(encoder, clone(estimator)),
             constraints=constraint,
-            predict_method="predict_proba",
+            predict_method="auto",
             prefit=False,
         )
 
-    def fit(self, data, y, groups):
+    def fit(self, data, y, *, sensitive_features):
         """Fit on training rows."""
-        self.model.fit(data, np.asarray(y), sensitive_features=np.asarray(groups))
+        self.model.fit(data, np.asarray(y), sensitive_features=np.asarray(sensitive_features))
         return self
 
-    def predict(self, data, groups):
-        """Draw 0/1 labels; there is no score."""
+    def predict(self, data, *, sensitive_features):
+        """Draw 0/1 labels; there are no scores."""
         drawn = self.model.predict(
-            data, sensitive_features=np.asarray(groups), random_state=self.seed
+            data,
+            sensitive_features=np.asarray(sensitive_features),
+            random_state=self.random_state,
         )
         return drawn, None
+
+
+class UserMethod:
+    """A classifier of the user's own, on the table's own columns.
+
+    The sensitive columns are passed as ``sensitive_features`` where ``fit`` takes that argument
+    and the classifier does not name columns of X; otherwise they are appended to X.
+    """
+
+    def __init__(self, classifier):
+        self.model, self.appends = clone(classifier), _needs_columns(classifier)
+
+    def fit(self, data, y, *, sensitive_features):
+        """Fit on training rows."""
+        X = self._append_columns(data, sensitive_features)
+        passed = {} if self.appends else {"sensitive_features": _squeeze(sensitive_features)}
+        self.model.fit(X, y, **passed)
+        return self
+
+    def predict(self, data, *, sensitive_features):
+        """Predict 0/1 labels and, where the classifier has them, scores."""
+        X = self._append_columns(data, sensitive_features)
+
+        def call(function):
+            if self.appends or not _takes_attribute(function):
+                return function(X)
+            return function(X, sensitive_features=_squeeze(sensitive_features))
+
+        return call(self.model.predict), _predict_scores(self.model, call=call)
+
+    def _append_columns(self, data, attributes):
+        return pd.concat([data, attributes], axis=1) if self.appends else data
+
+
+def _predict_scores(model, X=None, call=None):
+    """Return scores that rank the rows; None if the classifier has none."""
+    call = call or (lambda function: function(X))
+    if hasattr(model, "predict_proba"):
+        return call(model.predict_proba)[:, 1]
+    if hasattr(model, "decision_function"):
+        return call(model.decision_function)
+    return None
+
+
+def _takes_attribute(function) -> bool:
+    return "sensitive_features" in inspect.signature(function).parameters
+
+
+def _needs_columns(classifier) -> bool:
+    """Return whether a classifier reads the attribute from X."""
+    if isinstance(classifier, (ExponentiatedGradient, GridSearch)):
+        return False  # Their fit takes sensitive_features among its keyword arguments.
+    parameters = classifier.get_params() if hasattr(classifier, "get_params") else {}
+    names_columns = any(
+        name.rpartition("__")[2] == "sensitive_feature_ids" and value is not None
+        for name, value in parameters.items()
+    )
+    return names_columns or not _takes_attribute(classifier.fit)
+
+
+def _squeeze(attributes: pd.DataFrame):
+    """Return a single sensitive column as a Series."""
+    return attributes.iloc[:, 0] if attributes.shape[1] == 1 else attributes

@@ -1,14 +1,14 @@
-"""The report of a comparison for those who decide: one page, and the tables it cites.
+"""The report of a comparison: one page for decision makers, and the tables that it cites.
 
 `report_files` returns what ``fairsteer compare --output DIR`` writes beside ``results.csv``. Every
-number of the page stands in one of these tables.
+number of the page is in one of these tables.
 """
 
 from __future__ import annotations
 
 import datetime
 import platform
-from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import fairlearn
@@ -19,23 +19,29 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import fairsteer
-from fairsteer.compare import _report_words as words
+from fairsteer.compare import _wording as words
 from fairsteer.compare._bootstrap import (
     DRAWS,
     LEVEL,
-    finished,
+    chance_gaps,
     group_table,
     interval_table,
     resample,
 )
-from fairsteer.compare._methods import METHODS
-from fairsteer.compare._report_features import SteeringStory, audit_tables, tell_steering
-from fairsteer.compare._report_figures import tradeoff_points, tradeoff_svg, who_pays_svg
-from fairsteer.compare._report_tables import by_method, moved_features, who_pays
+from fairsteer.compare._methods import BASELINE, Method
+from fairsteer.compare._options import ComparisonOptions
+from fairsteer.compare._report_features import (
+    SteeringSummary,
+    audit_tables,
+    moved_features,
+    summarize_steering,
+)
+from fairsteer.compare._report_figures import tradeoff_figure, who_pays_figure
 from fairsteer.compare._run import GAPS, Comparison
-from fairsteer.compare._terminal import ESTIMATOR_NAMES
-from fairsteer.compare._wording import troubles
+from fairsteer.compare._summaries import best_methods, group_outcomes
+from fairsteer.compare._table import Table
 from fairsteer.core.constraints import CONSTRAINTS
+from fairsteer.metrics._report import BENEFICIAL_RATES, RATES
 
 REPORT = "report.html"
 INTERVALS = "intervals.csv"
@@ -48,24 +54,28 @@ FILES = (INTERVALS, GROUPS, FEATURES, AUDIT, CERTIFICATE, RUN, REPORT)
 
 
 class NothingToReport(ValueError):
-    """No method of a comparison ran to the end."""
+    """No method of a comparison finished."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What the report is about: one method with one estimator.
+    """The subject of the report: one method with one estimator.
 
     Parameters
     ----------
-    estimator, method : str
-        Their names.
-    constraint : str
-        The gap that is looked at.
+    estimator : str
+        The name of the estimator.
+    method : Method
+        The method.
     """
 
     estimator: str
-    method: str
-    constraint: str
+    method: Method
+
+    @property
+    def constraint(self) -> str:
+        """The gap that the method targets; equalized odds if it targets none."""
+        return self.method.constraint or CONSTRAINTS[0]
 
 
 def report_files(comparison: Comparison, command: str) -> dict[str, str]:
@@ -76,7 +86,7 @@ def report_files(comparison: Comparison, command: str) -> dict[str, str]:
     comparison : Comparison
         From `fairsteer.compare.compare`.
     command : str
-        What to type to get the same.
+        The command line that reproduces it.
 
     Returns
     -------
@@ -88,41 +98,44 @@ def report_files(comparison: Comparison, command: str) -> dict[str, str]:
     ------
     NothingToReport
         If every method failed in some repeat.
-    ImportError
-        If matplotlib is missing.
     """
-    subject = choose_subject(comparison)
-    resampled = resample(comparison)
-    intervals = interval_table(comparison, resampled)
-    groups = group_table(comparison, resampled)
-    story = None
-    if (subject.estimator, subject.method, 0) in comparison.chosen:
-        story = tell_steering(comparison, subject.estimator, subject.method)
-    audit, certificate = audit_tables(story)
-    features = pd.DataFrame() if story is None else story.features
+    table, options, methods = comparison.table, comparison.options, comparison.methods
+    finished = comparison.finished
+    full = {key: runs for key, runs in finished.items() if methods[key[1]].strength == 1.0}
+    subject = choose_subject(full, methods)
+    data = table.target, table.groups
+    resampled = resample(*data, finished, options.random_state)
+    chance = chance_gaps(*data, finished, options.random_state)
+    chosen = comparison.chosen.get((subject.estimator, subject.method.name, 0))
+    summary = None
+    if chosen is not None:
+        summary = summarize_steering(table, subject.constraint, chosen, options.random_state)
+    audit, certificate = audit_tables(summary)
+    problems = words.describe_failures(comparison.failures, comparison.warnings, methods)
     tables = {
-        INTERVALS: intervals,
-        GROUPS: groups,
-        FEATURES: features,
+        INTERVALS: interval_table(resampled, chance),
+        GROUPS: group_table(resampled, group_outcomes(*data, full)),
+        FEATURES: pd.DataFrame() if summary is None else summary.features,
         AUDIT: audit,
         CERTIFICATE: certificate,
-        RUN: run_table(comparison, subject, story, command),
+        RUN: run_table(table, options, subject, summary, problems, command),
     }
-    page = render(comparison, subject, tables)
-    return {**{name: table.to_csv(index=False) for name, table in tables.items()}, REPORT: page}
+    page = render(table, subject, methods, tables)
+    return {**{name: frame.to_csv(index=False) for name, frame in tables.items()}, REPORT: page}
 
 
-def choose_subject(comparison: Comparison) -> Subject:
-    """Choose what the report is about.
+def choose_subject(finished: Iterable[tuple[str, str]], methods: Mapping[str, Method]) -> Subject:
+    """Choose the subject of the report.
 
-    The first steering that did not fail, otherwise the first other method but ``nothing``,
-    otherwise that; with the first estimator that has it. A method without a gap of its own is
-    looked at for equalized odds.
+    The first steering that did not fail, otherwise the first other method except ``unmitigated``,
+    otherwise ``unmitigated``; with the first estimator that has it.
 
     Parameters
     ----------
-    comparison : Comparison
-        From `fairsteer.compare.compare`.
+    finished : iterable of (estimator, method)
+        The methods at full strength that did not fail.
+    methods : dict of str to Method
+        Every method by name.
 
     Returns
     -------
@@ -131,53 +144,60 @@ def choose_subject(comparison: Comparison) -> Subject:
     Raises
     ------
     NothingToReport
-        If every method failed in some repeat.
+        If no method finished.
     """
-    known = [pair for pair in finished(comparison) if pair[1] in METHODS]
-    if not known:
-        raise NothingToReport("no method ran to the end; the printed tables say why.")
-    rank = {"steering": 0, "nothing": 2}
-    estimator, method = min(known, key=lambda pair: rank.get(METHODS[pair[1]].family, 1))
-    return Subject(estimator, method, METHODS[method].constraint or CONSTRAINTS[0])
+    candidates = [Subject(estimator, methods[name]) for estimator, name in finished]
+    if not candidates:
+        raise NothingToReport("every method failed; the printed tables give the reasons.")
+    rank = {"steering": 0, BASELINE: 2}
+    return min(candidates, key=lambda subject: rank.get(subject.method.family, 1))
 
 
 def run_table(
-    comparison: Comparison, subject: Subject, story: SteeringStory | None, command: str
+    table: Table,
+    options: ComparisonOptions,
+    subject: Subject,
+    summary: SteeringSummary | None,
+    problems: list[str],
+    command: str,
 ) -> pd.DataFrame:
-    """Tabulate what was asked, by which command and with which versions.
+    """Tabulate table, options, command and versions.
 
     Parameters
     ----------
-    comparison : Comparison
-        From `fairsteer.compare.compare`.
+    table : Table
+        The compared table.
+    options : ComparisonOptions
+        The options of the comparison.
     subject : Subject
-        What the report is about.
-    story : SteeringStory or None
-        What the steering did.
+        The subject of the report.
+    summary : SteeringSummary or None
+        The effect of steering.
+    problems : list of str
+        Failures and warnings of methods.
     command : str
-        What to type to get the same.
+        The command line that reproduces the comparison.
 
     Returns
     -------
     DataFrame
         The columns ``name`` and ``value``; a name may occur several times.
     """
-    table, settings = comparison.table, comparison.settings
     facts = {
         "table": table.name,
         "conventions": table.conventions,
         "sensitive": " & ".join(table.sensitive),
-        "favourable": table.favourable,
+        "favorable": table.favorable,
         "rows": len(table.target),
-        "favourable_share": table.target.mean(),
+        "favorable_share": table.target.mean(),
         "features": table.data.shape[1],
-        "folds": settings.folds,
-        "repeats": settings.repeats,
-        "seed": settings.seed,
+        "folds": options.cv,
+        "repeats": options.repeats,
+        "seed": options.random_state,
         "bootstrap_draws": DRAWS,
         "interval_level": LEVEL,
         "reported_estimator": subject.estimator,
-        "reported_method": subject.method,
+        "reported_method": subject.method.name,
         "command": command,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "fairsteer": fairsteer.__version__,
@@ -187,23 +207,30 @@ def run_table(
         "pandas": pd.__version__,
         "python": platform.python_version(),
     }
-    repeated = {"warning": table.warnings, "trouble": troubles(comparison), "advice": ()}
-    if story is not None:
-        facts["folds_without_steering"] = story.unsteered_folds
-        repeated["advice"] = story.audit.advice
+    repeated = {"warning": table.warnings, "failure": problems, "advice": ()}
+    if summary is not None:
+        facts["folds_without_steering"] = summary.unsteered_folds
+        repeated["advice"] = summary.audit.advice
     rows = [*facts.items(), *((name, text) for name, texts in repeated.items() for text in texts)]
     return pd.DataFrame(rows, columns=["name", "value"])
 
 
-def render(comparison: Comparison, subject: Subject, tables: dict[str, pd.DataFrame]) -> str:
-    """Write the page.
+def render(
+    table: Table,
+    subject: Subject,
+    methods: Mapping[str, Method],
+    tables: Mapping[str, pd.DataFrame],
+) -> str:
+    """Render the page.
 
     Parameters
     ----------
-    comparison : Comparison
-        From `fairsteer.compare.compare`.
+    table : Table
+        The compared table.
     subject : Subject
-        What the report is about.
+        The subject of the report.
+    methods : dict of str to Method
+        Every method by name.
     tables : dict of str to DataFrame
         By file name.
 
@@ -213,94 +240,121 @@ def render(comparison: Comparison, subject: Subject, tables: dict[str, pd.DataFr
         HTML that needs no other file and no script.
     """
     intervals, groups, run = tables[INTERVALS], tables[GROUPS], tables[RUN]
-    own = intervals[intervals["estimator"] == subject.estimator].set_index(["method", "measure"])
-    paying = groups[
-        (groups["estimator"] == subject.estimator) & (groups["method"] == subject.method)
-    ]
-    compared = "nothing" in own.index.unique("method") and subject.method != "nothing"
+    full = intervals[[methods[name].strength == 1.0 for name in intervals["method"]]]
+    own = full[full["estimator"] == subject.estimator]
+    measured = own.set_index(["method", "measure"])
+    own_groups = groups[groups["estimator"] == subject.estimator]
+    paying = own_groups[own_groups["method"] == subject.method.name]
+    compared = BASELINE in set(own["method"]) and subject.method.name != BASELINE
     estimators = [
         {
-            "name": ESTIMATOR_NAMES[estimator],
-            "methods": _methods(rows),
-            "paying": by_method(groups[groups["estimator"] == estimator]),
-            "figures": [_tradeoff(rows, c, ESTIMATOR_NAMES[estimator]) for c in GAPS],
+            "name": words.estimator_title(name),
+            "methods": _by_method(full[full["estimator"] == name]),
+            "paying": summarize_methods(groups[groups["estimator"] == name]),
+            "figures": [
+                tradeoff_figure(rows, gap, methods, words.estimator_title(name)) for gap in GAPS
+            ],
         }
-        for estimator, rows in intervals.groupby("estimator", sort=False)
+        for name, rows in intervals.groupby("estimator", sort=False)
     ]
-    facts = run.drop_duplicates("name").set_index("name")["value"].to_dict()
+    texts = run.groupby("name")["value"].agg(list)
     return (
         _environment()
         .get_template("report.html")
         .render(
-            table=comparison.table,
+            table=table,
             subject=subject,
             words=words,
-            facts=facts,
-            texts={
-                n: run.loc[run["name"] == n, "value"].tolist()
-                for n in ("warning", "trouble", "advice")
-            },
+            facts=run.drop_duplicates("name").set_index("name")["value"].to_dict(),
+            texts={name: texts.get(name, []) for name in ("warning", "failure", "advice")},
             compared=compared,
-            gap=own.loc[(subject.method, subject.constraint)],
-            accuracy=own.loc[(subject.method, "accuracy")],
-            nothing=own.loc["nothing"] if compared else None,
-            best=words.best_others(own.reset_index(), subject.constraint),
-            who=who_pays(paying),
-            who_figure=_who_pays(paying) if compared else None,
-            counts=comparison.table.groups.value_counts().sort_index(),
+            gap=measured.loc[(subject.method.name, subject.constraint)],
+            accuracy=measured.loc[(subject.method.name, "accuracy")],
+            baseline=measured.loc[BASELINE] if compared else None,
+            best=best_methods(own, subject.constraint),
+            who=summarize_groups(paying),
+            who_figure=who_pays_figure(paying) if compared else None,
+            counts=table.groups.value_counts().sort_index(),
             estimators=estimators,
-            estimator_name=ESTIMATOR_NAMES[subject.estimator],
+            estimator_name=words.estimator_title(subject.estimator),
             steered=len(tables[FEATURES]) > 0,
             features=moved_features(tables[FEATURES]),
             audit=tables[AUDIT],
             certificate=tables[CERTIFICATE],
-            limits=words.limits(comparison, subject.method),
+            limits=words.list_limits(subject.method, table.sensitive, len(table.target)),
             constraints=GAPS,
-            methods=METHODS,
-            frontier=bool(comparison.settings.frontier),
+            methods=methods,
+            frontier=any(method.strength < 1.0 for method in methods.values()),
         )
     )
 
 
-def _methods(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Return the intervals of every method of the first table, indexed by measure."""
+def summarize_groups(groups: pd.DataFrame) -> dict:
+    """Find who gains and who loses under one method.
+
+    Parameters
+    ----------
+    groups : DataFrame
+        Rows of one estimator and method of `fairsteer.compare._bootstrap.group_table`.
+
+    Returns
+    -------
+    dict
+        ``rows``: the rates of every group; ``loser`` and ``winner``: the rows of the selection rate
+        that fell and rose most, None if none did; ``accuracy``: likewise the largest fall in
+        accuracy; ``flagged``: (rate, groups) of leveling down.
+    """
+    by_rate = {rate: groups[groups["rate"] == rate] for rate in RATES}
+    return {
+        "rows": [
+            (group, own.set_index("rate")) for group, own in groups.groupby("group", sort=False)
+        ],
+        "loser": _largest_change(by_rate["selection_rate"], -1),
+        "winner": _largest_change(by_rate["selection_rate"], 1),
+        "accuracy": _largest_change(by_rate["accuracy"], -1),
+        "flagged": _flagged_groups(groups),
+    }
+
+
+def summarize_methods(groups: pd.DataFrame) -> list[dict]:
+    """Find who gains and who loses under every method but ``unmitigated``.
+
+    Parameters
+    ----------
+    groups : DataFrame
+        Rows of one estimator of `fairsteer.compare._bootstrap.group_table`.
+
+    Returns
+    -------
+    list of dict
+        `summarize_groups` of every method, and its ``method``.
+    """
     return [
-        (method, own.set_index("measure"))
-        for method, own in rows.groupby("method", sort=False)
-        if method in METHODS
+        {"method": method, **summarize_groups(own)}
+        for method, own in groups.groupby("method", sort=False)
+        if method != BASELINE and own["before"].notna().any()
     ]
 
 
-def _tradeoff(rows: pd.DataFrame, constraint: str, estimator: str) -> dict[str, str]:
-    points = tradeoff_points(rows, constraint)
-    described = "; ".join(
-        f"{words.point_name(name)}: gap {100 * point['gap', 'value']:.1f}, "
-        f"accuracy {100 * point['accuracy', 'value']:.1f}"
-        for name, point in points.iterrows()
-    )
-    return {
-        "title": f"{words.gap_name(constraint)}, {estimator}",
-        "source": _source(tradeoff_svg(rows, constraint)),
-        "alt": f"Accuracy in percent against the {words.gap_name(constraint)} gap in percentage "
-        f"points, {estimator}. {described}.",
-    }
+def _flagged_groups(groups: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """Return the groups that lost by leveling down, by rate."""
+    hit = groups[groups["leveling_down"].eq(True)]
+    found = ((rate, hit.loc[hit["rate"] == rate, "group"].tolist()) for rate in BENEFICIAL_RATES)
+    return [(rate, names) for rate, names in found if names]
 
 
-def _who_pays(paying: pd.DataFrame) -> dict[str, str]:
-    selected = paying[paying["rate"] == "selection_rate"]
-    described = "; ".join(
-        f"{row.group}: {100 * row.before:.1f} before, {100 * row.after:.1f} after"
-        for row in selected.itertuples()
-    )
-    return {
-        "source": _source(who_pays_svg(paying)),
-        "alt": f"Percent predicted favourable in every group. {described}. The second half of the "
-        "figure shows the same of the truly favourable; the table below has all numbers.",
-    }
+def _largest_change(rows: pd.DataFrame, sign: int) -> pd.Series | None:
+    """Return the row whose rate rose (sign 1) or fell (-1) most, None if none did."""
+    change = sign * rows["change"]
+    return rows.loc[change.idxmax()] if change.max() > 0.0 else None
 
 
-def _source(svg: bytes) -> str:
-    return f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
+def _by_method(intervals: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return the intervals of every method, indexed by measure."""
+    return [
+        (method, own.set_index("measure"))
+        for method, own in intervals.groupby("method", sort=False)
+    ]
 
 
 def _environment() -> Environment:
@@ -324,7 +378,7 @@ def _environment() -> Environment:
 
 
 def _data(value, text: str) -> Markup:
-    """Write a number so that a machine can read it in full."""
+    """Show a rounded number, with the full number for programs."""
     if pd.isna(value):
         return Markup("&ndash;")
     return Markup('<data value="{}">{}</data>').format(value, text)

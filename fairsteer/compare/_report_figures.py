@@ -1,76 +1,125 @@
-"""The figures of the report, as SVG; every one is drawn from a table of the report."""
+"""The figures of the report, as SVG, each drawn from a table of the report."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Mapping
 from io import BytesIO
 
+import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from fairsteer.compare._methods import FRONTIER_METHODS, METHODS
-from fairsteer.compare._report_words import FAMILIES, gap_name
+from fairsteer.compare._methods import Method
+from fairsteer.compare._wording import METHOD_TITLES, family_title, gap_title
 from fairsteer.metrics._report import BENEFICIAL_RATES
-from fairsteer.plotting import BAND, STYLES
+from fairsteer.plotting import STYLES
 
 WIDTH = 4.4
-RATE_TITLES = {"selection_rate": "of all", "tpr": "of the truly favourable"}
+BAND = "#dddddd"
+FIGURE_RATES = {"selection_rate": "of all", "tpr": "of the truly favorable"}
 BEFORE, AFTER = STYLES[1][0], STYLES[0][0]
+# Letters as outlines look the same on every machine, and "$" in a name is no formula.
+RC = {"svg.fonttype": "path", "svg.hashsalt": "fairsteer", "text.parse_math": False}
 
 
-def tradeoff_svg(intervals: pd.DataFrame, constraint: str) -> bytes:
-    """Draw accuracy against a gap for all methods that aim at it or at none.
+def tradeoff_figure(
+    intervals: pd.DataFrame, constraint: str, methods: Mapping[str, Method], estimator: str
+) -> dict[str, str]:
+    """Draw accuracy against a gap and describe the figure.
+
+    Parameters
+    ----------
+    intervals, constraint, methods
+        As in `tradeoff_svg`.
+    estimator : str
+        The title of the estimator.
+
+    Returns
+    -------
+    dict of str to str
+        ``title``, ``source`` (a data URL) and ``alt``, the alternative text.
+    """
+    points = tradeoff_points(intervals, constraint, methods)
+    described = "; ".join(
+        f"{family_title(methods[name])}: gap {100 * point['gap', 'value']:.1f}, "
+        f"accuracy {100 * point['accuracy', 'value']:.1f}"
+        for name, point in points.iterrows()
+    )
+    return {
+        "title": f"{gap_title(constraint)}, {estimator}",
+        "source": _data_url(tradeoff_svg(intervals, constraint, methods)),
+        "alt": f"Accuracy in percent against the {gap_title(constraint)} gap in percentage "
+        f"points, {estimator}. {described}.",
+    }
+
+
+def tradeoff_svg(intervals: pd.DataFrame, constraint: str, methods: Mapping[str, Method]) -> bytes:
+    """Draw accuracy against a gap for all methods that target this gap or none.
 
     Parameters
     ----------
     intervals : DataFrame
-        From `fairsteer.compare._bootstrap.interval_table`, the rows of one estimator.
+        Rows of one estimator of `fairsteer.compare._bootstrap.interval_table`.
     constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}
         Which gap.
+    methods : dict of str to Method
+        Every method by name.
 
     Returns
     -------
     bytes
-        An SVG file: a marker and a colour for each family of methods, bars for the intervals, a
-        line through steering at several strengths, grey below the noise floors: darker below the
+        An SVG file: a marker and a color for each family of methods, bars for the intervals, a
+        line through steering at several strengths. Gray are the noise floors: darker up to the
         smallest, lighter up to the largest.
     """
-    figure, ax = _figure(4.2)
-    shown = tradeoff_points(intervals, constraint)
-    right = 1.05 * 100.0 * shown["gap", "high"].max()
-    floors = 100.0 * shown["gap", "floor"]
+    with matplotlib.rc_context(RC):
+        return _svg(_draw_tradeoff(intervals, constraint, methods))
+
+
+def _draw_tradeoff(intervals, constraint, methods) -> Figure:
+    figure, ax = _make_figure(4.2)
+    points = tradeoff_points(intervals, constraint, methods)
+    right = 1.05 * 100.0 * points["gap", "high"].max()
+    floors = 100.0 * points["gap", "floor"]
     for floor in (floors.min(), floors.max()):
         ax.axvspan(0.0, floor, color=BAND, alpha=0.6, linewidth=0)
-    for (family, label), (colour, marker, _) in zip(FAMILIES.items(), STYLES, strict=False):
-        points = shown[shown["family", ""] == family].sort_values(("strength", ""))
-        if points.empty:
+    families = points["family", ""]
+    for k, family in enumerate(dict.fromkeys([*METHOD_TITLES, *families])):
+        own = points[families == family].sort_values(("strength", ""))
+        if own.empty:
             continue
-        x, y = (100.0 * points[axis, "value"] for axis in ("gap", "accuracy"))
+        color, marker, _ = STYLES[k % len(STYLES)]
         ax.errorbar(
-            x,
-            y,
-            xerr=_bars(points["gap"]),
-            yerr=_bars(points["accuracy"]),
-            color=colour,
+            100.0 * own["gap", "value"],
+            100.0 * own["accuracy", "value"],
+            xerr=_error_bars(own["gap"]),
+            yerr=_error_bars(own["accuracy"]),
+            color=color,
             marker=marker,
             markersize=8,
             markeredgecolor="black",
-            linestyle="solid" if len(points) > 1 else "none",
+            linestyle="solid" if len(own) > 1 else "none",
             elinewidth=0.7,
-            label=label,
+            # A legend omits labels that start with an underscore.
+            label=f" {METHOD_TITLES.get(family, family)}",
         )
     ax.set_xlim(-0.03 * right, right)
-    ax.set_xlabel(f"{gap_name(constraint)} gap in points (less is fairer)")
+    ax.set_xlabel(f"{gap_title(constraint)} gap in percentage points (0 is fair)")
     ax.set_ylabel("accuracy, % of rows")
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    return _svg(figure)
+    return figure
 
 
-def tradeoff_points(intervals: pd.DataFrame, constraint: str) -> pd.DataFrame:
-    """Select what a trade-off figure shows.
+def tradeoff_points(
+    intervals: pd.DataFrame, constraint: str, methods: Mapping[str, Method]
+) -> pd.DataFrame:
+    """Select the points of a trade-off figure.
 
     Parameters
     ----------
-    intervals, constraint
+    intervals, constraint, methods
         As in `tradeoff_svg`.
 
     Returns
@@ -79,16 +128,41 @@ def tradeoff_points(intervals: pd.DataFrame, constraint: str) -> pd.DataFrame:
         One row per method, columns ``("family", "")``, ``("strength", "")`` and, for ``accuracy``
         and ``gap``, those of the intervals.
     """
-    known = METHODS | FRONTIER_METHODS
-    aimed = [n for n in intervals["method"].unique() if known[n].constraint in (None, constraint)]
+    names = intervals["method"].unique()
+    aimed = [name for name in names if methods[name].constraint in (None, constraint)]
     by_measure = {
         axis: intervals[intervals["measure"] == measure].set_index("method").loc[aimed]
         for axis, measure in (("accuracy", "accuracy"), ("gap", constraint))
     }
     points = pd.concat(by_measure, axis=1)
-    points["family", ""] = [known[name].family for name in aimed]
-    points["strength", ""] = [known[name].strength for name in aimed]
+    points["family", ""] = [methods[name].family for name in aimed]
+    points["strength", ""] = [methods[name].strength for name in aimed]
     return points
+
+
+def who_pays_figure(groups: pd.DataFrame) -> dict[str, str]:
+    """Draw the rates of every group before and after, and describe the figure.
+
+    Parameters
+    ----------
+    groups : DataFrame
+        As in `who_pays_svg`.
+
+    Returns
+    -------
+    dict of str to str
+        ``source`` (a data URL) and ``alt``, the alternative text.
+    """
+    selected = groups[groups["rate"] == "selection_rate"]
+    described = "; ".join(
+        f"{row.group}: {100 * row.before:.1f} before, {100 * row.after:.1f} after"
+        for row in selected.itertuples()
+    )
+    return {
+        "source": _data_url(who_pays_svg(groups)),
+        "alt": f"Percent predicted favorable in every group. {described}. The second panel shows "
+        "the same among the truly favorable; the table below has all numbers.",
+    }
 
 
 def who_pays_svg(groups: pd.DataFrame) -> bytes:
@@ -97,16 +171,20 @@ def who_pays_svg(groups: pd.DataFrame) -> bytes:
     Parameters
     ----------
     groups : DataFrame
-        From `fairsteer.compare._bootstrap.group_table`, the rows of one estimator and method, with
-        a before.
+        Rows of one estimator and method of `fairsteer.compare._bootstrap.group_table`, with values
+        ``before``.
 
     Returns
     -------
     bytes
-        An SVG file: a hollow square for before, a full circle for after, an arrow between them.
+        An SVG file: hollow squares before, filled circles after, arrows between them.
     """
-    names = groups["group"].unique()
-    figure, axes = _figure(1.5 + 0.5 * len(names), 2)
+    with matplotlib.rc_context(RC):
+        return _svg(_draw_who_pays(groups))
+
+
+def _draw_who_pays(groups) -> Figure:
+    figure, axes = _make_figure(1.5 + 0.5 * groups["group"].nunique(), 2)
     for ax, rate in zip(axes, BENEFICIAL_RATES, strict=True):
         rows = groups[groups["rate"] == rate]
         at = np.arange(len(rows))[::-1]
@@ -116,20 +194,18 @@ def who_pays_svg(groups: pd.DataFrame) -> bytes:
             ax.annotate("", (end, height), (start, height), arrowprops=arrow)
         ax.plot(before, at, "s", color=BEFORE, markerfacecolor="white", label="before")
         ax.plot(after, at, "o", color=AFTER, label="after")
-        ax.set_yticks(at, [_short(name) for name in rows["group"]], parse_math=False)
+        ax.set_yticks(at, [_shorten(name) for name in rows["group"]])
         ax.set_ylim(-0.6, len(rows) - 0.4)
         ax.margins(x=0.15)
-        ax.set_title(RATE_TITLES[rate], fontsize=9)
+        ax.set_title(FIGURE_RATES[rate], fontsize=9)
     axes[1].set_yticklabels([])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle("Predicted favourable, in percent", fontsize=10)
-    return _svg(figure)
+    figure.suptitle("Predicted favorable, in percent", fontsize=10)
+    return figure
 
 
-def _figure(height: float, columns: int = 1):
-    from matplotlib.figure import Figure
-
+def _make_figure(height: float, columns: int = 1):
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(1, columns)
     for ax in np.ravel(axes):
@@ -138,23 +214,22 @@ def _figure(height: float, columns: int = 1):
     return figure, axes
 
 
-def _bars(points: pd.DataFrame) -> np.ndarray:
+def _error_bars(points: pd.DataFrame) -> np.ndarray:
     """Return the lengths of asymmetric error bars, shape (2, n); the value may lie outside."""
     bars = np.array([points["value"] - points["low"], points["high"] - points["value"]])
     return 100.0 * np.maximum(bars, 0.0)
 
 
-def _short(name: str, end: int = 8) -> str:
-    """Leave out the middle of a long name: groups of several columns share their beginnings."""
+def _shorten(name: str, end: int = 8) -> str:
+    """Omit the middle of a long name: names of intersections often start alike."""
     return name if len(name) <= 2 * end + 1 else f"{name[:end]}\N{HORIZONTAL ELLIPSIS}{name[-end:]}"
 
 
-def _svg(figure) -> bytes:
-    import matplotlib
-
+def _svg(figure: Figure) -> bytes:
     file = BytesIO()
-    # Letters as outlines: the same on every machine, and "$" in a name is no formula.
-    settings = {"svg.fonttype": "path", "svg.hashsalt": "fairsteer", "text.parse_math": False}
-    with matplotlib.rc_context(settings):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return file.getvalue()
+
+
+def _data_url(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{b64encode(svg).decode()}"

@@ -1,4 +1,4 @@
-"""The comparison that the command line and the report are made of: no printing here.
+"""Run a comparison, without printing.
 
 Protocol: k-fold cross-validation stratified on label and group. Encoders, steering and mitigators
 are fitted on training rows only; accuracy and gaps are measured on the pooled out-of-fold
@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -18,16 +19,10 @@ from joblib import Parallel, delayed
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from fairsteer.compare._methods import (
-    ESTIMATORS,
-    FRONTIER_METHODS,
-    METHODS,
-    make_estimator,
-    make_procedure,
-)
-from fairsteer.compare._table import Table, check_cells
+from fairsteer.compare._methods import Method, make_procedure
+from fairsteer.compare._options import ComparisonOptions, check_options
+from fairsteer.compare._table import Table
 from fairsteer.estimators._classifier_cv import Setting
-from fairsteer.exceptions import UsageError
 from fairsteer.metrics._gaps import fairness_gaps, noise_floor
 
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
@@ -36,59 +31,55 @@ MEASURES = ("accuracy", "balanced_accuracy", "auc", *GAPS, *FLOORS, "fit_seconds
 COLUMNS = ("dataset", "estimator", "method", "repeat", *MEASURES)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What was asked of a comparison.
-
-    Parameters
-    ----------
-    estimators, methods : tuple of str
-        Names, in the order of the rows.
-    repeats, folds, seed, jobs : int
-        Cross-validations, folds of each, random seed, parallel jobs.
-    frontier : tuple of str, default=()
-        Names of steering at further strengths, which run after the methods.
-    """
-
-    estimators: tuple[str, ...]
-    methods: tuple[str, ...]
-    repeats: int
-    folds: int
-    seed: int
-    jobs: int
-    frontier: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """The outcome of a comparison.
 
+    A method of the user's own, which has its own classifier, runs once and has the same entries
+    for every estimator.
+
     Parameters
     ----------
     table : Table
-        What was compared on.
-    settings : Settings
-        How.
+        The compared table.
+    options : ComparisonOptions
+        What was compared and how.
     results : DataFrame
         One row per estimator, method and repeat, with the columns `COLUMNS`; NaN where a method
-        failed and for the AUC of randomised decisions.
+        failed, and for the AUC of methods without scores.
     predictions, scores : dict of (estimator, method, repeat) to ndarray of shape (n,)
-        Pooled out-of-fold 0/1 predictions and, where the method ranks, probabilities, in the order
-        of the table's rows.
+        Pooled out-of-fold 0/1 predictions and, where the method has them, scores, in the order of
+        the table's rows.
     failures, warnings : dict of (estimator, method) to tuple of str
-        The different reasons why a method failed, and the different warnings that it gave.
+        The distinct errors and the distinct warnings of a method.
     chosen : dict of (estimator, method, repeat) to tuple of Setting
-        What steering chose in each fold; see `fairsteer.estimators._classifier_cv.Setting`.
+        The setting of steering in each fold; see `fairsteer.estimators.Setting`.
     """
 
     table: Table
-    settings: Settings
+    options: ComparisonOptions
     results: pd.DataFrame
     predictions: Mapping[tuple[str, str, int], np.ndarray]
     scores: Mapping[tuple[str, str, int], np.ndarray]
     failures: Mapping[tuple[str, str], tuple[str, ...]]
     warnings: Mapping[tuple[str, str], tuple[str, ...]]
     chosen: Mapping[tuple[str, str, int], tuple[Setting, ...]]
+
+    @property
+    def methods(self) -> dict[str, Method]:
+        """Every method by name, steering at further strengths included."""
+        return {method.name: method for method in (*self.options.methods, *self.options.frontier)}
+
+    @property
+    def finished(self) -> dict[tuple[str, str], np.ndarray]:
+        """Predictions of shape (repeats, n) by (estimator, method), where no repeat failed."""
+        repeats = range(self.options.repeats)
+        return {
+            (estimator, name): np.array([self.predictions[estimator, name, r] for r in repeats])
+            for estimator in self.options.estimators
+            for name in self.methods
+            if all((estimator, name, r) in self.predictions for r in repeats)
+        }
 
 
 @dataclass(frozen=True)
@@ -103,7 +94,7 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of a unit; ``reason`` is empty unless it failed, only steering has a setting."""
+    """The outcome of a unit; ``reason`` is empty unless it failed, only steering has a setting."""
 
     unit: Unit
     predicted: np.ndarray | None = None
@@ -117,13 +108,14 @@ class Outcome:
 def compare(
     table: Table,
     *,
-    estimators: Sequence[str] = ("logistic",),
+    estimators: Sequence[str] | Mapping[str, object] = ("logistic",),
     repeats: int = 1,
-    folds: int = 5,
-    seed: int = 0,
-    jobs: int = 1,
+    cv: int = 5,
+    random_state: int = 0,
+    n_jobs: int = 1,
     skip: Sequence[str] = (),
     frontier: bool = False,
+    methods: Mapping[str, object] | None = None,
     progress: Callable[[int, int, Unit], None] | None = None,
 ) -> Comparison:
     """Compare steering with fairlearn's mitigators on one table.
@@ -132,231 +124,194 @@ def compare(
     ----------
     table : Table
         From `fairsteer.compare.load_table`.
-    estimators : sequence of {"logistic", "boosting"}, default=("logistic",)
-        The base classifiers.
+    estimators : sequence of {"logistic", "boosting"} or dict, default=("logistic",)
+        The base classifiers: names of built-in classifiers, or unfitted classifiers by names of
+        your own, for example ``{"rf": RandomForestClassifier()}``. They are cloned and see the
+        encoded table; steering and exponentiated gradient need ``sample_weight`` in their ``fit``,
+        steering needs ``predict_proba``.
     repeats : int, default=1
         Number of cross-validations, each with its own split.
-    folds : int, default=5
+    cv : int, default=5
         Folds of each.
-    seed : int, default=0
-        Seed of the splits, the estimators and randomised decisions; the result depends on nothing
-        else.
-    jobs : int, default=1
+    random_state : int, default=0
+        Seed of the splits, the built-in estimators and randomized decisions. The result depends on
+        no other seed, except those of classifiers of your own.
+    n_jobs : int, default=1
         Parallel processes, -1 for one per core.
     skip : sequence of str
         Methods to leave out, by name or by the part before ``-``.
     frontier : bool, default=False
-        Whether steering runs at further strengths as well, for
-        `fairsteer.compare._frontier.frontier_table`.
+        Whether steering also runs at further strengths, for
+        `fairsteer.compare.frontier_table`.
+    methods : dict of str to classifier, optional
+        Methods of your own, compared beside the built-in ones: unfitted classifiers or pipelines by
+        name, for example ``{"mine": make_pipeline(OptimalSteeringTransformer("sex"),
+        LogisticRegression())}``. See Notes.
     progress : callable, optional
         Called as ``progress(done, total, unit)`` after each unit of work.
 
     Returns
     -------
     Comparison
-        Results, predictions and what failed.
+        Results, predictions and failures.
 
     Raises
     ------
     UsageError
-        When the request does not fit; one sentence.
+        If an option does not fit; one sentence.
+
+    Notes
+    -----
+    A method of your own is cloned and fitted on the table's own features, not encoded, with labels
+    0 and 1. If its ``fit`` takes ``sensitive_features``, the sensitive columns are passed by that
+    argument (a Series, or a DataFrame if there are several), also to ``predict`` and
+    ``predict_proba`` where they take it. Otherwise, and if one of its parameters
+    ``sensitive_feature_ids`` is set, the sensitive columns are appended to the features under
+    their own names.
+
+    It has its own classifier, so it runs once, and its row is the same in the table of every
+    estimator, where it is compared with that estimator's ``unmitigated``. Its errors are reported
+    as those of the built-in methods are.
     """
-    settings = plan(
+    options = check_options(
         table,
         estimators=estimators,
         repeats=repeats,
-        folds=folds,
-        seed=seed,
-        jobs=jobs,
+        cv=cv,
+        random_state=random_state,
+        n_jobs=n_jobs,
         skip=skip,
         frontier=frontier,
+        methods=methods,
     )
-    splits = [split_rows(table, folds, seed + repeat) for repeat in range(repeats)]
+    splits = [split_rows(table, cv, random_state + repeat) for repeat in range(repeats)]
+    by_name = {method.name: method for method in (*options.methods, *options.frontier)}
     units = [
-        Unit(estimator, method, repeat, fold)
-        for estimator in settings.estimators
-        for method in (*settings.methods, *settings.frontier)
+        Unit(estimator, name, repeat, fold)
+        for k, estimator in enumerate(options.estimators)
+        for name, method in by_name.items()
+        if k == 0 or method.classifier is None
         for repeat in range(repeats)
-        for fold in range(folds)
+        for fold in range(cv)
     ]
-    work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(run_unit)(unit, table, *splits[unit.repeat][unit.fold], seed) for unit in units
+    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+        delayed(run_unit)(
+            unit,
+            by_name[unit.method],
+            options.estimators[unit.estimator],
+            table,
+            *splits[unit.repeat][unit.fold],
+            random_state,
+        )
+        for unit in units
     )
     outcomes: dict[Unit, Outcome] = {}
     for outcome in work:
         outcomes[outcome.unit] = outcome
         if progress is not None:
             progress(len(outcomes), len(units), outcome.unit)
-    return _collect(table, settings, splits, [outcomes[unit] for unit in units])
+    return _collect(table, options, splits, [outcomes[unit] for unit in units])
 
 
-def plan(
-    table: Table,
-    *,
-    estimators: Sequence[str] = ("logistic",),
-    repeats: int = 1,
-    folds: int = 5,
-    seed: int = 0,
-    jobs: int = 1,
-    skip: Sequence[str] = (),
-    frontier: bool = False,
-) -> Settings:
-    """Check a request before any work is done.
-
-    Parameters
-    ----------
-    table, estimators, repeats, folds, seed, jobs, skip, frontier
-        As in `compare`.
-
-    Returns
-    -------
-    Settings
-        The request, with the methods that remain.
-
-    Raises
-    ------
-    UsageError
-        When the request does not fit; one sentence.
-    """
-    estimators = tuple(dict.fromkeys(estimators))
-    unknown = [name for name in estimators if name not in ESTIMATORS]
-    if unknown or not estimators:
-        raise UsageError(
-            f"the estimator is one of {', '.join(ESTIMATORS)}, "
-            f"not {', '.join(unknown) or 'nothing'}."
-        )
-    for name, value, smallest in (("repeats", repeats, 1), ("folds", folds, 2), ("seed", seed, 0)):
-        if value < smallest:
-            raise UsageError(f"{name} must be at least {smallest}, not {value}.")
-    if jobs == 0:
-        raise UsageError("jobs must be the number of parallel processes, or -1 for one per core.")
-    check_cells(
-        table.target,
-        table.groups,
-        folds,
-        f"with {folds} folds one of them would have none; use fewer folds or merge small groups",
-    )
-    methods = _remaining(skip)
-    further = _further_strengths(methods) if frontier else ()
-    return Settings(estimators, methods, repeats, folds, seed, jobs, further)
-
-
-def run_unit(unit: Unit, table: Table, train, test, seed: int) -> Outcome:
-    """Fit one method on training rows and predict the held-out ones.
+def run_unit(
+    unit: Unit, method: Method, estimator, table: Table, train, test, random_state: int
+) -> Outcome:
+    """Fit a method on training rows and predict the held-out rows.
 
     Parameters
     ----------
     unit : Unit
-        Which method, estimator, repeat and fold.
+        Which fold of which repeat.
+    method : Method
+        Which method.
+    estimator : classifier
+        The unfitted base classifier.
     table : Table
-        What to compare on.
+        The compared table.
     train, test : ndarray of int
-        Row positions. Nothing of the test rows is used but their features and group.
-    seed : int
-        The comparison's seed.
+        Row positions. Of the test rows only features and group are used.
+    random_state : int
+        The seed of the comparison.
 
     Returns
     -------
     Outcome
-        Predictions or the reason of the failure, and the warnings given.
+        Predictions or the reason of the failure, and the warnings.
     """
-    method = (METHODS | FRONTIER_METHODS)[unit.method]
-    draw = unit_seed(seed, unit.repeat, unit.fold)
-    data, groups = table.data.iloc[train], table.groups.iloc[train]
-    held_out, held_out_groups = table.data.iloc[test], table.groups.iloc[test]
+    attributes = table.groups if method.classifier is None else table.attributes
+    data, held_out = table.data.iloc[train], table.data.iloc[test]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         # fairlearn 0.15 with pandas 3: notes for its authors, which no user can act on.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"fairlearn\.")
-        # Whatever a method raises is reported with the table; the other methods go on.
+        # Errors of a method are reported with the table; the other methods go on.
         try:
             start = time.perf_counter()
-            estimator = make_estimator(unit.estimator, seed)
-            procedure = make_procedure(method, estimator, data, draw)
-            procedure.fit(data, table.target.iloc[train], groups)
+            seed = unit_seed(random_state, unit.repeat, unit.fold)
+            procedure = make_procedure(method, estimator, data, seed)
+            procedure.fit(data, table.target.iloc[train], sensitive_features=attributes.iloc[train])
             seconds = time.perf_counter() - start
-            predicted, score = procedure.predict(held_out, held_out_groups)
-        except Exception as error:
-            outcome = {"reason": _one_line(type(error), error)}
-        else:
-            predicted = np.asarray(predicted).astype(np.int8)
+            predicted, score = procedure.predict(held_out, sensitive_features=attributes.iloc[test])
             outcome = {
-                "predicted": predicted,
-                "score": score,
+                "predicted": _check_labels(predicted, len(test)),
+                "score": _check_scores(score, len(test)),
                 "seconds": seconds,
                 "setting": getattr(procedure, "setting_", None),
             }
+        except Exception as error:
+            outcome = {"reason": _one_line(type(error), error)}
     given = (_one_line(warning.category, warning.message) for warning in caught)
     return Outcome(unit, warnings=tuple(dict.fromkeys(given)), **outcome)
 
 
-def unit_seed(seed: int, repeat: int, fold: int) -> int:
-    """Return the seed of what a method draws in one fold of one repeat.
+def unit_seed(random_state: int, repeat: int, fold: int) -> int:
+    """Return the seed of a method's draws in one fold of one repeat.
 
     Parameters
     ----------
-    seed, repeat, fold : int
-        The comparison's seed, and which fold.
+    random_state, repeat, fold : int
+        The seed of the comparison, and which fold.
 
     Returns
     -------
     int
     """
-    return int(np.random.SeedSequence((seed, repeat, fold)).generate_state(1)[0])
+    return int(np.random.SeedSequence((random_state, repeat, fold)).generate_state(1)[0])
 
 
-def split_rows(table: Table, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def split_rows(table: Table, cv: int, random_state: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Split the rows of one repeat, stratified on label and group.
 
     Parameters
     ----------
     table : Table
-        What is compared on.
-    folds : int
+        The compared table.
+    cv : int
         Number of folds.
-    seed : int
-        The comparison's seed plus the number of the repeat.
+    random_state : int
+        The seed of the comparison plus the number of the repeat.
 
     Returns
     -------
     list of (train, test)
         Row positions of every fold.
     """
-    cells = table.groups.groupby([table.groups, table.target]).ngroup()
-    splitter = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
-    return list(splitter.split(np.zeros(len(cells)), cells))
+    subgroups = table.groups.groupby([table.groups, table.target]).ngroup()
+    splitter = StratifiedKFold(n_splits=cv, shuffle=True, random_state=random_state)
+    return list(splitter.split(np.zeros(len(subgroups)), subgroups))
 
 
-def _remaining(skip: Sequence[str]) -> tuple[str, ...]:
-    names = dict.fromkeys([*(m.family for m in METHODS.values()), *METHODS])
-    unknown = [name for name in skip if name not in names]
-    if unknown:
-        raise UsageError(
-            f"there is no method {unknown[0]!r} to skip; there are {', '.join(names)}."
-        )
-    kept = [m.name for m in METHODS.values() if m.family not in skip and m.name not in skip]
-    if not kept:
-        raise UsageError("every method is skipped; leave at least one.")
-    return tuple(kept)
-
-
-def _further_strengths(methods: tuple[str, ...]) -> tuple[str, ...]:
-    further = [m.name for m in FRONTIER_METHODS.values() if f"{m.family}-{m.constraint}" in methods]
-    if not further:
-        raise UsageError(
-            "the frontier is steering over its strength, but steering is skipped; keep at least "
-            "one constraint of it, or leave out the frontier."
-        )
-    return tuple(further)
-
-
-def _collect(table, settings, splits, outcomes) -> Comparison:
+def _collect(table, options, splits, outcomes) -> Comparison:
+    methods = {method.name: method for method in (*options.methods, *options.frontier)}
     by_run: dict[tuple[str, str, int], list[Outcome]] = {}
     for outcome in outcomes:
         unit = outcome.unit
-        by_run.setdefault((unit.estimator, unit.method, unit.repeat), []).append(outcome)
+        once = methods[unit.method].classifier is not None
+        for estimator in options.estimators if once else (unit.estimator,):
+            by_run.setdefault((estimator, unit.method, unit.repeat), []).append(outcome)
     predictions, scores, chosen, failures, notes, rows = {}, {}, {}, {}, {}, []
-    for key, parts in by_run.items():
+    for key in product(options.estimators, methods, range(options.repeats)):
+        parts = by_run[key]
         for part in parts:
             if part.reason:
                 failures.setdefault(key[:2], {})[part.reason] = None
@@ -365,19 +320,21 @@ def _collect(table, settings, splits, outcomes) -> Comparison:
         measured = {}
         if not any(part.reason for part in parts):
             folds = [test for _, test in splits[key[2]]]
-            predictions[key] = _pooled([part.predicted for part in parts], folds)
+            predictions[key] = _pool([part.predicted for part in parts], folds)
             if parts[0].score is not None:
-                scores[key] = _pooled([part.score for part in parts], folds)
+                scores[key] = _pool([part.score for part in parts], folds)
             if parts[0].setting is not None:
                 chosen[key] = tuple(part.setting for part in parts)
             seconds = float(np.mean([part.seconds for part in parts]))
-            measured = _measure(table, settings.seed, predictions[key], scores.get(key), seconds)
+            measured = _measure(
+                table, options.random_state, predictions[key], scores.get(key), seconds
+            )
         rows.append(
             {"dataset": table.name, **dict(zip(COLUMNS[1:4], key, strict=True)), **measured}
         )
     return Comparison(
         table=table,
-        settings=settings,
+        options=options,
         results=pd.DataFrame(rows, columns=list(COLUMNS)),
         predictions=predictions,
         scores=scores,
@@ -387,10 +344,26 @@ def _collect(table, settings, splits, outcomes) -> Comparison:
     )
 
 
-def _pooled(parts, folds) -> np.ndarray:
+def _pool(parts, folds) -> np.ndarray:
     pooled = np.concatenate(parts)
     pooled[np.concatenate(folds)] = pooled.copy()
     return pooled
+
+
+def _check_labels(predicted, n_rows) -> np.ndarray:
+    labels = np.asarray(predicted)
+    if labels.shape != (n_rows,) or not np.isin(labels, (0, 1)).all():
+        raise ValueError("predict must return one label per row, 0 or 1.")
+    return labels.astype(np.int8)
+
+
+def _check_scores(score, n_rows) -> np.ndarray | None:
+    if score is None:
+        return None
+    scores = np.asarray(score)
+    if scores.shape != (n_rows,) or not np.isfinite(scores).all():
+        raise ValueError("predict_proba must return finite scores, one per row and label.")
+    return scores
 
 
 def _measure(table, seed, predicted, score, seconds) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a table to compare is, and when it is refused; shared by the readers of tables."""
+"""The table that methods are compared on, and the conditions it must meet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from fairsteer.exceptions import UsageError
 
 NAMED = ("diabetes", "adult", "compas")
 MAX_GROUPS = 20
-MIN_CELL = 5
+MIN_ROWS = 5
+"""Rows that every (label, group) subgroup of a CSV file needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,88 +22,95 @@ class Table:
     Parameters
     ----------
     name : str
-        ``"diabetes"``, ``"adult"``, ``"compas"`` or the file's name without its ending.
+        ``"diabetes"``, ``"adult"``, ``"compas"`` or the name of the file without its suffix.
     data : DataFrame of shape (n, d)
         The features, without target and sensitive columns.
     target : Series of int
-        1 = favourable, 0 = not.
+        1 = favorable, 0 = not.
     groups : Series of str
-        The group of every row; for several sensitive columns their intersection, ``"a & b"``.
-    sensitive : tuple of str
-        The names of the sensitive columns.
-    favourable : str
-        The favourable label, as text.
+        The group of every row; the intersection ``"a & b"`` for several sensitive columns.
+    attributes : DataFrame of shape (n, m)
+        The sensitive columns with their own values.
+    favorable : str
+        The favorable label, as text.
     conventions : str
-        What was dropped, chosen and left out, in one sentence.
+        How the table was read and which rows and columns were dropped, in one sentence.
     warnings : tuple of str
-        What the user should look at, one sentence each.
+        Warnings for the user, one sentence each.
     """
 
     name: str
     data: pd.DataFrame
     target: pd.Series
     groups: pd.Series
-    sensitive: tuple[str, ...]
-    favourable: str
+    attributes: pd.DataFrame
+    favorable: str
     conventions: str
     warnings: tuple[str, ...] = ()
 
+    @property
+    def sensitive(self) -> tuple[str, ...]:
+        """The names of the sensitive columns."""
+        return tuple(map(str, self.attributes))
 
-def check_cells(
-    target: pd.Series, groups: pd.Series, smallest: int, remedy: str, shown=None
+
+def check_subgroup_sizes(
+    target: pd.Series, groups: pd.Series, smallest: int, remedy: str, label_names=None
 ) -> None:
-    """Refuse a table in which some (label, group) cell is too small.
+    """Raise an error if a (label, group) subgroup has too few rows.
 
     Parameters
     ----------
     target, groups : Series
         Label and group of every row.
     smallest : int
-        The number of rows that every cell needs.
+        The number of rows that every subgroup needs.
     remedy : str
-        What to do about it, the end of the sentence.
-    shown : dict, optional
-        How to write the labels; default as they are.
+        What the user can do, as the end of the sentence.
+    label_names : dict, optional
+        How to write the labels; by default as they are.
 
     Raises
     ------
     UsageError
-        Naming every cell that is too small, with its rows.
+        The small subgroups with their numbers of rows.
     """
-    shown = shown or {}
+    names = label_names or {}
     counts = pd.crosstab(groups, target).stack()
     small = [
-        f"label={shown.get(label, label)!r}, group={group!r} has {count}"
+        f"label={names.get(label, label)!r}, group={group!r} has {count}"
         for (group, label), count in counts.items()
         if count < smallest
     ]
     if small:
-        more = f" and {len(small) - 3} more cells" if len(small) > 3 else ""
+        more = f" and {len(small) - 3} more subgroups" if len(small) > 3 else ""
         raise UsageError(
-            f"every (label, group) cell needs at least {smallest} rows, but "
+            f"every (label, group) subgroup needs at least {smallest} rows, but "
             f"{'; '.join(small[:3])}{more}: {remedy}."
         )
 
 
-def join_groups(frame: pd.DataFrame) -> pd.Series:
-    """Write the group of every row as text, several columns as their intersection ``"a & b"``.
+def join_groups(attributes: pd.DataFrame) -> pd.Series:
+    """Write the group of every row as text, the intersection ``"a & b"`` for several columns.
 
     Parameters
     ----------
-    frame : DataFrame
+    attributes : DataFrame
         The sensitive columns, without missing values.
 
     Returns
     -------
     Series of str
-        Named like the columns.
+        Named after the columns.
     """
-    groups = [" & ".join(map(as_text, row)) for row in frame.itertuples(index=False, name=None)]
-    return pd.Series(groups, index=frame.index, dtype=object, name=" & ".join(map(str, frame)))
+    rows = attributes.itertuples(index=False, name=None)
+    groups = [" & ".join(map(as_text, row)) for row in rows]
+    name = " & ".join(map(str, attributes))
+    return pd.Series(groups, index=attributes.index, dtype=object, name=name)
 
 
 def as_text(value) -> str:
-    """Write a value as text; 1.0 is "1", as missing cells turn integers into floats."""
+    """Write a value as text; 1.0 is "1", as missing values turn integers into floats."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)

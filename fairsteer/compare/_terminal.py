@@ -1,8 +1,9 @@
-"""How a comparison looks in a terminal or a pipe. Nothing is computed here."""
+"""Print a comparison to a terminal or a pipe, without computing anything."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,19 +13,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 from rich.text import Text
 
-from fairsteer.compare._frontier import frontier_table
-from fairsteer.compare._methods import METHODS
+from fairsteer.compare._methods import BASELINE, Method
 from fairsteer.compare._run import GAPS, Comparison, Unit
-from fairsteer.compare._summaries import group_outcomes, summarise
-from fairsteer.compare._wording import frontier_notes, gap_notes, header, troubles, who_pays_notes
+from fairsteer.compare._summaries import frontier_table, group_outcomes, summarize
+from fairsteer.compare._wording import (
+    describe_comparison,
+    describe_failures,
+    estimator_title,
+    explain_frontier,
+    explain_gaps,
+    explain_who_pays,
+    gap_title,
+)
 from fairsteer.metrics._report import BENEFICIAL_RATES, RATES
 
 PIPE_WIDTH = 100
-ESTIMATOR_NAMES = {"logistic": "logistic regression", "boosting": "gradient boosting"}
 
 
 def make_console(stderr: bool = False) -> Console:
-    """Make a console that colours a terminal and leaves a pipe plain.
+    """Make a console with colors in a terminal and plain text in a pipe.
 
     Parameters
     ----------
@@ -34,7 +41,7 @@ def make_console(stderr: bool = False) -> Console:
     Returns
     -------
     Console
-        Without markup, as group names may hold brackets.
+        Without markup, as group names may contain brackets.
     """
     console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
@@ -43,21 +50,19 @@ def make_console(stderr: bool = False) -> Console:
 
 
 class Reporter:
-    """Shows how far the work is: a bar in a terminal, otherwise a line per finished method.
+    """Show progress: a bar in a terminal, otherwise a line per finished method.
 
     Parameters
     ----------
     console : Console
-        Where to; stderr, so that stdout holds the tables only.
-    folds : int
-        Units of work that finish one repeat of a method.
-    repeats : int
-        Repeats.
+        Where to print; stderr, so that stdout has the tables only.
+    n_units : int
+        Units of work of every method with every estimator.
     """
 
-    def __init__(self, console: Console, folds: int, repeats: int):
-        self.console, self.per_method = console, folds * repeats
-        self.done_by_method: Counter = Counter()
+    def __init__(self, console: Console, n_units: int):
+        self.console, self.n_units = console, n_units
+        self.finished_units: Counter = Counter()
         self.task = None
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -79,76 +84,80 @@ class Reporter:
             self.bar.stop()
 
     def __call__(self, done: int, total: int, unit: Unit) -> None:
-        """Take note of a finished unit of work."""
+        """Count a finished unit of work."""
         name = f"{unit.method} ({unit.estimator})"
         if self.console.is_terminal:
             self.bar.update(self.task, completed=done, total=total, description=name)
             return
-        self.done_by_method[unit.method, unit.estimator] += 1
-        if self.done_by_method[unit.method, unit.estimator] == self.per_method:
+        self.finished_units[name] += 1
+        if self.finished_units[name] == self.n_units:
             self.console.print(f"finished {name}, {done} of {total} fits", soft_wrap=True)
 
 
 def show(console: Console, comparison: Comparison) -> None:
-    """Print a comparison: conventions, protocol, the tables and their footnotes.
+    """Print a comparison: data, protocol, tables and footnotes.
 
-    The tables are accuracy and gaps, who pays and, where it was asked for, the frontier.
+    The tables are accuracy and gaps, the groups' rates and, if it was requested, the frontier.
 
     Parameters
     ----------
     console : Console
-        Where to.
+        Where to print.
     comparison : Comparison
         From `fairsteer.compare.compare`.
     """
-    for line in header(comparison):
-        console.print(line)
-    summary, methods = summarise(comparison), list(comparison.settings.methods)
-    for estimator in comparison.settings.estimators:
-        console.print()
-        _show_grid(console, gap_table(summary.loc[estimator].loc[methods], estimator))
-    for line in gap_notes(comparison):
-        console.print(line)
-    outcomes = group_outcomes(comparison)
+    table, options, methods = comparison.table, comparison.options, comparison.methods
+    names = [method.name for method in options.methods]
+    _print_lines(console, describe_comparison(table, options))
+    summary = summarize(comparison.results)
+    for estimator in options.estimators:
+        _print_grid(console, gap_table(summary.loc[estimator].loc[names], methods, estimator))
+    _print_lines(console, explain_gaps(options.methods, options.repeats))
+    full = {key: runs for key, runs in comparison.finished.items() if key[1] in names}
+    outcomes = group_outcomes(table.target, table.groups, full)
     if len(outcomes):
         flagged = outcomes[[(rate, "leveling_down") for rate in BENEFICIAL_RATES]].any(axis=None)
         for estimator in outcomes.index.unique("estimator"):
-            console.print()
-            _show_grid(console, who_pays_table(outcomes.loc[estimator], estimator))
-        for line in who_pays_notes("nothing" in methods, flagged):
-            console.print(line)
-    if comparison.settings.frontier:
-        _show_frontier(console, comparison)
-    lines = troubles(comparison)
-    if lines:
+            _print_grid(console, who_pays_table(outcomes.loc[estimator], methods, estimator))
+        _print_lines(console, explain_who_pays(BASELINE in names, flagged))
+    if options.frontier:
+        frontier = frontier_table(comparison.results, methods.values())
+        for (estimator, constraint), rows in frontier.groupby(
+            ["estimator", "constraint"], sort=False
+        ):
+            _print_grid(console, frontier_grid(rows, estimator, constraint))
+        _print_lines(console, explain_frontier(options.repeats))
+    problems = describe_failures(comparison.failures, comparison.warnings, methods)
+    if problems:
         console.print()
-    for line in lines:
-        console.print(line)
+        _print_lines(console, problems)
 
 
-def gap_table(summary: pd.DataFrame, estimator: str) -> Grid:
+def gap_table(summary: pd.DataFrame, methods: Mapping[str, Method], estimator: str) -> Grid:
     """Lay out accuracy and gaps, one row per method.
 
     Parameters
     ----------
     summary : DataFrame
-        The rows of one estimator of `fairsteer.compare.summarise`.
+        Rows of one estimator of `fairsteer.compare._summaries.summarize`.
+    methods : dict of str to Method
+        Every method by name.
     estimator : str
-        Its name.
+        The name of the estimator.
 
     Returns
     -------
     rich.table.Table
         Ready to print.
     """
-    grid = _grid(f"Accuracy and gaps, {ESTIMATOR_NAMES[estimator]}")
+    grid = _make_grid(f"Accuracy and gaps, {estimator_title(estimator)}")
     grid.add_column("method", overflow="fold")
     columns = ("acc.", "bal.\nacc.", "AUC", "demographic\nparity", "equal\nopportunity")
     for name in (*columns, "equalized\nodds", "fit s"):
         grid.add_column(name, justify="right", overflow="fold")
     family = None
     for name, row in summary.iterrows():
-        method = METHODS[name]
+        method = methods[name]
         if method.constraint and method.family != family:
             grid.add_row(method.family)
         family = method.family
@@ -168,34 +177,38 @@ def gap_table(summary: pd.DataFrame, estimator: str) -> Grid:
     return grid
 
 
-def who_pays_table(outcomes: pd.DataFrame, estimator: str) -> Grid:
-    """Lay out what every method does to each group.
+def who_pays_table(outcomes: pd.DataFrame, methods: Mapping[str, Method], estimator: str) -> Grid:
+    """Lay out the rates of every group under every method.
 
     Parameters
     ----------
     outcomes : DataFrame
-        The rows of one estimator of `fairsteer.compare.group_outcomes`.
+        Rows of one estimator of `fairsteer.compare._summaries.group_outcomes`.
+    methods : dict of str to Method
+        Every method by name.
     estimator : str
-        Its name.
+        The name of the estimator.
 
     Returns
     -------
     rich.table.Table
         Ready to print.
     """
-    grid = _grid(f"Who pays, {ESTIMATOR_NAMES[estimator]}")
+    grid = _make_grid(f"Who pays, {estimator_title(estimator)}")
     grid.add_column("method, group", overflow="fold")
     for name in ("rows", "selection rate", "TPR", "FPR", "accuracy"):
         grid.add_column(name, justify="right", overflow="fold")
     for name in outcomes.index.unique("method"):
-        method = METHODS[name]
+        method = methods[name]
         title = (
             method.family if method.constraint is None else f"{method.family}\n-{method.constraint}"
         )
         grid.add_row(title if len(name) > 21 else name)
         for group, row in outcomes.loc[name].iterrows():
             cells = [Text(f"  {group}"), Text(str(row["rows", ""]))]
-            grid.add_row(*cells, *(_change(row, rate, name == "nothing") for rate in RATES))
+            grid.add_row(
+                *cells, *(_before_and_after(row, rate, name == BASELINE) for rate in RATES)
+            )
     return grid
 
 
@@ -205,7 +218,7 @@ def frontier_grid(frontier: pd.DataFrame, estimator: str, constraint: str) -> Gr
     Parameters
     ----------
     frontier : DataFrame
-        The rows of one estimator and constraint of `fairsteer.compare._frontier.frontier_table`.
+        Rows of one estimator and constraint of `fairsteer.compare.frontier_table`.
     estimator, constraint : str
         Their names.
 
@@ -214,8 +227,8 @@ def frontier_grid(frontier: pd.DataFrame, estimator: str, constraint: str) -> Gr
     rich.table.Table
         Ready to print.
     """
-    gap = constraint.replace("_", " ")
-    grid = _grid(f"Frontier of {gap}, {ESTIMATOR_NAMES[estimator]}")
+    gap = gap_title(constraint)
+    grid = _make_grid(f"Frontier of {gap}, {estimator_title(estimator)}")
     measures = ["accuracy", "accuracy_spread", "gap", "gap_spread", "floor"]
     names = ["accuracy", "  +/-", f"  {gap} gap", "  +/-", "  floor"]
     if frontier["accuracy_spread"].isna().all():
@@ -229,16 +242,7 @@ def frontier_grid(frontier: pd.DataFrame, estimator: str, constraint: str) -> Gr
     return grid
 
 
-def _show_frontier(console: Console, comparison: Comparison) -> None:
-    by_figure = frontier_table(comparison).groupby(["estimator", "constraint"], sort=False)
-    for (estimator, constraint), rows in by_figure:
-        console.print()
-        _show_grid(console, frontier_grid(rows, estimator, constraint))
-    for line in frontier_notes(comparison):
-        console.print(line)
-
-
-def _grid(title: str) -> Grid:
+def _make_grid(title: str) -> Grid:
     return Grid(
         title=title,
         title_justify="left",
@@ -250,8 +254,14 @@ def _grid(title: str) -> Grid:
     )
 
 
-def _show_grid(console: Console, grid: Grid) -> None:
-    """Print a table; in a pipe as wide as it needs to be, so that no cell is cut or folded."""
+def _print_lines(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line)
+
+
+def _print_grid(console: Console, grid: Grid) -> None:
+    """Print a table; in a pipe as wide as necessary, so that no cell is cut or folded."""
+    console.print()
     width = console.width
     if not console.is_terminal:
         natural = console.measure(grid, options=console.options.update(max_width=10_000)).maximum
@@ -267,13 +277,13 @@ def _with_spread(cell: pd.Series, tail: str) -> str:
     first = _number(mean) + tail
     if np.isnan(spread):
         return first
-    # Under the number, not under the floor that follows it.
+    # Aligned with the number, not with the floor that follows it.
     return f"{first}\n{_number(spread)}{' ' * len(tail)}"
 
 
-def _change(row: pd.Series, rate: str, only: bool) -> Text:
+def _before_and_after(row: pd.Series, rate: str, only_after: bool) -> Text:
     before, after = row[rate, "before"], row[rate, "after"]
-    if only or np.isnan(before):
+    if only_after or np.isnan(before):
         return Text(_number(after))
     hit = rate in BENEFICIAL_RATES and row[rate, "leveling_down"]
     arrow = "!>" if hit else "->"

@@ -1,51 +1,88 @@
-"""The sentences around the printed tables: conventions, protocol, footnotes, failures."""
+"""The names and sentences of the printed tables and the report."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 import fairlearn
 import sklearn
 
 import fairsteer
-from fairsteer.compare._methods import METHODS
-from fairsteer.compare._run import Comparison
+from fairsteer.compare._methods import Method
+from fairsteer.compare._options import ComparisonOptions
 from fairsteer.compare._table import Table
 
+ESTIMATOR_TITLES = {"logistic": "logistic regression", "boosting": "gradient boosting"}
+METHOD_TITLES = {
+    "unmitigated": "No intervention",
+    "steering": "Steering",
+    "correlation_remover": "CorrelationRemover",
+    "exponentiated_gradient": "ExponentiatedGradient",
+    "threshold_optimizer": "ThresholdOptimizer",
+}
+RANDOMIZED = ("exponentiated_gradient", "threshold_optimizer")
+"""Families whose decisions are randomized."""
+DEFINITIONS = {
+    "demographic_parity": "The share of people with a favorable prediction is the same in every "
+    "group.",
+    "equal_opportunity": "Among people whose true label is favorable, the share with a favorable "
+    "prediction is the same in every group.",
+    "equalized_odds": "Equal opportunity, and among people whose true label is not favorable, the "
+    "share with a favorable prediction is the same in every group, too. The gap is the larger of "
+    "the two.",
+}
+RATE_TITLES = {
+    "selection_rate": "predicted favorable",
+    "tpr": "predicted favorable among the truly favorable",
+    "fpr": "predicted favorable among the others",
+    "accuracy": "predicted correctly",
+}
 
-def header(comparison: Comparison) -> list[str]:
-    """Say what was compared and how.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        From `fairsteer.compare.compare`.
-
-    Returns
-    -------
-    list of str
-        Lines.
-    """
-    table, settings = comparison.table, comparison.settings
-    repeats = "" if settings.repeats == 1 else f", {settings.repeats} repeats"
-    versions = (
-        f"fairsteer {fairsteer.__version__}, scikit-learn {sklearn.__version__}, "
-        f"fairlearn {fairlearn.__version__}"
-    )
-    return [
-        f"Table: {table.conventions}",
-        *table_lines(table),
-        f"Protocol: {settings.folds}-fold cross-validation{repeats}, stratified on label and "
-        f"group, seed {settings.seed}; everything is fitted on training rows, every number is "
-        f"measured on the pooled held-out rows. {versions}.",
-    ]
+NOISE_FLOOR = (
+    "the noise floor: the average gap of the same predictions when the groups are shuffled, which "
+    "chance alone leaves on this many rows. A gap at or below its noise floor is not "
+    "distinguishable from zero"
+)
+LEVELING_DOWN = (
+    "the gap in a rate narrowed because a group lost and no group gained, each by more than one "
+    "percentage point and by two people or more"
+)
+INTERVAL_ABOVE_GAP = (
+    "The interval lies above the gap itself because resampling the rows adds noise to it."
+)
 
 
-def table_lines(table: Table) -> list[str]:
-    """Name the groups and what the user should look at.
+def estimator_title(name: str) -> str:
+    """Return the title of an estimator."""
+    return ESTIMATOR_TITLES.get(name, name)
+
+
+def gap_title(constraint: str) -> str:
+    """Return the title of a gap."""
+    return constraint.replace("_", " ")
+
+
+def family_title(method: Method) -> str:
+    """Return the title of a method, without its constraint but with a strength below 1."""
+    strength = f" at strength {method.strength:g}" if method.strength < 1.0 else ""
+    return METHOD_TITLES.get(method.family, method.family) + strength
+
+
+def method_title(method: Method) -> str:
+    """Return the title of a method with its constraint."""
+    target = "" if method.constraint is None else f" for {gap_title(method.constraint)}"
+    return family_title(method) + target
+
+
+def describe_comparison(table: Table, options: ComparisonOptions) -> list[str]:
+    """Describe what was compared and how.
 
     Parameters
     ----------
     table : Table
-        What is compared on.
+        The compared table.
+    options : ComparisonOptions
+        The options.
 
     Returns
     -------
@@ -54,58 +91,68 @@ def table_lines(table: Table) -> list[str]:
     """
     counts = table.groups.value_counts().sort_index()
     groups = ", ".join(f"{group}: {rows:,}" for group, rows in counts.items())
+    repeats = "" if options.repeats == 1 else f", {options.repeats} repeats"
     return [
-        f"Sensitive attribute: {' & '.join(table.sensitive)} ({groups}); positive label: "
-        f"{table.favourable} ({table.target.mean():.1%} of {len(table.target):,} rows).",
+        f"Table: {table.conventions}",
+        f"Sensitive attribute: {' & '.join(table.sensitive)} ({groups}); favorable label: "
+        f"{table.favorable} ({table.target.mean():.1%} of {len(table.target):,} rows).",
         *(f"Warning: {text}" for text in table.warnings),
+        f"Protocol: {options.cv}-fold cross-validation{repeats}, stratified on label and group, "
+        f"seed {options.random_state}; models are fitted on training rows and measured on the "
+        f"pooled held-out rows. fairsteer {fairsteer.__version__}, scikit-learn "
+        f"{sklearn.__version__}, fairlearn {fairlearn.__version__}.",
     ]
 
 
-def gap_notes(comparison: Comparison) -> list[str]:
-    """Explain the first table.
+def explain_gaps(methods: Iterable[Method], repeats: int) -> list[str]:
+    """Explain the table of accuracy and gaps.
 
     Parameters
     ----------
-    comparison : Comparison
-        From `fairsteer.compare.compare`.
+    methods : iterable of Method
+        The rows of the table.
+    repeats : int
+        Number of cross-validations.
 
     Returns
     -------
     list of str
         Footnotes.
     """
-    shown = {METHODS[name].family: METHODS[name] for name in comparison.settings.methods}
-    needing = [family for family, m in shown.items() if m.attribute_at_prediction]
-    free = [family for family, m in shown.items() if not m.attribute_at_prediction]
+    shown = {method.family: method for method in methods}
+    needing = [family for family, method in shown.items() if method.attribute_at_prediction]
     lines = [
         "Gaps are fairlearn's differences between groups, 0 is best; * is the gap that the method "
-        "targets. In parentheses the noise floor, the gap that chance alone leaves on these rows: "
-        "a gap below its floor is not an achievement.",
+        f"targets. In parentheses {NOISE_FLOOR}.",
         "acc.: accuracy; bal. acc.: balanced accuracy; fit s: seconds to fit one fold.",
     ]
-    if comparison.settings.repeats > 1:
-        lines.append("spread: the standard deviation over the repeats, of the number above it.")
-    if any(f in shown for f in ("exponentiated_gradient", "threshold_optimizer")):
-        lines.append("No AUC (-): the method gives randomised decisions, no ranking.")
+    if repeats > 1:
+        lines.append("spread: the standard deviation over the repeats of the number above it.")
+    if any(family in shown for family in RANDOMIZED):
+        lines.append("No AUC (-): decisions are randomized and give no ranking.")
     if "steering" in shown:
         lines.append(
             "Steering chooses among a few settings by cross-validation within the training rows "
-            "(documented in fairsteer.estimators.TunedSteering); the other methods run with their "
-            "defaults."
+            "(see fairsteer.estimators.TunedSteering); the other methods run with their defaults."
         )
     if needing:
-        others = f"; not {' and '.join(free)}" if free else ""
-        lines.append(f"Need the attribute at prediction: {', '.join(needing)}{others}.")
+        lines.append(f"These methods need the group of every row: {', '.join(needing)}.")
+    own = [method.family for method in shown.values() if method.classifier is not None]
+    if own:
+        lines.append(
+            f"Methods of your own, with their own classifiers (the same row in every table): "
+            f"{', '.join(own)}."
+        )
     return lines
 
 
-def frontier_notes(comparison: Comparison) -> list[str]:
+def explain_frontier(repeats: int) -> list[str]:
     """Explain the frontier tables.
 
     Parameters
     ----------
-    comparison : Comparison
-        From `fairsteer.compare.compare` with ``frontier=True``.
+    repeats : int
+        Number of cross-validations.
 
     Returns
     -------
@@ -113,22 +160,22 @@ def frontier_notes(comparison: Comparison) -> list[str]:
         Footnotes.
     """
     lines = [
-        "Strength s moves a row s of the way. At 0 the "
-        "estimator sees the table as it is; at 1 the row is that of the first table.",
-        "The floor is the noise floor of the gap before it.",
+        "Strength is the share of the way that a row is moved. At 0 the estimator sees the table "
+        "as it is; 1 is the row of the first table.",
+        "floor: the noise floor of the gap before it.",
     ]
-    if comparison.settings.repeats > 1:
+    if repeats > 1:
         lines.append("+/-: the standard deviation over the repeats.")
     return lines
 
 
-def who_pays_notes(compared: bool, flagged: bool) -> list[str]:
-    """Explain the second table.
+def explain_who_pays(compared: bool, flagged: bool) -> list[str]:
+    """Explain the table of the groups' rates.
 
     Parameters
     ----------
     compared : bool
-        Whether there is a "before".
+        Whether ``unmitigated`` was run.
     flagged : bool
         Whether any rate is marked as leveling down.
 
@@ -138,42 +185,133 @@ def who_pays_notes(compared: bool, flagged: bool) -> list[str]:
         Footnotes.
     """
     if not compared:
-        return ["Without the method nothing there is no before to compare with."]
-    meaning = (
-        "the gap in this rate closed because this group lost and no group gained, each by more "
-        "than .01, and two or more of this group lost"
-    )
+        return ["unmitigated was not run, so there are no rates to compare with."]
+    mark = "!> marks leveling down" if flagged else "No leveling down (it would be marked !>)"
     return [
-        "Rates before -> after: of nothing, then of the method, with the same estimator.",
-        f"!> marks leveling down: {meaning}."
-        if flagged
-        else f"No leveling down here (it would be marked !>: {meaning}).",
+        "Rates before -> after: of unmitigated, then of the method, with the same estimator.",
+        f"{mark}: {LEVELING_DOWN}.",
     ]
 
 
-def troubles(comparison: Comparison) -> list[str]:
-    """Report what failed and what warned.
+def describe_failures(
+    failures: Mapping[tuple[str, str], tuple[str, ...]],
+    warnings: Mapping[tuple[str, str], tuple[str, ...]],
+    methods: Mapping[str, Method],
+) -> list[str]:
+    """Describe which methods failed or warned, and why.
 
-    A method at a further strength is named only where it differs from the method itself.
+    Steering at a further strength is named only where it differs from full strength.
 
     Parameters
     ----------
-    comparison : Comparison
-        From `fairsteer.compare.compare`.
+    failures, warnings : dict of (estimator, method) to tuple of str
+        Of a comparison.
+    methods : dict of str to Method
+        Every method by name.
 
     Returns
     -------
     list of str
-        Lines, none if all went well.
+        Lines, empty if no method failed or warned.
     """
     lines = []
-    for word, texts in (("Failed", comparison.failures), ("Warned", comparison.warnings)):
-        who: dict[str, list[str]] = {}
-        for (estimator, method), reasons in texts.items():
-            known = texts.get((estimator, method.partition("@")[0]), ()) if "@" in method else ()
+    for word, texts in (("Failed", failures), ("Warned", warnings)):
+        names: dict[str, dict[str, None]] = {}
+        for (estimator, name), reasons in texts.items():
+            known = texts.get((estimator, name.partition("@")[0]), ()) if "@" in name else ()
+            shown = name if methods[name].classifier is not None else f"{name} ({estimator})"
             for reason in reasons:
-                if reason in known:
-                    continue
-                who.setdefault(reason, []).append(f"{method} ({estimator})")
-        lines += [f"{word}: {', '.join(names)}: {reason}" for reason, names in who.items()]
+                if reason not in known:
+                    names.setdefault(reason, {})[shown] = None
+        lines += [f"{word}: {', '.join(own)}: {reason}" for reason, own in names.items()]
     return lines
+
+
+def judge_gap(value: float, floor: float, floor_high: float) -> str:
+    """Compare a gap with the gaps that chance leaves.
+
+    Parameters
+    ----------
+    value, floor, floor_high : float
+        The gap, and mean and quantile of the same predictions' gaps over permutations of the
+        groups, as in `fairsteer.compare._bootstrap.interval_table`.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    if value <= floor:
+        return "This is no more than chance alone leaves on this many rows."
+    if value <= floor_high:
+        return "This is more than chance leaves on average, but chance is not ruled out."
+    return "A gap remains: chance alone leaves a gap this large in at most one case in twenty."
+
+
+def judge_change(low: float, high: float) -> str:
+    """Say whether the interval of a change includes zero."""
+    if low <= 0.0 <= high:
+        return "The interval includes zero: these rows do not show whether it is a loss or a gain."
+    return "The interval does not include zero."
+
+
+def describe_attribute_need(method: Method, sensitive: Iterable[str]) -> str:
+    """Say that a method needs the sensitive attribute."""
+    return (
+        f"{family_title(method)} needs to know {' & '.join(sensitive)} of every person, at "
+        "prediction too."
+    )
+
+
+def list_limits(method: Method, sensitive: Iterable[str], n_rows: int) -> list[str]:
+    """List the limits of the numbers in the report.
+
+    Parameters
+    ----------
+    method : Method
+        The method that the report is about.
+    sensitive : iterable of str
+        The names of the sensitive columns.
+    n_rows : int
+        Rows of the table.
+
+    Returns
+    -------
+    list of str
+        Paragraphs.
+    """
+    lines = []
+    if method.attribute_at_prediction:
+        lines.append(
+            f"{describe_attribute_need(method, sensitive)} Using it may be illegal, and often it "
+            "is not known. The numbers do not hold for people whose attribute is missing."
+        )
+    if method.family == "steering":
+        lines += [
+            "Steering separates people with identical values by random draws, which assumes that "
+            "people are scored in batches. Scored one by one, people with identical values all "
+            "get the same draw, and the gaps measured here do not hold for them.",
+            "Steering assumes that the ranks of the features, as normal scores, are Gaussian for "
+            "each label and group. Real features are not exactly so; gaps shrink but need not "
+            "vanish.",
+        ]
+    if method.family in RANDOMIZED:
+        lines.append(
+            "Its decisions are partly random, so identical people may be treated differently."
+        )
+    return [
+        *lines,
+        f"All numbers are measured on {n_rows:,} rows. Even a perfectly fair classifier shows a "
+        "gap on finitely many rows, which is what this page calls chance. The smaller a group, "
+        "the less is known about it.",
+        "The intervals show how much the numbers would vary over other rows from the same source. "
+        "They include neither the variation from training the models again nor other populations "
+        "or times.",
+        "Choosing the best of many methods on this table is optimistic; confirm the choice on "
+        "rows that were not used here.",
+        "The labels are taken as they are. If they record past discrimination, equal rates repeat "
+        "it.",
+        "Equal gaps are not justice. A gap can narrow because the better-off group loses; the "
+        "section on who pays shows it. Which definition of fairness is right is a question about "
+        "people and law, not about this table.",
+    ]

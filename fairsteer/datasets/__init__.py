@@ -1,4 +1,4 @@
-"""Data sets to try steering on: three fetched, one that comes with scikit-learn, two drawn."""
+"""Data sets: three are downloaded, one comes with scikit-learn, two are drawn."""
 
 from ._adult import fetch_adult
 from ._bios import fetch_bias_in_bios

@@ -42,15 +42,15 @@ Conventions
 def fetch_adult(*, sensitive="sex", data_home=None):
     """Fetch UCI Adult: features, income above 50,000 dollars, and a sensitive attribute.
 
-    The two original files are looked for in `data_home`, else in the folder that the environment
+    The two original files are searched in `data_home`, else in the folder that the environment
     variable ``FAIRSTEER_DATA`` names, then in the user's cache folder, and are otherwise
     downloaded into the cache folder. Their SHA-256 is checked every time.
 
     Parameters
     ----------
     sensitive : {"sex", "race"}, default="sex"
-        The sensitive attribute. As such, race is White or Other; as a mere feature it keeps its
-        five categories.
+        The sensitive attribute. As the attribute, race is White or Other; as a feature it keeps
+        its five categories.
     data_home : str or path-like, optional
         A folder that holds ``adult.data`` and ``adult.test``; it is only read.
 
@@ -69,8 +69,6 @@ def fetch_adult(*, sensitive="sex", data_home=None):
         If `sensitive` is another name, or a file is not the original.
     FileNotFoundError
         If a file is in none of the folders and cannot be downloaded.
-    ImportError
-        If a file has to be downloaded and pooch is not installed.
     """
     check_sensitive(sensitive, ("sex", "race"))
     rows = pd.concat(
@@ -85,7 +83,7 @@ def fetch_adult(*, sensitive="sex", data_home=None):
     conventions = (
         f"UCI Adult, training and test part: of {len(rows):,} rows the {len(rows) - len(known):,} "
         f"with a `?` in any of the {len(COLUMNS)} columns are dropped and {len(known):,} are left; "
-        "the favourable label (1) is an income above 50,000 dollars; the sensitive attribute is "
+        "the favorable label (1) is an income above 50,000 dollars; the sensitive attribute is "
         + ("race, White against the rest" if sensitive == "race" else "sex")
         + "; fnlwgt, education and native-country are left out."
     )

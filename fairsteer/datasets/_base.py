@@ -1,18 +1,19 @@
-"""Where an original file comes from, and the Bunch that every data set is handed over in."""
+"""Original files, found locally or downloaded, and the Bunch of every data set."""
 
 import hashlib
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
+from sklearn.datasets import fetch_file
 from sklearn.utils import Bunch
 
 
 @dataclass(frozen=True)
 class OriginalFile:
-    """A file in a public archive, pinned by its digest."""
+    """A file in a public archive, identified by its digest."""
 
     name: str
     url: str
@@ -22,9 +23,9 @@ class OriginalFile:
 def locate(file, data_home=None):
     """Return the path of an original file whose SHA-256 has been checked.
 
-    Looked for in `data_home`, else in the folder that the environment variable ``FAIRSTEER_DATA``
-    names; then in the cache folder; then downloaded into the cache folder. Nothing is ever
-    written to `data_home` or ``FAIRSTEER_DATA``, and no file already there is changed.
+    Searched in `data_home`, else in the folder that the environment variable ``FAIRSTEER_DATA``
+    names; then in the cache folder; then downloaded into the cache folder. No file is written to
+    `data_home` or ``FAIRSTEER_DATA``, and no existing file is changed.
 
     Parameters
     ----------
@@ -36,16 +37,14 @@ def locate(file, data_home=None):
     Returns
     -------
     pathlib.Path
-        Where the file lies.
+        The path of the file.
 
     Raises
     ------
     ValueError
-        If a file of that name is there (or was downloaded) with another digest.
+        If a folder has a file of that name with another digest.
     FileNotFoundError
         If the file is in no folder and cannot be downloaded.
-    ImportError
-        If the file is in no folder and pooch, which downloads it, is not installed.
     """
     cache = cache_folder()
     home = data_home or os.environ.get("FAIRSTEER_DATA")
@@ -53,22 +52,18 @@ def locate(file, data_home=None):
     for folder in folders:
         path = folder / file.name
         if path.is_file():
-            found = _sha256(path)
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
             if found != file.sha256:
                 raise ValueError(
                     f"{path} is not the original {file.name}: its SHA-256 is {found}, expected "
                     f"{file.sha256}; replace it by the file at {file.url} or move it elsewhere."
                 )
             return path
-    _fetch(file, folders)
-    return cache / file.name
+    return _download(file, folders)
 
 
 def cache_folder():
-    """Return the user's cache folder, the one ``pooch.os_cache("fairsteer")`` names.
-
-    Computed here so that a cached file is found where pooch is not installed.
-    """
+    """Return the user's cache folder, by the conventions of the operating system."""
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
         return Path(local) / "fairsteer" / "fairsteer" / "Cache"
@@ -77,49 +72,22 @@ def cache_folder():
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fairsteer"
 
 
-def _fetch(file, folders):
-    """Download a file into the last folder: all of it, with the right digest, or nothing."""
+def _download(file, folders):
+    """Download a file into the last folder, the cache, completely or not at all."""
     cache = folders[-1]
-    places = " nor in ".join(str(folder) for folder in folders)
-    absent = f"{file.name} is {'not' if len(folders) == 1 else 'neither'} in {places}"
-    by_hand = (
-        f"{file.url} and put it into {cache} or into the folder that the environment variable "
-        "FAIRSTEER_DATA names."
-    )
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as folder:
-            part = Path(folder) / file.name
-            _download(file.url, part)
-            found = _sha256(part)
-            if found != file.sha256:
-                raise ValueError(
-                    f"{file.url} did not give the original {file.name}: its SHA-256 is {found}, "
-                    f"expected {file.sha256}; nothing was kept, so try again later or put an "
-                    f"original copy into {cache}."
-                )
-            part.replace(cache / file.name)
-    except ImportError:
-        raise ImportError(
-            f"{absent}, and downloading it needs pooch: run "
-            f'pip install "fairsteer[compare]", or download it yourself from {by_hand}',
-            name="pooch",
-        ) from None
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+        return fetch_file(
+            file.url, folder=cache, local_filename=file.name, sha256=file.sha256, n_retries=0
+        )
+    except (OSError, HTTPException) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        searched = " or ".join(str(folder) for folder in folders)
         raise FileNotFoundError(
-            f"{absent}, and it could not be downloaded ({reason}): get it from {by_hand}"
+            f"{file.name} is not in {searched}, and it could not be downloaded ({reason}): get it "
+            f"from {file.url} and put it into {cache} or into the folder that the environment "
+            "variable FAIRSTEER_DATA names."
         ) from None
-
-
-def _download(url, path):
-    import pooch
-
-    pooch.HTTPDownloader(progressbar=False)(url, str(path), None)
-
-
-def _sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def check_sensitive(sensitive, choices):
@@ -130,18 +98,18 @@ def check_sensitive(sensitive, choices):
 
 
 def make_bunch(data, target, sensitive, **described):
-    """Put a data set together from its frame, its labels and the name of a sensitive column.
+    """Make the Bunch of a data set from features, labels and the name of a sensitive column.
 
     Parameters
     ----------
     data : pandas.DataFrame
         Features and sensitive columns.
     target : pandas.Series
-        Labels on the index of `data`; its name becomes the last column of ``frame``.
+        Labels with the index of `data`; its name becomes the last column of ``frame``.
     sensitive : str
-        The column of `data` that holds the sensitive attribute.
+        The sensitive column of `data`.
     **described
-        What else the Bunch says about itself.
+        Further entries of the Bunch.
 
     Returns
     -------

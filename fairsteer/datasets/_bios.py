@@ -1,4 +1,4 @@
-"""Bias in Bios: biographies by profession and gender, and what is published of their shares."""
+"""Bias in Bios: biographies by profession and gender, and their published shares."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ for _shares in (FREQUENCIES, FEMALE_SHARES):
 def fetch_bias_in_bios(*, split="train", data_home=None):
     """Fetch Bias in Bios: biographies without the sentence that names the profession.
 
-    Looked for as Parquet files in a folder ``bias_in_bios`` of `data_home`, else of the folder that
+    Searched as Parquet files in a folder ``bias_in_bios`` of `data_home`, else of the folder that
     the environment variable ``FAIRSTEER_DATA`` names; otherwise Hugging Face's ``datasets``
     downloads ``LabHC/bias_in_bios`` into the user's cache folder and finds it there from then on.
 
@@ -66,7 +66,7 @@ def fetch_bias_in_bios(*, split="train", data_home=None):
         If there is no such split, or the files cannot be read, have other columns or values, or do
         not have all rows of the split.
     FileNotFoundError
-        If no files are there and none can be downloaded.
+        If there are no files and they cannot be downloaded.
     ImportError
         If the package that reads or downloads them is not installed (the extra ``bios``).
 
@@ -147,7 +147,7 @@ def _bunch(frame, split):
     genders = np.array(GENDERS)[frame["gender"].astype(int)]
     conventions = (
         f"{len(frame):,} biographies of the split {split}, none dropped, without their first "
-        "sentence, which names the profession; no label is favourable, and gaps are those of the "
+        "sentence, which names the profession; no label is favorable, and gaps are those of the "
         "true positive rates of every profession."
     )
     return Bunch(

@@ -1,4 +1,4 @@
-"""Rows like embeddings of biographies, for machines without network or language model."""
+"""Rows like embeddings of biographies, for use without network or language model."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FIELDS = (
     ("pastor", "professor", "teacher"),
     ("personal_trainer", "yoga_teacher"),
 )
-"""Professions whose centres lie near each other."""
+"""Professions whose centers are close to each other."""
 MOST_SIGNAL = 40
-"""Most axes that know of professions."""
+"""Largest number of axes along which professions differ."""
 
-# In standard deviations within a cell. Chosen so that a linear model's accuracy and gap, and what
-# LEACE and matching means and covariances make of it, are like those published.
+# In standard deviations within a subgroup. Accuracy and gap of a linear model, also after LEACE and
+# after matching means and covariances, are then close to published values.
 _FIELDS_APART = 2.2
 _PROFESSIONS_APART = 2.5
 _RARE_FURTHER_APART = 0.35
@@ -39,20 +39,20 @@ _SPECTRUM = -0.75
 def make_bios_like(n_samples=60_000, n_features=768, *, random_state=None):
     """Draw rows like embeddings of biographies: 28 professions, two genders.
 
-    How often a profession and a woman in it occur is as published for Bias in Bios. The geometry
-    is made up, the same for every seed, and such that linear classifiers show what is published of
-    real embeddings: they tell professions apart in about four rows of five, women's true positive
-    rate exceeds men's the more the more women a profession has, erasing the gender linearly
-    hardly helps, and matching means and covariances between the genders helps by a third or more
-    (``benchmarks/bios.py`` measures it).
+    The frequencies of professions and of women within them are those published for Bias in Bios.
+    The geometry is artificial and the same for every seed. It reproduces published results on real
+    embeddings: linear classifiers predict the profession of about four rows of five, women's true
+    positive rate exceeds men's the more, the more women a profession has, erasing the gender
+    linearly barely reduces these gaps, and matching means and covariances between the genders
+    reduces them by a third or more (see ``benchmarks/bios.py``).
 
     Parameters
     ----------
     n_samples : int, default=60000
-        Number of rows. How many fall to each profession and gender is multinomial.
+        Number of rows. The numbers of rows per profession and gender are multinomial.
     n_features : int, default=768
-        Dimensions, at least 2. Professions differ along 40 axes, or half as many as there are
-        dimensions if these are fewer, which a rotation spreads over all features.
+        Dimensions, at least 2. Professions differ along 40 axes, at most half of the dimensions,
+        which a rotation spreads over all features.
     random_state : int, RandomState instance or None, default=None
         Seed of the rows.
 
@@ -73,10 +73,10 @@ def make_bios_like(n_samples=60_000, n_features=768, *, random_state=None):
 
     Notes
     -----
-    Within a profession and gender rows follow a multivariate t law with 6 degrees of freedom. On
-    some axes women's rows are stretched and on others men's, centres included. Women's centres
-    lean, against men's, towards professions of their neighbourhood with more women, and somewhere
-    of their own. One more axis separates the genders alike in all professions.
+    Within a profession and gender, rows follow a multivariate t distribution with 6 degrees of
+    freedom. Women's rows are stretched along some axes and men's along others, centers included.
+    Compared with men's centers, women's are shifted towards nearby professions with more women, and
+    in a random direction. Another axis separates the genders equally in all professions.
 
     References
     ----------
@@ -105,7 +105,7 @@ def make_bios_like(n_samples=60_000, n_features=768, *, random_state=None):
     world = _Geometry(n_features)
     side = np.where(woman, 0.5, -0.5)[:, None]
     inner, outer = X[:, : world.n_signal], X[:, world.n_signal :]
-    inner += world.centres[profession]
+    inner += world.centers[profession]
     inner[:] = (inner @ world.axes * world.stretch**side) @ world.axes.T
     inner += side * world.leans[profession]
     outer *= world.scales * world.widths**side
@@ -113,7 +113,7 @@ def make_bios_like(n_samples=60_000, n_features=768, *, random_state=None):
 
     names = np.array(PROFESSIONS)
     conventions = (
-        f"{n_samples:,} rows drawn, none dropped; no label is favourable, and gaps are those of "
+        f"{n_samples:,} rows drawn, none dropped; no label is favorable, and gaps are those of "
         "the true positive rates of every profession."
     )
     return Bunch(
@@ -128,7 +128,7 @@ def make_bios_like(n_samples=60_000, n_features=768, *, random_state=None):
 
 
 class _Geometry:
-    """What all rows have in common, drawn once and for all.
+    """The geometry that all rows share, drawn with a fixed seed.
 
     Parameters
     ----------
@@ -141,10 +141,10 @@ class _Geometry:
         d = self.n_signal = min(MOST_SIGNAL, n_features // 2)
         field = [next(k for k, of in enumerate(FIELDS) if name in of) for name in PROFESSIONS]
         fields = _FIELDS_APART * rng.normal(size=(len(FIELDS), d))
-        # Were these no easier to recognise, their gaps would be lost in the noise.
+        # Rare professions are easier to recognize, so that their gaps exceed the noise.
         apart = _PROFESSIONS_APART * (FREQUENCIES[:, None] / 0.02) ** -_RARE_FURTHER_APART
-        centres = fields[field] + apart * rng.normal(size=(len(PROFESSIONS), d))
-        self.centres = (centres - FREQUENCIES @ centres) / np.sqrt(d)
+        centers = fields[field] + apart * rng.normal(size=(len(PROFESSIONS), d))
+        self.centers = (centers - FREQUENCIES @ centers) / np.sqrt(d)
         aside = rng.normal(size=(len(PROFESSIONS), d))
         aside /= np.linalg.norm(aside, axis=1, keepdims=True)
         self.leans = _TOWARDS_WOMEN * self._towards_women() + _ASIDE * aside
@@ -155,8 +155,8 @@ class _Geometry:
         self.rotation = np.linalg.qr(rng.normal(size=(n_features, n_features))).Q
 
     def _towards_women(self):
-        """Return, for every profession, the way to its neighbours with more women, on average 0."""
-        between = self.centres - self.centres[:, None]
+        """Return the shift of professions towards nearby ones with more women, on average 0."""
+        between = self.centers - self.centers[:, None]
         near = np.exp(-(between**2).sum(axis=2) / (3.0 * _PROFESSIONS_APART**2))
         np.fill_diagonal(near, 0.0)
         near /= near.sum(axis=1, keepdims=True)

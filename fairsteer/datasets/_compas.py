@@ -33,7 +33,7 @@ Conventions
 def fetch_compas(*, sensitive="race", data_home=None):
     """Fetch COMPAS: features, no recidivism within two years, and a sensitive attribute.
 
-    The original file is looked for in `data_home`, else in the folder that the environment
+    The original file is searched in `data_home`, else in the folder that the environment
     variable ``FAIRSTEER_DATA`` names, then in the user's cache folder, and is otherwise
     downloaded into the cache folder. Its SHA-256 is checked every time.
 
@@ -59,8 +59,6 @@ def fetch_compas(*, sensitive="race", data_home=None):
         If `sensitive` is another name, or the file is not the original.
     FileNotFoundError
         If the file is in none of the folders and cannot be downloaded.
-    ImportError
-        If the file has to be downloaded and pooch is not installed.
     """
     check_sensitive(sensitive, ("race", "sex"))
     # pandas reads the string N/A as missing; only an empty number of days is.
@@ -82,7 +80,7 @@ def fetch_compas(*, sensitive="race", data_home=None):
         f"COMPAS, two-year recidivism: of {len(rows):,} rows ProPublica's filter (screened within "
         "30 days of the arrest, recidivism known, no ordinary traffic offence) drops "
         f"{len(rows) - len(screened):,} and leaves {len(screened):,}, of which the {len(kept):,} "
-        "of African-American and Caucasian people are kept; the favourable label (1) is no "
+        "of African-American and Caucasian people are kept; the favorable label (1) is no "
         f"recidivism within two years; the sensitive attribute is {sensitive}."
     )
     return make_bunch(

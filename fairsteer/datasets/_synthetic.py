@@ -1,4 +1,4 @@
-"""Samples of known subgroup Gaussians, so that an estimate can be held against the truth."""
+"""Samples of known subgroup Gaussians, to compare estimates with the truth."""
 
 from itertools import product
 from numbers import Integral
@@ -17,7 +17,7 @@ def random_gaussians(n_labels=2, n_groups=2, n_features=2, random_state=None, *,
     """Draw well-conditioned Gaussians, one for each label and group.
 
     Means differ by label, by group and by both together; covariance eigenvalues lie in [0.5, 2];
-    no prior is below half of the uniform one.
+    no prior is below half of the uniform prior.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def random_gaussians(n_labels=2, n_groups=2, n_features=2, random_state=None, *,
     random_state : int, RandomState instance or None, default=None
         Seed of the parameters.
     n_samples : int, default=1000
-        What the counts add up to: ``counts = priors * n_samples``.
+        Sum of the counts: ``counts = priors * n_samples``.
 
     Returns
     -------
@@ -41,16 +41,16 @@ def random_gaussians(n_labels=2, n_groups=2, n_features=2, random_state=None, *,
     ]:
         check_scalar(value, name, Integral, min_val=1)
     rng = check_random_state(random_state)
-    cells, d = (n_labels, n_groups), n_features
+    shape, d = (n_labels, n_groups), n_features
     uniform = 1 / (n_labels * n_groups)
-    priors = (uniform + rng.dirichlet(np.ones(n_labels * n_groups)).reshape(cells)) / 2
+    priors = (uniform + rng.dirichlet(np.ones(n_labels * n_groups)).reshape(shape)) / 2
     means = (
         rng.normal(size=(n_labels, 1, d))
         + rng.normal(size=(1, n_groups, d))
-        + rng.normal(scale=0.5, size=(*cells, d))
+        + rng.normal(scale=0.5, size=(*shape, d))
     )
-    axes = np.linalg.qr(rng.normal(size=(*cells, d, d))).Q
-    variances = rng.uniform(0.5, 2.0, size=(*cells, 1, d))
+    axes = np.linalg.qr(rng.normal(size=(*shape, d, d))).Q
+    variances = rng.uniform(0.5, 2.0, size=(*shape, 1, d))
     covariances = (axes * variances) @ axes.swapaxes(-1, -2)
     return SubgroupGaussians(
         labels=np.arange(n_labels),
@@ -70,14 +70,14 @@ def make_gaussian_subgroups(
     Parameters
     ----------
     n_samples : int
-        Number of rows. How many fall to each label and group is multinomial.
+        Number of rows. The numbers of rows per label and group are multinomial.
     gaussians : SubgroupGaussians, optional
-        The law to draw from; `n_labels`, `n_groups` and `n_features` are then ignored. Otherwise
-        a well-conditioned one is drawn.
+        The distribution to draw from; `n_labels`, `n_groups` and `n_features` are then ignored. By
+        default a well-conditioned distribution is drawn.
     n_labels, n_groups, n_features : int, default=2
-        Sizes of the drawn law. Its labels are 0, 1, ..., its groups "a", "b", ...
+        Sizes of the drawn distribution, with labels 0, 1, ... and groups "a", "b", ...
     random_state : int, RandomState instance or None, default=None
-        Seed of the drawn law and of the rows.
+        Seed of the drawn distribution and of the rows.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def make_gaussian_subgroups(
         ``data`` : DataFrame with float64 columns ``x0``, ``x1``, ... and the column ``group``.
         ``target`` : Series ``label``. ``target_names`` : the labels as strings.
         ``sensitive_features`` : Series ``group``. ``frame`` : data and target.
-        ``feature_names`` : the columns of data. ``gaussians`` : the law drawn from.
+        ``feature_names`` : the columns of data. ``gaussians`` : the distribution.
         ``conventions`` : one sentence. ``DESCR`` : a description.
 
     Raises
@@ -110,8 +110,8 @@ def make_gaussian_subgroups(
         gaussians = random_gaussians(n_labels, n_groups, n_features, rng, n_samples=n_samples)
     shape = np.shape(gaussians.priors)
     priors = np.ravel(gaussians.priors)
-    cell = rng.choice(priors.size, size=n_samples, p=priors / priors.sum())
-    label, group = np.unravel_index(cell, shape)
+    subgroup = rng.choice(priors.size, size=n_samples, p=priors / priors.sum())
+    label, group = np.unravel_index(subgroup, shape)
 
     factors = np.linalg.cholesky(gaussians.covariances)
     x = rng.normal(size=(n_samples, np.shape(gaussians.means)[-1]))
@@ -123,7 +123,7 @@ def make_gaussian_subgroups(
     data["group"] = pd.Series(gaussians.groups[group])
     conventions = (
         f"{n_samples:,} rows drawn from one Gaussian for each label and group, none dropped; the "
-        f"favourable label is the last, {gaussians.labels[-1]}."
+        f"favorable label is the last, {gaussians.labels[-1]}."
     )
     return make_bunch(
         data,

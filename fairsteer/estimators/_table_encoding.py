@@ -1,4 +1,4 @@
-"""Turn a table of mixed columns into numbers: one encoding for every method."""
+"""Encode tables of mixed columns: as numbers for classifiers, as ordered values for the copula."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 MIN_FREQUENCY = 0.01
@@ -17,23 +17,22 @@ INFREQUENT = "(infrequent)"
 
 
 def standard_encoder(data: pd.DataFrame) -> ColumnTransformer:
-    """Make the unfitted encoder that every compared method uses.
+    """Make the unfitted standard encoder.
 
-    Numbers are median-imputed and standardised. Everything else (text, categories, booleans, dates)
-    is read as text and one-hot encoded without its first category; a missing value is a category of
-    its own, categories in less than 1% of the training rows share one column, and so does a
-    category that was not seen in training (without such a column it is encoded like the first
-    category: all zeros).
+    Numbers are median-imputed and standardized. All other columns (text, categories, booleans,
+    dates) are converted to text and one-hot encoded without the first category. Missing values are
+    a category. Categories in less than 1% of the training rows share a column; categories not seen
+    in training are encoded by that column or, if there is none, like the first category (zeros).
 
     Parameters
     ----------
     data : DataFrame
-        Says which columns are numbers and which are not; nothing is fitted on it.
+        The column types decide how columns are encoded; no values are used.
 
     Returns
     -------
     ColumnTransformer
-        Gives DataFrames with the columns ``number`` and ``column=category``.
+        It returns DataFrames with columns named ``number`` and ``column=category``.
     """
     if not all(isinstance(name, str) for name in data):
         raise ValueError("every column of data must have a name that is text.")
@@ -59,30 +58,30 @@ def standard_encoder(data: pd.DataFrame) -> ColumnTransformer:
 
 
 class KnownCategories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Write every value as text, and an unseen one as a category that stands for it.
+    """Convert all values to text, and values not seen in fit to a known category.
 
-    `OneHotEncoder` with ``drop`` and ``handle_unknown="infrequent_if_exist"`` warns at every unseen
-    value. Replacing the value first gives the same columns without the warning: by a category under
-    ``min_frequency`` if there is one, otherwise by the first category, the dropped one.
+    An unknown value becomes a category rarer than ``min_frequency`` or, if there is none, the first
+    category. `OneHotEncoder` with ``drop="first"`` and ``handle_unknown="infrequent_if_exist"``
+    encodes it in the same way but warns about it; `TargetOrder` needs a known category.
 
     Parameters
     ----------
     min_frequency : float, default=0.01
-        The one of the encoder that follows.
+        ``min_frequency`` of the encoder that follows.
 
     Attributes
     ----------
     categories_ : list of frozenset of str
-        The values seen in fit, by column.
-    stand_ins_ : list of str
-        What an unseen value becomes, by column.
+        The known values of every column.
+    replacements_ : list of str
+        The replacement of unknown values in every column.
     """
 
     def __init__(self, min_frequency=MIN_FREQUENCY):
         self.min_frequency = min_frequency
 
     def fit(self, X, y=None):
-        """Note the categories of every column.
+        """Learn the categories of every column.
 
         Parameters
         ----------
@@ -94,19 +93,19 @@ class KnownCategories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         KnownCategories
-            Itself.
+            The fitted object.
         """
         validate_data(self, X, skip_check_array=True)
-        self.categories_, self.stand_ins_ = [], []
+        self.categories_, self.replacements_ = [], []
         for _, column in X.items():
             counts = _as_text(column).value_counts().sort_index()
             rare = counts.index[counts < self.min_frequency * len(X)]
             self.categories_.append(frozenset(counts.index))
-            self.stand_ins_.append(rare[0] if len(rare) else counts.index[0])
+            self.replacements_.append(rare[0] if len(rare) else counts.index[0])
         return self
 
     def transform(self, X):
-        """Write the values as text.
+        """Convert the values to text.
 
         Parameters
         ----------
@@ -116,21 +115,121 @@ class KnownCategories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            Text without missing and without unseen values.
+            Text, without missing and unknown values.
         """
         check_is_fitted(self)
         validate_data(self, X, skip_check_array=True, reset=False)
         columns = {}
-        for (name, column), known, stand_in in zip(
-            X.items(), self.categories_, self.stand_ins_, strict=True
+        for (name, column), known, replacement in zip(
+            X.items(), self.categories_, self.replacements_, strict=True
         ):
             text = _as_text(column)
-            columns[name] = text.where(text.isin(known), stand_in)
+            columns[name] = text.where(text.isin(known), replacement)
+        return pd.DataFrame(columns, index=X.index)
+
+
+class TargetOrder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Replace each category by its position in the order of ``P(y | category)``.
+
+    A rank transform needs ordered values. Numbers are ordered; missing numbers become the training
+    median. Categories are ordered by scikit-learn's smoothed `TargetEncoder` on the training rows,
+    ties by name. Unknown categories are replaced as in `KnownCategories`. ``inverse_transform``
+    returns numbers and categories, so that a standard encoding can follow.
+
+    Attributes
+    ----------
+    numbers_ : list of str
+        The numeric columns.
+    medians_ : Series
+        Their medians; 0 for a column without values.
+    ordered_ : dict of str to ndarray of str
+        The categories of the other columns, in ascending order of the share of positives.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"hours": [40, 10, 50, 45], "job": ["b", "a", "b", "b"]})
+    >>> order = TargetOrder().fit(table, [1, 0, 1, 0])
+    >>> order.transform(table)["job"].tolist()
+    [1.0, 0.0, 1.0, 1.0]
+    """
+
+    def fit(self, X, y):
+        """Learn medians and orders.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n, d)
+            Columns of any kind.
+        y : array-like of shape (n,)
+            0/1 target.
+
+        Returns
+        -------
+        TargetOrder
+            The fitted object.
+        """
+        validate_data(self, X, skip_check_array=True)
+        self.numbers_ = [name for name in X if is_number(X[name])]
+        self.medians_ = _finite(X[self.numbers_]).median().fillna(0.0)
+        categories = X.drop(columns=self.numbers_)
+        self.ordered_ = {}
+        if categories.shape[1]:
+            self._known = KnownCategories().fit(categories)
+            encoder = TargetEncoder(target_type="binary").fit(self._known.transform(categories), y)
+            for name, values, shares in zip(
+                categories, encoder.categories_, encoder.encodings_, strict=True
+            ):
+                self.ordered_[name] = values[np.argsort(shares, kind="stable")]
+        return self
+
+    def transform(self, X):
+        """Convert a table to numbers.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n, d)
+            The columns of fit.
+
+        Returns
+        -------
+        DataFrame of shape (n, d)
+            Floats, with the columns in the order of X.
+        """
+        check_is_fitted(self)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        columns = dict(_finite(X[self.numbers_]).fillna(self.medians_).items())
+        if self.ordered_:
+            known = self._known.transform(X[list(self.ordered_)])
+            for name, values in self.ordered_.items():
+                position = pd.Series(np.arange(len(values), dtype=float), index=values)
+                columns[name] = known[name].map(position)
+        return pd.DataFrame(columns, index=X.index)[list(X)]
+
+    def inverse_transform(self, X):
+        """Convert positions back to categories; numbers are not changed.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n, d)
+            From :meth:`transform`; positions are rounded to integers.
+
+        Returns
+        -------
+        DataFrame of shape (n, d)
+        """
+        check_is_fitted(self)
+        columns = {
+            name: self.ordered_[name][np.rint(column).astype(np.intp)]
+            if name in self.ordered_
+            else column
+            for name, column in X.items()
+        }
         return pd.DataFrame(columns, index=X.index)
 
 
 def is_number(column: pd.Series) -> bool:
-    """Say whether a column is encoded as a number (booleans are categories).
+    """Return whether a column is encoded as a number (booleans are categories).
 
     Parameters
     ----------
@@ -158,3 +257,7 @@ def _as_text(column: pd.Series) -> pd.Series:
     # The last one is that of missing values, whose position is -1.
     texts = np.array([*map(str, values.astype(object)), MISSING], dtype=object)
     return pd.Series(texts[codes], index=column.index, name=column.name, dtype=object)
+
+
+def _finite(numbers: pd.DataFrame) -> pd.DataFrame:
+    return numbers.astype(float).replace([np.inf, -np.inf], np.nan)

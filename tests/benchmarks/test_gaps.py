@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import simulated
 
-from fairsteer.compare._load import load_table
+from fairsteer.compare import load_table
 from fairsteer.core.constraints import CONSTRAINTS
 
 ROOT = Path(__file__).parents[2]

@@ -43,7 +43,7 @@ COLUMNS = [
 
 
 def test_the_hypervolume_of_steps():
-    reference = {"constant": 0.5, "nothing": 0.9, "gap": 0.4}
+    reference = {"constant": 0.5, "unmitigated": 0.9, "gap": 0.4}
     free = 0.4 * 0.4
     assert dominated_hypervolume([0.6], [0.1], **reference) == pytest.approx(0.1 * 0.3 / free)
     both = dominated_hypervolume([0.6, 0.8], [0.1, 0.2], **reference)
@@ -53,14 +53,14 @@ def test_the_hypervolume_of_steps():
     assert dominated_hypervolume([0.8, 0.6], [0.2, 0.1], **reference) == pytest.approx(both)
     assert dominated_hypervolume([0.45, 0.9], [0.0, 0.4], **reference) == 0.0
     assert dominated_hypervolume([0.9], [0.0], **reference) == pytest.approx(1.0)
-    for nothing, gap in ((0.5, 0.4), (0.9, 0.0)):
-        area = dominated_hypervolume([0.9], [0.0], constant=0.5, nothing=nothing, gap=gap)
+    for unmitigated, gap in ((0.5, 0.4), (0.9, 0.0)):
+        area = dominated_hypervolume([0.9], [0.0], constant=0.5, unmitigated=unmitigated, gap=gap)
         assert np.isnan(area)
 
 
 def test_the_hypervolume_is_the_share_of_dominated_points(rng):
     accuracies, found = rng.uniform(0.4, 0.9, 12), rng.uniform(0.0, 0.5, 12)
-    area = dominated_hypervolume(accuracies, found, constant=0.5, nothing=0.9, gap=0.4)
+    area = dominated_hypervolume(accuracies, found, constant=0.5, unmitigated=0.9, gap=0.4)
     grid = rng.uniform([0.5, 0.0], [0.9, 0.4], size=(100_000, 2))
     below = (grid[:, :1] <= accuracies) & (grid[:, 1:] >= found)
     assert area == pytest.approx(below.any(axis=1).mean(), abs=0.01)
@@ -106,7 +106,7 @@ def points(rng):
     y, codes = rng.integers(0, 2, 400), rng.integers(0, 2, 400)
     shares = {
         ("constant", "", 0.0): 0.0,
-        ("nothing", "", 0.0): 0.6,
+        ("unmitigated", "", 0.0): 0.6,
         (peer_methods.HEADLINE, "equal_opportunity", 1.0): 0.4,
         (peer_methods.HEADLINE, "equal_opportunity", 0.5): 0.5,
         (peer_methods.HEADLINE, "equalized_odds", 1.0): 0.9,
@@ -125,7 +125,7 @@ def points(rng):
 @pytest.mark.parametrize("score", SCORES)
 def test_a_resample_has_its_own_reference_point(points, score):
     found = frontier_draws(points, "logistic", score, "equal_opportunity")
-    assert np.all(found["nothing", "hypervolume"] == 0.0)
+    assert np.all(found["unmitigated", "hypervolume"] == 0.0)
     assert np.ptp(found["LEACE", "hypervolume"]) > 0.0
     for b in range(31):
         rows = [
@@ -142,14 +142,14 @@ def test_a_resample_has_its_own_reference_point(points, score):
 
 
 def test_the_lead_is_paired(points):
-    nothing = points["logistic", "nothing", "", 0.0]
-    alike = {("logistic", name, "", 1.0): nothing for name in (peer_methods.HEADLINE, "LEACE")}
-    ends = {point: points[point] for point in points if point[1] in ("constant", "nothing")}
+    unmitigated = points["logistic", "unmitigated", "", 0.0]
+    alike = {("logistic", name, "", 1.0): unmitigated for name in (peer_methods.HEADLINE, "LEACE")}
+    ends = {point: points[point] for point in points if point[1] in ("constant", "unmitigated")}
     rows = frontier_rows({"dataset": "compas"}, ends | alike)
-    same = rows[rows["method"].isin(["nothing", "LEACE"]) & rows["lead"].notna()]
+    same = rows[rows["method"].isin(["unmitigated", "LEACE"]) & rows["lead"].notna()]
     assert len(same) >= 2 * len(SCORES) * len(GAPS)
     assert np.all(same[["lead", "lead_low", "lead_high"]] == 0.0)
-    spread = rows[(rows["method"] == "nothing") & (rows["measure"] != "hypervolume")]
+    spread = rows[(rows["method"] == "unmitigated") & (rows["measure"] != "hypervolume")]
     assert np.all(spread["low"] < spread["high"])
 
 
@@ -248,7 +248,7 @@ def test_the_tuned_choice_is_shared_by_the_strengths(task):
 def test_what_cannot_run_says_why():
     absent = replace(PEERS["LEACE"], modules=("no_such_module.part", "no_such_module"))
     assert absent.missing() == "no_such_module cannot be imported; install fairsteer[bench]"
-    assert PEERS["nothing"].missing() == ""
+    assert PEERS["unmitigated"].missing() == ""
     data = pd.DataFrame({"x": [1.0, -1.0]})
     assert "not all positive" in PEERS["fairsteer lognormal"].unfit(data)
     assert PEERS["fairsteer lognormal"].unfit(data + 2.0) == ""
@@ -291,9 +291,9 @@ def test_an_environment_that_cannot_be_made_says_why(monkeypatch, tmp_path):
     with pytest.raises(environments.EnvironmentFailed, match="could not install x==1: ERROR: no"):
         environments.python_with(("x==1",), tmp_path)
     lines = []
-    plan = replace(peers.QUICK, peers=(PEERS["nothing"], PEERS["error-parity"]))
+    plan = replace(peers.QUICK, peers=(PEERS["unmitigated"], PEERS["error-parity"]))
     kept, pythons, left_out = peers.prepare(plan, tmp_path, lines.append)
-    assert [peer.name for peer in kept.peers] == ["nothing"]
+    assert [peer.name for peer in kept.peers] == ["unmitigated"]
     assert pythons == {}
     reasons = {row["method"]: row["reason"] for row in left_out}
     assert "no matching distribution" in reasons["error-parity"]
@@ -316,7 +316,7 @@ def test_an_environment_is_made_once(monkeypatch, tmp_path):
 
 SMALL = (
     "constant",
-    "nothing",
+    "unmitigated",
     "fairsteer tuned",
     "fairsteer copula",
     "fairlearn CorrelationRemover",
@@ -386,7 +386,7 @@ def test_a_rerun_skips_what_is_done(ran):
 
 
 def test_the_same_seed_repeats_the_csv(tmp_path):
-    names = ("constant", "nothing", "fairsteer copula", "fairsteer whitened", "LEACE")
+    names = ("constant", "unmitigated", "fairsteer copula", "fairsteer whitened", "LEACE")
     chosen = tuple(PEERS[name].thinned(4) for name in names)
     small = {"sources": ("diabetes sex",), "peers": chosen, "estimators": ("logistic",)}
     plan = replace(peers.QUICK, **small, sizes=(), n_resamples=9, folds=2)
@@ -418,7 +418,7 @@ def test_a_table_that_is_not_at_hand_is_told(monkeypatch, tmp_path, capsys):
 
     source = replace(peer_tables.SOURCES["adult sex"], load=refuse)
     monkeypatch.setitem(peer_tables.SOURCES, "adult sex", source)
-    chosen = tuple(PEERS[name] for name in ("constant", "nothing"))
+    chosen = tuple(PEERS[name] for name in ("constant", "unmitigated"))
     plan = replace(
         peers.QUICK, sources=("diabetes sex", "adult sex"), peers=chosen, sizes=(), n_resamples=9
     )
@@ -434,11 +434,11 @@ def test_a_table_that_is_not_at_hand_is_told(monkeypatch, tmp_path, capsys):
 
 
 def test_runtime_is_measured_by_rows(monkeypatch):
-    chosen = tuple(PEERS[name] for name in ("nothing", "fairsteer lognormal", "error-parity"))
+    chosen = tuple(PEERS[name] for name in ("unmitigated", "fairsteer lognormal", "error-parity"))
     plan = replace(peers.QUICK, peers=chosen, sizes=(200, 400, 800))
     times = peers.runtime(plan, {}, lambda line: None)
     assert list(times["n"]) == [200, 400, 800]
-    assert set(times["method"]) == {"nothing"}
+    assert set(times["method"]) == {"unmitigated"}
     assert (times["fit_seconds"] > 0.0).all()
     monkeypatch.setattr(peers, "LONGEST_FIT", 0.0)
     assert list(peers.runtime(plan, {}, lambda line: None)["n"]) == [200]
@@ -460,7 +460,9 @@ def test_hypervolumes_of_the_csv_are_those_of_the_run(ran):
 def test_leads_are_differences_and_scores_lie_in_their_intervals(ran):
     frontiers = ran[0][0]["_frontiers"]
     assert np.all(frontiers["low"] <= frontiers["high"])
-    idle = frontiers[(frontiers["method"] == "nothing") & (frontiers["measure"] == "hypervolume")]
+    idle = frontiers[
+        (frontiers["method"] == "unmitigated") & (frontiers["measure"] == "hypervolume")
+    ]
     assert len(idle) == len(SCORES) * len(GAPS)
     assert np.all(idle[["value", "low", "high"]] == 0.0)
     frontiers = frontiers[frontiers["score"] == "accuracy"]
@@ -481,7 +483,7 @@ def test_leads_are_differences_and_scores_lie_in_their_intervals(ran):
 def test_the_page_and_the_figures_are_made_of_the_tables(ran, tmp_path):
     tables = dict(ran[0][0])
     tables["_runtime"] = pd.DataFrame(
-        {"method": ["nothing"] * 2, "n": [200, 400], "fit_seconds": [0.1, 0.2]}
+        {"method": ["unmitigated"] * 2, "n": [200, 400], "fit_seconds": [0.1, 0.2]}
     )
     for name in peer_pages.pages(tables):
         (tmp_path / name).write_text((ROOT / "docs" / name).read_text())
@@ -514,7 +516,7 @@ def contest():
         ("fairsteer copula", "equalized_odds", 1.0, 0.75, 0.05, 0.4),
         ("fairsteer whitened", "equalized_odds", 0.5, 0.9, 0.15, 0.1),
         (LEARNED, "", 50.0, 0.85, 0.1, 2.0),
-        ("nothing", "", 0.0, 0.9, 0.3, 0.2),
+        ("unmitigated", "", 0.0, 0.9, 0.3, 0.2),
     ]
     columns = ["method", "constraint", "strength", "accuracy", "equalized_odds", "seconds"]
     table = pd.DataFrame(rows, columns=columns).assign(
@@ -533,7 +535,7 @@ def test_time_is_compared_at_equal_or_better_accuracy(contest):
     assert reduced["own seconds"] == pytest.approx(0.6)
     assert reduced["ratio"] == pytest.approx(10.0)
     assert reduced["plain fits"] == pytest.approx(15.0)
-    assert (reduced["nothing accuracy"], reduced["nothing gap"]) == (0.9, 0.3)
+    assert (reduced["unmitigated accuracy"], reduced["unmitigated gap"]) == (0.9, 0.3)
     none_is_able = found.loc[LEARNED]
     assert none_is_able["own"] == "fairsteer normal"
     assert none_is_able["own accuracy"] < none_is_able["peer accuracy"]
@@ -584,10 +586,10 @@ def test_the_committed_page_shows_the_committed_results():
     np.testing.assert_allclose(found.loc[written.index, "hypervolume"], written, atol=2e-4)
 
 
-def test_committed_leads_lie_in_their_intervals_and_nothing_has_no_area():
+def test_committed_leads_lie_in_their_intervals_and_unmitigated_has_no_area():
     frontiers = pd.read_csv(ROOT / "benchmarks" / "results" / "peers_frontiers.csv")
     volumes = frontiers[frontiers["measure"] == "hypervolume"]
-    idle = volumes[volumes["method"] == "nothing"]
+    idle = volumes[volumes["method"] == "unmitigated"]
     assert np.all(idle[["value", "low", "high"]] == 0.0)
     known = volumes[volumes["lead"].notna()]
     assert np.all(known["lead_low"] <= known["lead"] + 1e-9)
@@ -600,10 +602,10 @@ def test_time_in_words_counts_what_is_lost(contest):
     assert peer_pages.time_in_words(tables) == (
         "On Adult and COMPAS with LR steering is 10.0 to 10.0 times as fast as "
         "fairlearn ExponentiatedGradient (of 1 comparisons it is less accurate in 0, its gap is "
-        "larger than the peer's in 0 and larger than that of nothing in 0); "
+        "larger than the peer's in 0 and larger than the unmitigated gap in 0); "
         "6.7 to 6.7 times as fast as AIF360 LearnedFairRepresentations "
         "(of 1 comparisons it is less accurate in 1 by at most .050, its gap is "
-        "larger than the peer's in 0 and larger than that of nothing in 0)."
+        "larger than the peer's in 0 and larger than the unmitigated gap in 0)."
     )
     assert peer_pages.time_in_words({"": contest[:0], "_times": contest[:0]}) == ""
 
@@ -611,13 +613,13 @@ def test_time_in_words_counts_what_is_lost(contest):
 def test_a_process_times_on_one_thread_what_it_loads(contest, monkeypatch, tmp_path):
     torch = pytest.importorskip("torch")
     seen = []
-    peer = PEERS["nothing"]
+    peer = PEERS["unmitigated"]
 
     def run(task):
         seen.append(torch.get_num_threads())
         return peer.run(task)
 
-    monkeypatch.setitem(PEERS, "nothing", replace(peer, run=run, modules=("torch",)))
+    monkeypatch.setitem(PEERS, "unmitigated", replace(peer, run=run, modules=("torch",)))
     contest.to_csv(tmp_path / "peers.csv", index=False)
     facts = pd.DataFrame({"name": ["folds", "seed"], "value": ["5", "0"]})
     facts.to_csv(tmp_path / "peers_environment.csv", index=False)

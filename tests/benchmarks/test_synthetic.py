@@ -17,7 +17,7 @@ IDEAL = (
     "all_subgroups_affine",
 )
 NOT_IDEAL = (
-    "nothing",
+    "unmitigated",
     "reweighing",
     "mean_matching",
     "mean_matching_reweighed",
@@ -95,7 +95,7 @@ def test_marginal_maps_leave_every_gap_where_it_was(results):
         index = ["law", "seed", "separation"]
         wide = results.pivot(index=index, columns="intervention", values=gap)
         noise = results.pivot(index=index, columns="intervention", values=f"{gap}_se")
-        for mapped, plain in (("mimic", "nothing"), ("mimic_reweighed", "reweighing")):
+        for mapped, plain in (("mimic", "unmitigated"), ("mimic_reweighed", "reweighing")):
             tolerance = synthetic.NOISE * np.hypot(noise[mapped], noise[plain])
             assert ((wide[mapped] - wide[plain]).abs() <= 1e-10 + tolerance).all()
 

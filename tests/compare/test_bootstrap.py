@@ -19,17 +19,18 @@ from fairsteer.compare._bootstrap import (
     CHUNK,
     GROUP_COLUMNS,
     INTERVAL_COLUMNS,
+    chance_gaps,
     draw_counts,
     group_table,
     interval_table,
     resample,
 )
 from fairsteer.compare._run import GAPS
-from fairsteer.compare._summaries import summarise
+from fairsteer.compare._summaries import summarize
 from fairsteer.metrics import fairness_report
 from fairsteer.metrics._gaps import permuted_gaps
 from fairsteer.metrics._report import RATES
-from tests.compare.test_compare import make_table
+from tests.compare.test_compare import make_table, tabulate_outcomes
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:fairlearn")
 METRICS = (selection_rate, true_positive_rate, false_positive_rate, accuracy_score)
@@ -45,24 +46,40 @@ def one_thread():
 @pytest.fixture(scope="module")
 def comparison():
     """Compare two methods on three groups, both repeats."""
-    return compare(make_table(n=400), folds=2, repeats=2, skip=NOT_COMPARED)
+    return compare(make_table(n=400), cv=2, repeats=2, skip=NOT_COMPARED)
 
 
 @pytest.fixture(scope="module")
 def resampled(comparison):
-    return resample(comparison, n_draws=3000)
+    return draw(comparison, 3000)
 
 
 def first_repeat(comparison):
-    settings = dataclasses.replace(comparison.settings, repeats=1)
-    return dataclasses.replace(comparison, settings=settings)
+    options = dataclasses.replace(comparison.options, repeats=1)
+    return dataclasses.replace(comparison, options=options)
+
+
+def draw(comparison, n_draws):
+    table = comparison.table
+    return resample(table.target, table.groups, comparison.finished, 0, n_draws)
+
+
+def tabulate_intervals(comparison, resampled):
+    table = comparison.table
+    return interval_table(
+        resampled, chance_gaps(table.target, table.groups, comparison.finished, 0)
+    )
+
+
+def tabulate_groups(comparison, resampled):
+    return group_table(resampled, tabulate_outcomes(comparison))
 
 
 def test_intervals_agree_with_those_of_metricframe(comparison):
     table, own = comparison.table, first_repeat(comparison)
-    drawn = resample(own, n_draws=3000)
-    rates = group_table(own, drawn).set_index(["method", "rate", "group"])
-    measures = interval_table(own, drawn).set_index(["method", "measure"])
+    drawn = draw(own, 3000)
+    rates = tabulate_groups(own, drawn).set_index(["method", "rate", "group"])
+    measures = tabulate_intervals(own, drawn).set_index(["method", "measure"])
     frame = MetricFrame(
         metrics=dict(zip(RATES, METRICS, strict=True)),
         y_true=table.target,
@@ -98,8 +115,8 @@ def odds_gap(y, predicted, groups):
 def test_changes_and_equalized_odds_agree_with_drawing_rows_one_by_one(comparison):
     y, groups = comparison.table.target.to_numpy(), comparison.table.groups.to_numpy()
     own = first_repeat(comparison)
-    table = interval_table(own, resample(own, n_draws=3000)).set_index(["method", "measure"])
-    names = ("nothing", "correlation_remover")
+    table = tabulate_intervals(own, draw(own, 3000)).set_index(["method", "measure"])
+    names = ("unmitigated", "correlation_remover")
     predictions = [comparison.predictions["logistic", name, 0] for name in names]
     rng, differences, accuracy_changes = np.random.default_rng(3), [], []
     for _ in range(1000):
@@ -120,9 +137,9 @@ def test_changes_and_equalized_odds_agree_with_drawing_rows_one_by_one(compariso
 
 
 def test_values_are_those_of_the_tables(comparison, resampled):
-    table = interval_table(comparison, resampled)
+    table = tabulate_intervals(comparison, resampled)
     assert list(table) == list(INTERVAL_COLUMNS)
-    summary = summarise(comparison)
+    summary = summarize(comparison.results)
     for row in table.itertuples():
         measured = summary.loc[(row.estimator, row.method)].xs("mean", level=1)
         assert row.value == pytest.approx(measured[row.measure], abs=1e-12)
@@ -135,10 +152,10 @@ def test_values_are_those_of_the_tables(comparison, resampled):
     assert (table["low"] < table["high"]).all()
 
 
-def test_what_chance_reaches_is_the_mean_of_the_repeats_quantiles(comparison, resampled):
-    table = interval_table(comparison, resampled).set_index(["method", "measure"])
+def test_the_chance_quantile_is_the_mean_over_the_repeats(comparison, resampled):
+    table = tabulate_intervals(comparison, resampled).set_index(["method", "measure"])
     y, groups = comparison.table.target, comparison.table.groups
-    for method in ("nothing", "correlation_remover"):
+    for method in ("unmitigated", "correlation_remover"):
         drawn = [
             permuted_gaps(
                 y,
@@ -154,7 +171,7 @@ def test_what_chance_reaches_is_the_mean_of_the_repeats_quantiles(comparison, re
 
 
 def test_rates_are_those_of_the_groups(comparison, resampled):
-    table = group_table(comparison, resampled)
+    table = tabulate_groups(comparison, resampled)
     assert list(table) == list(GROUP_COLUMNS)
     assert len(table) == 2 * 3 * len(RATES)
     assert_allclose(table["after"] - table["before"], table["change"], atol=1e-12)
@@ -176,7 +193,7 @@ def test_rates_are_those_of_the_groups(comparison, resampled):
 def test_draws_keep_the_number_of_rows_and_the_first_is_the_table(comparison):
     table = comparison.table
     codes = pd.factorize(table.groups, sort=True)[0]
-    predictions = np.array([comparison.predictions["logistic", "nothing", r] for r in range(2)])
+    predictions = np.array([comparison.predictions["logistic", "unmitigated", r] for r in range(2)])
     sizes, selected = draw_counts(table.target, codes, predictions, 2 * CHUNK + 7, 0)
     assert sizes.shape == (2 * CHUNK + 8, 1, 2, 3)
     assert selected.shape == (2 * CHUNK + 8, 2, 2, 3)
@@ -194,7 +211,7 @@ def test_draws_keep_the_number_of_rows_and_the_first_is_the_table(comparison):
 def test_the_order_of_rows_does_not_matter(comparison):
     codes = pd.factorize(comparison.table.groups, sort=True)[0]
     target = comparison.table.target.to_numpy()
-    predicted = comparison.predictions["logistic", "nothing", 0][None]
+    predicted = comparison.predictions["logistic", "unmitigated", 0][None]
     order = np.random.default_rng(0).permutation(len(codes))
     first = draw_counts(target, codes, predicted, 20, 5)
     second = draw_counts(target[order], codes[order], predicted[:, order], 20, 5)
@@ -205,31 +222,31 @@ def test_the_order_of_rows_does_not_matter(comparison):
 
 
 def test_a_method_does_not_differ_from_itself(comparison, resampled):
-    table = interval_table(comparison, resampled).set_index("method").loc["nothing"]
+    table = tabulate_intervals(comparison, resampled).set_index("method").loc["unmitigated"]
     assert_array_equal(table[["change", "change_low", "change_high"]], 0.0)
 
 
-def test_without_nothing_there_is_no_change(comparison):
-    rest = {key: p for key, p in comparison.predictions.items() if key[1] != "nothing"}
+def test_without_unmitigated_there_is_no_change(comparison):
+    rest = {key: p for key, p in comparison.predictions.items() if key[1] != "unmitigated"}
     alone = dataclasses.replace(comparison, predictions=rest)
-    drawn = resample(alone, n_draws=20)
+    drawn = draw(alone, 20)
     assert drawn.methods == [("logistic", "correlation_remover")]
-    for table in (interval_table(alone, drawn), group_table(alone, drawn)):
+    for table in (tabulate_intervals(alone, drawn), tabulate_groups(alone, drawn)):
         assert table[["change", "change_low", "change_high"]].isna().all(axis=None)
         assert table[["low", "high"]].notna().all(axis=None)
 
 
-def test_a_draw_without_a_cell_is_left_out():
+def test_a_draw_without_a_subgroup_is_left_out():
     target, codes = np.array([1, 0, 1, 0, 1, 0]), np.array([0, 0, 1, 1, 2, 2])
     sizes, _ = draw_counts(target, codes, target[None], 50, 0)
     assert (sizes == 0).any()
     table = dataclasses.replace(
         make_table(n=6), target=pd.Series(target), groups=pd.Series(list("aabbcc"))
     )
-    made = compare(make_table(), folds=2, skip=[*NOT_COMPARED, "correlation_remover"])
-    predictions = {("logistic", "nothing", 0): target}
+    made = compare(make_table(), cv=2, skip=[*NOT_COMPARED, "correlation_remover"])
+    predictions = {("logistic", "unmitigated", 0): target}
     small = dataclasses.replace(made, table=table, predictions=predictions)
-    drawn = resample(small, n_draws=200)
+    drawn = draw(small, 200)
     assert np.isnan(drawn.measures["equal_opportunity"]).any()
-    row = interval_table(small, drawn).set_index("measure").loc["equal_opportunity"]
+    row = tabulate_intervals(small, drawn).set_index("measure").loc["equal_opportunity"]
     assert (row["low"], row["high"]) == (0.0, 0.0)

@@ -9,12 +9,12 @@ from numpy.testing import assert_array_equal
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from fairsteer import compare as module
 from fairsteer.compare import _methods as mitigators
 from fairsteer.compare import compare
-from fairsteer.compare._methods import METHODS
-from fairsteer.compare._run import COLUMNS, Unit, plan, run_unit
-from fairsteer.compare._summaries import group_outcomes, summarise
+from fairsteer.compare._methods import METHODS, make_estimator
+from fairsteer.compare._options import check_options
+from fairsteer.compare._run import COLUMNS, Unit, run_unit, split_rows
+from fairsteer.compare._summaries import group_outcomes, summarize
 from fairsteer.compare._table import Table
 from fairsteer.core import certificates as bounds
 from fairsteer.exceptions import UsageError
@@ -49,22 +49,33 @@ def make_table(n=240, groups=("a", "b", "c"), seed=0):
         ),
         target=pd.Series((score + rng.normal(size=n) > 0.3).astype(int)),
         groups=pd.Series(group, dtype=object, name="group"),
-        sensitive=("group",),
-        favourable="1",
+        attributes=pd.DataFrame({"group": group}),
+        favorable="1",
         conventions="made up",
     )
+
+
+def run_method(name, table, train, test, estimator="logistic"):
+    """Run one method on one split of the rows."""
+    unit, classifier = Unit(estimator, name, 0, 0), make_estimator(estimator, 0)
+    return run_unit(unit, METHODS[name], classifier, table, train, test, 0)
+
+
+def tabulate_outcomes(comparison):
+    table = comparison.table
+    return group_outcomes(table.target, table.groups, comparison.finished)
 
 
 @pytest.fixture(scope="module")
 def full():
     """Compare every method, both repeats."""
-    return compare(make_table(), repeats=2, folds=2)
+    return compare(make_table(), repeats=2, cv=2)
 
 
-def test_methods_stand_in_the_documented_order():
+def test_methods_are_in_the_documented_order():
     gaps_of = ["equalized_odds", "equal_opportunity", "demographic_parity"]
     expected = [
-        "nothing",
+        "unmitigated",
         *(f"steering-{gap}" for gap in gaps_of),
         "correlation_remover",
         *(f"exponentiated_gradient-{gap}" for gap in gaps_of),
@@ -115,15 +126,14 @@ def test_numbers_are_those_of_the_pooled_predictions(full):
             assert np.isnan(row.auc)
 
 
-def test_methods_do_something_and_nothing_is_blind(full):
-    base = full.predictions["logistic", "nothing", 0]
+def test_methods_change_predictions_and_unmitigated_ignores_the_group(full):
+    base = full.predictions["logistic", "unmitigated", 0]
     for method in ALL[1:]:
         assert (full.predictions["logistic", method, 0] != base).any(), method
     table = full.table
     other = dataclasses.replace(table, groups=table.groups.sample(frac=1, random_state=0))
     rows = np.arange(len(base))
-    unit = Unit("logistic", "nothing", 0, 0)
-    outcomes = [run_unit(unit, t, rows[:160], rows[160:], 0) for t in (table, other)]
+    outcomes = [run_method("unmitigated", t, rows[:160], rows[160:]) for t in (table, other)]
     assert_array_equal(outcomes[0].predicted, outcomes[1].predicted)
 
 
@@ -137,12 +147,11 @@ def test_labels_of_held_out_rows_change_no_prediction(method, estimator):
     permuted = table.target.copy()
     permuted.iloc[test] = 1 - permuted.iloc[test]
     other = dataclasses.replace(table, target=permuted)
-    unit = Unit(estimator, method, 0, 0)
-    one, two = (run_unit(unit, t, train, test, 0) for t in (table, other))
-    assert one.reason == two.reason == ""
-    assert_array_equal(one.predicted, two.predicted)
-    if one.score is not None:
-        assert_array_equal(one.score, two.score)
+    first, second = (run_method(method, t, train, test, estimator) for t in (table, other))
+    assert first.reason == second.reason == ""
+    assert_array_equal(first.predicted, second.predicted)
+    if first.score is not None:
+        assert_array_equal(first.score, second.score)
 
 
 @pytest.mark.parametrize("method", ALL[:5])
@@ -152,25 +161,24 @@ def test_held_out_rows_do_not_influence_each_other(method):
     data = table.data.copy()
     data.loc[data.index[200:], "score"] = 1e6
     other = dataclasses.replace(table, data=data)
-    unit = Unit("logistic", method, 0, 0)
-    one, two = (run_unit(unit, t, train, test, 0) for t in (table, other))
-    assert_array_equal(one.predicted[:40], two.predicted[:40])
+    first, second = (run_method(method, t, train, test) for t in (table, other))
+    assert_array_equal(first.predicted[:40], second.predicted[:40])
 
 
 def test_results_do_not_depend_on_the_number_of_jobs():
     table = make_table(groups=("a", "b"))
-    options = {"folds": 2, "skip": ["exponentiated_gradient"], "seed": 3}
-    one, two = compare(table, jobs=1, **options), compare(table, jobs=2, **options)
+    options = {"cv": 2, "skip": ["exponentiated_gradient"], "random_state": 3}
+    serial, parallel = compare(table, n_jobs=1, **options), compare(table, n_jobs=2, **options)
     timeless = [name for name in COLUMNS if name != "fit_seconds"]
-    pd.testing.assert_frame_equal(one.results[timeless], two.results[timeless])
-    for key, predicted in one.predictions.items():
-        assert_array_equal(predicted, two.predictions[key])
+    pd.testing.assert_frame_equal(serial.results[timeless], parallel.results[timeless])
+    for key, predicted in serial.predictions.items():
+        assert_array_equal(predicted, parallel.predictions[key])
 
 
 def test_the_seed_decides():
     table = make_table(groups=("a", "b"))
     skip = ["exponentiated_gradient", "correlation_remover", "steering"]
-    runs = [compare(table, seed=seed, folds=2, skip=skip) for seed in (0, 0, 1)]
+    runs = [compare(table, random_state=seed, cv=2, skip=skip) for seed in (0, 0, 1)]
     for key, predicted in runs[0].predictions.items():
         assert_array_equal(predicted, runs[1].predictions[key])
     assert any((p != runs[2].predictions[key]).any() for key, p in runs[0].predictions.items())
@@ -178,53 +186,56 @@ def test_the_seed_decides():
 
 def test_splits_are_stratified_on_label_and_group():
     table = make_table()
-    cells = table.groups + table.target.astype(str)
-    for train, test in module.split_rows(table, 4, seed=0):
-        share = cells.iloc[test].value_counts() / cells.value_counts()
+    subgroups = table.groups + table.target.astype(str)
+    for train, test in split_rows(table, 4, 0):
+        share = subgroups.iloc[test].value_counts() / subgroups.value_counts()
         assert (share - 0.25).abs().max() < 0.06
         assert set(train).isdisjoint(test)
 
 
-def test_progress_is_told_of_every_unit():
+def test_progress_is_called_for_every_unit():
     seen = []
     compare(
         make_table(groups=("a", "b")),
-        folds=2,
+        cv=2,
         repeats=2,
         skip=[*QUICK, "steering", "correlation_remover"],
         progress=lambda done, total, unit: seen.append((done, total, unit)),
     )
     assert [(done, total) for done, total, _ in seen] == [(i, 4) for i in range(1, 5)]
     assert {unit for _, _, unit in seen} == {
-        Unit("logistic", "nothing", repeat, fold) for repeat in range(2) for fold in range(2)
+        Unit("logistic", "unmitigated", repeat, fold) for repeat in range(2) for fold in range(2)
     }
 
 
 def test_a_failing_method_is_reported_and_the_others_go_on(monkeypatch):
-    def refuse(constraint, estimator, seed, strength):
+    def refuse(constraint, estimator, **_):
         raise RuntimeError("no\nway")
 
-    monkeypatch.setattr(mitigators, "steering_procedure", refuse)
-    outcome = compare(make_table(groups=("a", "b")), folds=2, skip=QUICK)
+    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
+    outcome = compare(make_table(groups=("a", "b")), cv=2, skip=QUICK)
     failed = outcome.results["method"].str.startswith("steering")
     assert outcome.results.loc[failed, list(COLUMNS[4:])].isna().all(axis=None)
     assert outcome.results.loc[~failed, "accuracy"].notna().all()
     assert outcome.failures == {
         ("logistic", name): ("RuntimeError: no way",) for name in ALL if name.startswith("steering")
     }
-    assert set(group_outcomes(outcome).index.unique("method")) == {"nothing", "correlation_remover"}
-    assert summarise(outcome).loc[("logistic", "steering-equalized_odds")].isna().all()
+    assert set(tabulate_outcomes(outcome).index.unique("method")) == {
+        "unmitigated",
+        "correlation_remover",
+    }
+    assert summarize(outcome.results).loc[("logistic", "steering-equalized_odds")].isna().all()
 
 
 def test_warnings_are_reported_not_shown(monkeypatch):
     data = make_table().data
 
-    def warn(constraint, estimator, seed, strength):
+    def warn(constraint, estimator, **_):
         warnings.warn("look here", RuntimeWarning, stacklevel=1)
         return mitigators.Unmitigated(mitigators.standard_encoder(data), estimator)
 
-    monkeypatch.setattr(mitigators, "steering_procedure", warn)
-    outcome = compare(make_table(), folds=2, skip=[*QUICK, "correlation_remover"])
+    monkeypatch.setattr(mitigators, "TunedSteering", warn)
+    outcome = compare(make_table(), cv=2, skip=[*QUICK, "correlation_remover"])
     assert set(outcome.warnings.values()) == {("RuntimeWarning: look here",)}
     assert len(outcome.warnings) == 3
 
@@ -236,56 +247,61 @@ def test_the_constraints_are_those_of_the_package():
 def test_both_estimators():
     outcome = compare(
         make_table(groups=("a", "b")),
-        folds=2,
+        cv=2,
         estimators=["boosting", "logistic", "boosting"],
         skip=QUICK,
     )
-    assert outcome.settings.estimators == ("boosting", "logistic")
+    assert list(outcome.options.estimators) == ["boosting", "logistic"]
     assert len(outcome.results) == 2 * 5
     assert outcome.failures == {}
 
 
 def test_skip_takes_names_and_families():
-    kept = plan(make_table(), skip=["steering", "threshold_optimizer-equalized_odds"]).methods
-    assert kept == tuple(
+    skip = ["steering", "threshold_optimizer-equalized_odds"]
+    kept = [method.name for method in check_options(make_table(), skip=skip).methods]
+    assert kept == [
         name
         for name in ALL
         if not name.startswith("steering") and name != "threshold_optimizer-equalized_odds"
-    )
+    ]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"skip": ["steer"]}, "no method 'steer' to skip; there are nothing, steering, corr"),
+        ({"skip": ["steer"]}, "no method 'steer' to skip; there are unmitigated, steering, corr"),
         ({"skip": [name.split("-")[0] for name in ALL]}, "every method is skipped"),
-        ({"estimators": ["forest"]}, "one of logistic, boosting, not forest"),
-        ({"estimators": []}, "one of logistic, boosting, not nothing"),
+        ({"estimators": ["forest"]}, "'forest'; there are logistic, boosting"),
+        ({"estimators": []}, "estimators is empty.*logistic, boosting"),
         ({"repeats": 0}, "repeats must be at least 1, not 0"),
-        ({"folds": 1}, "folds must be at least 2, not 1"),
-        ({"seed": -1}, "seed must be at least 0, not -1"),
-        ({"jobs": 0}, "jobs must be the number of parallel processes, or -1"),
-        ({"folds": 60}, r"needs at least 60 rows, but label=0, group='a' has \d+.*use fewer folds"),
+        ({"repeats": "2"}, "repeats must be an integer, not '2'"),
+        ({"cv": 1}, r"cv \(--folds\) must be at least 2, not 1"),
+        ({"cv": 2.5}, r"cv \(--folds\) must be an integer, not 2.5"),
+        ({"random_state": -1}, r"random_state \(--seed\) must be at least 0, not -1"),
+        ({"random_state": 2**32}, "must be at most 4294967295, not 4294967296"),
+        ({"random_state": 2**32 - 1, "repeats": 2}, "must be at most 4294967294"),
+        ({"n_jobs": 0}, r"n_jobs \(--jobs\) must be the number of parallel processes, or -1"),
+        ({"cv": 60}, r"needs at least 60 rows, but label=0, group='a' has \d+.*use fewer folds"),
     ],
 )
-def test_requests_that_do_not_fit_are_one_sentence(options, message):
+def test_options_that_do_not_fit_are_one_sentence(options, message):
     with pytest.raises(UsageError, match=message):
         compare(make_table(), **options)
 
 
 def test_summary_is_mean_and_spread_over_repeats(full):
-    summary = summarise(full)
-    rows = full.results[full.results["method"] == "nothing"]
-    nothing = summary.loc[("logistic", "nothing"), "accuracy"]
-    assert nothing["mean"] == pytest.approx(rows["accuracy"].mean())
-    assert nothing["spread"] == pytest.approx(rows["accuracy"].std())
+    summary = summarize(full.results)
+    rows = full.results[full.results["method"] == "unmitigated"]
+    unmitigated = summary.loc[("logistic", "unmitigated"), "accuracy"]
+    assert unmitigated["mean"] == pytest.approx(rows["accuracy"].mean())
+    assert unmitigated["spread"] == pytest.approx(rows["accuracy"].std())
     assert list(summary.index.get_level_values("method")) == ALL
 
 
-def test_group_outcomes_compare_with_nothing(full):
-    outcomes = group_outcomes(full)
+def test_group_outcomes_compare_with_unmitigated(full):
+    outcomes = tabulate_outcomes(full)
     assert outcomes.index.names == ["estimator", "method", "group"]
-    base = outcomes.loc["logistic"].loc["nothing"]
+    base = outcomes.loc["logistic"].loc["unmitigated"]
     other = outcomes.loc["logistic"].loc["correlation_remover"]
     assert (base["tpr", "after"] == other["tpr", "before"]).all()
     assert base["rows", ""].to_dict() == full.table.groups.value_counts().to_dict()
@@ -293,7 +309,9 @@ def test_group_outcomes_compare_with_nothing(full):
     assert not flagged.any(axis=None)
     y, groups = full.table.target.to_numpy(), full.table.groups.to_numpy()
     rows = (groups == "a") & (y == 1)
-    rates = [full.predictions["logistic", "nothing", repeat][rows].mean() for repeat in range(2)]
+    rates = [
+        full.predictions["logistic", "unmitigated", repeat][rows].mean() for repeat in range(2)
+    ]
     assert base.loc["a", ("tpr", "after")] == pytest.approx(np.mean(rates))
 
 
@@ -303,29 +321,31 @@ def test_group_outcomes_do_not_flag_the_loss_of_one_row():
         groups=pd.Series(["a", "b"] * 20),
         target=pd.Series([1, 1, 0, 0] * 10),
     )
-    outcome = compare(table, folds=2, skip=["steering", *QUICK])
+    outcome = compare(table, cv=2, skip=["steering", *QUICK])
     everybody_but_b = np.where(np.arange(40) % 4 == 1, np.arange(40) < 12, 1)
     for lost, flagged in ((1, False), (2, True)):
         after = everybody_but_b.copy()
         after[np.arange(0, 4 * lost, 4)] = 0  # rows of group a with label 1
         predictions = {
-            ("logistic", "nothing", 0): everybody_but_b,
+            ("logistic", "unmitigated", 0): everybody_but_b,
             ("logistic", "correlation_remover", 0): after,
         }
-        made = group_outcomes(dataclasses.replace(outcome, predictions=predictions))
+        made = tabulate_outcomes(dataclasses.replace(outcome, predictions=predictions))
         flags = made.loc["logistic"].loc["correlation_remover"]["tpr", "leveling_down"]
         assert flags.to_dict() == {"a": flagged, "b": False}
 
 
-def test_group_outcomes_without_nothing_have_no_before():
-    outcomes = group_outcomes(compare(make_table(), folds=2, skip=["nothing", "steering", *QUICK]))
+def test_group_outcomes_without_unmitigated_have_no_before():
+    outcomes = tabulate_outcomes(
+        compare(make_table(), cv=2, skip=["unmitigated", "steering", *QUICK])
+    )
     assert outcomes["tpr", "before"].isna().all()
     assert outcomes["tpr", "after"].notna().all()
 
 
 def test_a_group_called_gap_is_a_group():
     table = make_table(groups=("gap", "b"))
-    outcomes = group_outcomes(compare(table, folds=2, skip=["steering", *QUICK]))
+    outcomes = tabulate_outcomes(compare(table, cv=2, skip=["steering", *QUICK]))
     assert sorted(outcomes.index.unique("group")) == ["b", "gap"]
 
 

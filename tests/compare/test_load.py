@@ -8,11 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fairsteer.compare import _csv as _csv_file
-from fairsteer.compare import _load as tables
-from fairsteer.compare import _own_table, _table
+from fairsteer.compare import _csv, _load, _table
 from fairsteer.compare._load import load_table
-from fairsteer.compare._table import Table, check_cells
+from fairsteer.compare._table import Table, check_subgroup_sizes
 from fairsteer.exceptions import UsageError
 
 needs_data = [
@@ -23,7 +21,7 @@ needs_data = [
 
 @pytest.fixture
 def frame():
-    """Make 80 rows of text, numbers and missing values; every cell has 20 rows."""
+    """Make 80 rows of text, numbers and missing values; every subgroup has 20 rows."""
     rng = np.random.default_rng(0)
     return pd.DataFrame(
         {
@@ -57,10 +55,10 @@ def test_a_mixed_table(frame, load):
     assert list(table.data) == ["age", "job", "score", "flag"]
     assert table.target.tolist() == [0, 1] * 40
     assert table.groups.tolist() == ["f", "f", "m", "m"] * 20
-    assert (table.sensitive, table.favourable) == (("sex",), "yes")
-    assert table.warnings == ("left out as text with very many values: 'name'.",)
+    assert (table.sensitive, table.favorable) == (("sex",), "yes")
+    assert table.warnings == ("text columns with many values are left out: 'name'.",)
     assert table.conventions == (
-        "people.csv: 80 of 80 rows (0 without target or sensitive value dropped), favourable "
+        "people.csv: 80 of 80 rows (0 without target or sensitive value dropped), favorable "
         "hired = yes (the last of the sorted values), features: 2 numeric, 2 categorical."
     )
 
@@ -81,6 +79,8 @@ def test_several_sensitive_columns_are_their_intersection(frame, load):
     assert sorted(set(table.groups)) == ["f & False", "f & True", "m & False", "m & True"]
     assert table.groups.name == "sex & young"
     assert "young" not in table.data
+    assert table.sensitive == ("sex", "young")
+    pd.testing.assert_frame_equal(table.attributes, frame[["sex", "young"]])
 
 
 def test_columns_can_be_left_out(frame, load):
@@ -91,7 +91,7 @@ def test_columns_can_be_left_out(frame, load):
 
 
 @pytest.mark.parametrize(
-    ("values", "favourable", "chosen"),
+    ("values", "favorable", "chosen"),
     [
         ([0, 1], "0", "0"),
         ([0, 1], "1.0", "1"),
@@ -106,12 +106,12 @@ def test_columns_can_be_left_out(frame, load):
         (["2", "b"], None, "b"),
     ],
 )
-def test_the_favourable_value_is_compared_as_text_and_as_number(
-    frame, load, values, favourable, chosen
+def test_the_favorable_value_is_compared_as_text_and_as_number(
+    frame, load, values, favorable, chosen
 ):
     frame["hired"] = values * 40
-    table = load(frame, favourable=favourable)
-    assert table.favourable == chosen
+    table = load(frame, favorable=favorable)
+    assert table.favorable == chosen
     wanted = [str(value) == chosen or value == 1.0 == float(chosen == "1") for value in values]
     assert table.target.tolist() == [int(flag) for flag in wanted] * 40
 
@@ -129,7 +129,7 @@ def test_text_with_moderately_many_values_stays(load):
     frame["street"] = [f"s{i % 120}" for i in range(2000)]
     table = load(frame)
     assert list(table.data) == ["zip"]
-    assert table.warnings == ("left out as text with very many values: 'street'.",)
+    assert table.warnings == ("text columns with many values are left out: 'street'.",)
 
 
 def test_infinite_numbers_count_as_missing(frame, load):
@@ -158,7 +158,9 @@ def test_other_separators_are_found_and_stated(frame, load, tmp_path, separator,
     table = load_table(path, "hired", "sex")
     pd.testing.assert_frame_equal(table.data, plain.data)
     points = ", decimal commas read as points" if decimal == "," else ""
-    assert table.conventions.startswith(f"people.csv (cells separated by {name}{points}): 80 of 80")
+    assert table.conventions.startswith(
+        f"people.csv (fields separated by {name}{points}): 80 of 80"
+    )
 
 
 def test_separators_within_names_do_not_count(frame, load):
@@ -185,7 +187,7 @@ def test_one_to_one_copies_are_warned_of_but_stay(frame, load):
     table = load(frame, sensitive=["sex", "young"], drop=["name"])
     assert {"her or his", "both", "outcome", "almost"} <= set(table.data)
     copy = "is a one-to-one copy of the sensitive column"
-    blind = "so that no method is blind to the group: leave it out with --drop"
+    blind = "so no method is blind to the group: leave it out with --drop"
     assert table.warnings == (
         f"the feature 'her or his' {copy} 'sex', {blind} 'her or his'.",
         f"the feature 'both' {copy} 'sex & young', {blind} both.",
@@ -217,44 +219,52 @@ REFUSALS = {
         r"target 'hired' must have two values, but has 3 values \(v0, v1, v2\): bin it into two",
     ),
     "very many labels": ({"hired": range(80)}, {}, r"80 values \(0, 1, 2, 3, 4, 5, \.\.\.\)"),
-    "one label": ({"hired": "yes"}, {}, "only the value 'yes': choose a column with two"),
+    "one label": ({"hired": "yes"}, {}, "only the value 'yes': choose another"),
     "one group": ({"sex": "f"}, {}, "'sex' has only the value 'f'; a comparison needs"),
     "many groups": (
         {"sex": range(80)},
         {},
         "the sensitive column 'sex' has 80 values, more than 20: bin it",
     ),
-    "small cell": (
+    "small subgroup": (
         {"sex": ["x"] * 4 + ["f", "f", "m", "m"] * 19},
         {},
         r"needs at least 5 rows, but label='no', group='x' has 2; label='yes', group='x' has 2: "
         "bin or merge",
     ),
-    "empty cell": (
+    "empty subgroup": (
         {"sex": ["x", "f"] * 40},
         {},
         "label='no', group='f' has 0; label='yes', group='x' has 0: bin",
     ),
-    "many small cells": ({"sex": [f"g{i % 20}" for i in range(80)]}, {}, "and 37 more cells"),
+    "many small subgroups": (
+        {"sex": [f"g{i % 20}" for i in range(80)]},
+        {},
+        "and 37 more subgroups",
+    ),
     "no target left": ({"hired": None}, {}, "no row of 'people.csv' has both"),
-    "unknown favourable": ({}, {"favourable": "maybe"}, "'maybe' is not a value.*'no' and 'yes'"),
-    "text in another case": ({}, {"favourable": "YES"}, "'YES' is not a value of the target"),
-    "near name": ({}, {"target": "hird"}, "no column 'hird' in 'people.csv'; did you mean 'hired'"),
+    "unknown favorable": ({}, {"favorable": "maybe"}, "'maybe' is not a value.*'no' and 'yes'"),
+    "text in another case": ({}, {"favorable": "YES"}, "'YES' is not a value of the target"),
+    "near name": (
+        {},
+        {"target": "hird"},
+        "no column 'hird'; did you mean 'hired'",
+    ),
     "unknown name": (
         {},
         {"sensitive": "zzzz"},
-        "no column 'zzzz' in 'people.csv', which has 'hired', 'sex', 'age'",
+        "no column 'zzzz'; the columns are 'hired', 'sex', 'age'",
     ),
     "unknown drop": ({}, {"drop": ["nme"]}, "did you mean 'name'"),
-    "no roles": ({}, {"target": None}, "say --target COLUMN and --sensitive COLUMN, from 'hired'"),
-    "no sensitive": ({}, {"sensitive": None}, "needs its target and its sensitive columns"),
+    "no roles": ({}, {"target": None}, "--target COLUMN and --sensitive COLUMN.*'hired'"),
+    "no sensitive": ({}, {"sensitive": None}, "needs a target and a sensitive column"),
     "target is sensitive": ({}, {"sensitive": "hired"}, "'hired' is named twice"),
     "sensitive twice": ({}, {"sensitive": ["sex", "sex"]}, "'sex' is named twice"),
-    "target dropped": ({}, {"drop": ["hired"]}, "'hired' is needed; it cannot be dropped"),
+    "target dropped": ({}, {"drop": ["hired"]}, "'hired' cannot be dropped"),
     "no feature": (
         {},
         {"drop": ["age", "job", "score", "flag"]},
-        r"no feature that varies once the text with very many values \('name'\) is left out",
+        r"no feature that varies after text columns with many values \('name'\) are left out",
     ),
     "only constants": (
         {"age": 1, "job": "x"},
@@ -281,9 +291,9 @@ def test_what_does_not_fit_is_one_sentence(frame, load, case):
         (b"\xff\xfe\x00\x81binary", "is not a CSV table in UTF-8"),
         (b"a,b,c\n1,2,3\n1,2,3,4,5\n", "is not a CSV table.*commas between.*Expected 3 fields"),
         (b"a;b;c\n1;2;3\n1;2;3;4;5\n", "is not a CSV.*semicolons between.*Expected 3 fields"),
-        (b"a,b,c\n1,2,3,4\n1,2,3,4\n", "more cells than its header has names: name every col"),
-        (b"a,b,c,b\n1,2,3,4\n", "names 2 columns 'b': give every column a name of its own"),
-        (b'a,b, "b"\n1,2,3\n', "names 2 columns 'b'"),
+        (b"a,b,c\n1,2,3,4\n1,2,3,4\n", "more fields than its header has names: name every col"),
+        (b"a,b,c,b\n1,2,3,4\n", "has 2 columns named 'b'"),
+        (b'a,b, "b"\n1,2,3\n', "has 2 columns named 'b'"),
     ],
 )
 def test_a_file_that_is_no_table_is_one_sentence(tmp_path, content, message):
@@ -301,18 +311,18 @@ def test_a_missing_file_is_one_sentence(tmp_path):
         load_table(tmp_path, "a", "b")
 
 
-@pytest.mark.parametrize("module", [tables, _own_table, _csv_file, _table])
+@pytest.mark.parametrize("module", [_load, _csv, _table])
 def test_the_readers_of_tables_import_at_the_top_only(module):
     tree = ast.parse(inspect.getsource(module))
     imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
     assert all(node in tree.body for node in imports)
 
 
-def test_check_cells_names_labels_as_they_are():
+def test_small_subgroups_are_named():
     y, groups = pd.Series([0, 1, 1, 1]), pd.Series(["a", "a", "b", "b"])
     with pytest.raises(UsageError, match=r"label=0, group='a' has 1; label=1.*: merge\.$"):
-        check_cells(y, groups, 2, "merge")
-    check_cells(pd.Series([0, 1]), pd.Series(["a", "a"]), 1, "merge")
+        check_subgroup_sizes(y, groups, 2, "merge")
+    check_subgroup_sizes(pd.Series([0, 1]), pd.Series(["a", "a"]), 1, "merge")
 
 
 @settings(
@@ -347,9 +357,9 @@ def test_the_embedded_table():
     assert table.conventions
 
 
-@pytest.mark.parametrize("option", ["target", "favourable", "drop"])
+@pytest.mark.parametrize("option", ["target", "favorable", "drop"])
 def test_options_for_a_csv_do_not_fit_a_named_table(option):
-    with pytest.raises(UsageError, match=f"{option} fits a CSV file only; 'compas' has its own"):
+    with pytest.raises(UsageError, match=f"{option} applies to CSV files only; 'compas'"):
         load_table("compas", **{option: "x"})
 
 

@@ -13,19 +13,29 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 import fairsteer
+from fairsteer.compare import _cli as command_line
 from fairsteer.compare import _report as module
 from fairsteer.compare import _report_figures as figures
-from fairsteer.compare import _report_words as words
+from fairsteer.compare import _wording as words
 from fairsteer.compare import compare
-from fairsteer.compare._bootstrap import INTERVAL_COLUMNS, interval_table, resample
+from fairsteer.compare._bootstrap import (
+    INTERVAL_COLUMNS,
+    chance_gaps,
+    interval_table,
+    resample,
+)
 from fairsteer.compare._cli import main
 from fairsteer.compare._methods import METHODS, make_estimator, make_procedure
 from fairsteer.compare._report import FILES, NothingToReport, choose_subject, report_files
-from fairsteer.compare._report_features import FEATURE_COLUMNS, features_table, tell_steering
-from fairsteer.compare._report_tables import moved_features
+from fairsteer.compare._report_features import (
+    FEATURE_COLUMNS,
+    features_table,
+    moved_features,
+    summarize_steering,
+)
 from fairsteer.compare._run import GAPS, split_rows, unit_seed
 from fairsteer.compare._table import Table
-from fairsteer.estimators._classifier_cv import NOTHING, SteeredTable
+from fairsteer.estimators._classifier_cv import UNMITIGATED, SteeredTable
 from fairsteer.metrics._report import RATES
 
 GROUPS = ("<script>alert(1)</script>", "Smith & Sons", "$c$")
@@ -58,8 +68,8 @@ def make_table(n=240, groups=GROUPS, seed=0):
         ),
         target=pd.Series((score + rng.normal(size=n) > 0.5).astype(int)),
         groups=pd.Series(group, dtype=object, name="ethn&<b>"),
-        sensitive=("ethn&<b>",),
-        favourable="hired & <u>paid</u>",
+        attributes=pd.DataFrame({"ethn&<b>": group}),
+        favorable="hired & <u>paid</u>",
         conventions="made up <em>here</em>.",
         warnings=("look at <q>this</q>.",),
     )
@@ -68,14 +78,15 @@ def make_table(n=240, groups=GROUPS, seed=0):
 @pytest.fixture(scope="module")
 def comparison():
     return compare(
-        make_table(), folds=2, skip=["exponentiated_gradient", *ONE_STEERING,
+        make_table(), cv=2, skip=["exponentiated_gradient", *ONE_STEERING,
                                      "threshold_optimizer-equal_opportunity"]
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def story(comparison):
-    return tell_steering(comparison, *STEERING)
+def summary(comparison):
+    chosen = comparison.chosen[*STEERING, 0]
+    return summarize_steering(comparison.table, "equalized_odds", chosen, 0)
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +95,9 @@ def files(comparison):
 
 
 @pytest.fixture
-def told(monkeypatch, story):
-    """Spare a report the audit."""
-    monkeypatch.setattr(module, "tell_steering", lambda *_: story)
+def audited(monkeypatch, summary):
+    """Reuse one audit."""
+    monkeypatch.setattr(module, "summarize_steering", lambda *_: summary)
 
 
 def read(files, name):
@@ -96,7 +107,7 @@ def read(files, name):
 
 
 class Page(HTMLParser):
-    """What a page holds: elements in order, numbers with their sources, and the other text."""
+    """A parsed page: elements in order, numbers with their sources, and the other text."""
 
     def __init__(self, html):
         super().__init__()
@@ -128,7 +139,7 @@ class Page(HTMLParser):
         return next((attrs.get("data-source") for tag, attrs in self.stack if tag == "table"), None)
 
     def path(self):
-        """Return what the row and the cell say that they are of."""
+        """Return the data attributes of the row and the cell."""
         return {k: v for _, attrs in self.stack for k, v in attrs.items() if k.startswith("data-")}
 
     def all(self, tag):
@@ -164,7 +175,7 @@ def test_every_number_is_in_a_table_that_the_page_cites(files, page):
         assert min(abs(shown - value), abs(shown - 100 * value)) <= 0.5 * step + 1e-9, text
 
 
-def test_no_number_stands_outside_of_them(files, page):
+def test_every_other_number_is_a_known_constant(files, page):
     run, features = read(files, "run.csv"), read(files, "features.csv")
     known = set(re.findall(r"\d+(?:\.\d+)?", " ".join(run["value"])))
     known |= {str(features["feature"].nunique())} | {"0", "0.5", "1"}  # no gap; AUCs of chance, all
@@ -211,9 +222,9 @@ def test_cells_hold_the_number_of_their_row_and_column(files, page):
 def test_the_darker_band_holds_for_every_method_shown(files, monkeypatch):
     intervals = read(files, "intervals.csv")
     monkeypatch.setattr(figures, "_svg", lambda figure: figure)
-    figure = figures.tradeoff_svg(intervals, "equalized_odds")
+    figure = figures.tradeoff_svg(intervals, "equalized_odds", METHODS)
     ends = [patch.get_x() + patch.get_width() for patch in figure.axes[0].patches]
-    floors = figures.tradeoff_points(intervals, "equalized_odds")["gap", "floor"]
+    floors = figures.tradeoff_points(intervals, "equalized_odds", METHODS)["gap", "floor"]
     assert floors.min() < floors.max()
     assert_allclose(ends, [100.0 * floors.min(), 100.0 * floors.max()])
 
@@ -228,18 +239,24 @@ def test_the_tables_agree_with_the_results(comparison, files):
 def test_the_first_screen_answers(files, page):
     intervals = read(files, "intervals.csv").set_index(["method", "measure"])
     gap = intervals.loc[(STEERING[1], "equalized_odds")]
-    before = intervals.loc[("nothing", "equalized_odds")]
+    before = intervals.loc[("unmitigated", "equalized_odds")]
     accuracy = intervals.loc[(STEERING[1], "accuracy")]
     first = [value for value, *_ in page.data[:7]]
     assert first[:2] == [before["value"], gap["value"]]
     assert first[2:6] == [gap["low"], gap["high"], gap["floor"], gap["floor_high"]]
-    assert first[6] == intervals.loc[("nothing", "accuracy"), "value"]
+    assert first[6] == intervals.loc[("unmitigated", "accuracy"), "value"]
     text = " ".join(page.text.split())
-    headings = ("In short", "Is it fair enough?", "What did it cost?", "Who pays?", "What was ask")
+    headings = (
+        "Summary",
+        "Is it fair enough?",
+        "What does it cost?",
+        "Who pays?",
+        "Data and protocol",
+    )
     assert sorted(headings, key=text.index) == list(headings)
-    assert words.verdict(gap["value"], gap["floor"], gap["floor_high"]) in text
-    assert words.certain(accuracy["change_low"], accuracy["change_high"]) in text
-    assert "It needs to know ethn&<b> of every person it is applied to." in text
+    assert words.judge_gap(gap["value"], gap["floor"], gap["floor_high"]) in text
+    assert words.judge_change(accuracy["change_low"], accuracy["change_high"]) in text
+    assert words.describe_attribute_need(METHODS[STEERING[1]], ["ethn&<b>"]) in text
 
 
 def test_the_loser_and_the_winner_are_named(files, page):
@@ -248,8 +265,8 @@ def test_the_loser_and_the_winner_are_named(files, page):
     change = own.set_index("group")["change"]
     text = " ".join(page.text.split())
     assert change.min() < 0.0 < change.max()
-    assert f"Group {change.idxmin()} loses most: predicted favourable" in text
-    assert f"Group {change.idxmax()} gains most: predicted favourable" in text
+    assert f"Group {change.idxmin()} loses most: predicted favorable" in text
+    assert f"Group {change.idxmax()} gains most: predicted favorable" in text
 
 
 def test_names_are_escaped(files, page):
@@ -302,7 +319,7 @@ def luminance(colour):
 
 
 def test_letters_stand_out_from_the_ground():
-    css = (resources("fairsteer") / "templates" / "report.css").read_text()
+    css = (resources("fairsteer.compare") / "templates" / "report.css").read_text()
     colours = re.findall(r"[ {]color: (#\w{6})", css)
     assert len(colours) > 3
     ground = luminance("#f6f8fa")
@@ -313,7 +330,7 @@ def test_what_was_asked_is_on_the_page(comparison, files, page):
     run = read(files, "run.csv").drop_duplicates("name").set_index("name")["value"]
     assert run["rows"] == "240"
     assert run["reported_method"] == STEERING[1]
-    assert float(run["favourable_share"]) == comparison.table.target.mean()
+    assert float(run["favorable_share"]) == comparison.table.target.mean()
     assert run["command"] == COMMAND
     text = " ".join(page.text.split())
     assert "made up <em>here</em>." in text
@@ -321,92 +338,95 @@ def test_what_was_asked_is_on_the_page(comparison, files, page):
     assert "-fold cross-validation, seed" in text
 
 
-def test_limits_fit_the_method(comparison):
-    steering = " ".join(words.limits(comparison, STEERING[1]))
+def test_limits_fit_the_method():
+    def limits(name):
+        return " ".join(words.list_limits(METHODS[name], ["ethn&<b>"], 240))
+
+    steering = limits(STEERING[1])
     assert "Steering needs to know ethn&<b> of every person" in steering
-    assert "made for batches" in steering
-    assert "drawn by lot" not in steering
-    lots = " ".join(words.limits(comparison, "exponentiated_gradient-equalized_odds"))
-    assert "drawn by lot" in lots
-    assert "needs to know" not in lots
-    assert "batches" not in lots
-    for text in (steering, lots):
+    assert "batches" in steering
+    assert "random, so identical people" not in steering
+    randomized = limits("exponentiated_gradient-equalized_odds")
+    assert "random, so identical people" in randomized
+    assert "needs to know" not in randomized
+    assert "batches" not in randomized
+    for text in (steering, randomized):
         assert "Equal gaps are not justice." in text
-        assert "finitely many rows" in text
+        assert "240 rows" in text
 
 
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
         (0.03, "no more than chance alone leaves"),
-        (0.031, "but not by so much that chance is ruled out"),
-        (0.05, "but not by so much that chance is ruled out"),
-        (0.051, "A gap remains: chance alone leaves one so large in at most one case in twenty."),
+        (0.031, "chance is not ruled out"),
+        (0.05, "chance is not ruled out"),
+        (0.051, "A gap remains"),
     ],
 )
-def test_a_gap_is_set_beside_chance(value, sentence):
-    assert sentence in words.verdict(value, 0.03, 0.05)
+def test_a_gap_is_compared_with_chance(value, sentence):
+    assert sentence in words.judge_gap(value, 0.03, 0.05)
 
 
-def share_of_remaining_gaps(comparison, shift, n_seeds, n_groups=8, rows_per_group=500):
-    """Return how often each gap is said to remain where one group's rates are raised by a shift."""
+def share_of_remaining_gaps(shift, n_seeds, n_groups=8, rows_per_group=500):
+    """Return how often each gap is said to remain where a shift raises one group's rates."""
     codes = np.repeat(np.arange(n_groups), rows_per_group)
     groups = pd.Series([f"g{code}" for code in codes], dtype=object, name="group")
     remains = {name: [] for name in GAPS}
     for seed in range(n_seeds):
         rng = np.random.default_rng(seed)
-        y = rng.integers(0, 2, len(codes))
+        y = pd.Series(rng.integers(0, 2, len(codes)))
         predicted = (rng.random(len(codes)) < 0.3 + 0.3 * y + shift * (codes == 0)).astype(int)
-        table = dataclasses.replace(comparison.table, target=pd.Series(y), groups=groups)
-        made = dataclasses.replace(
-            comparison,
-            table=table,
-            settings=dataclasses.replace(comparison.settings, seed=seed),
-            predictions={("logistic", "nothing", 0): predicted},
-        )
-        intervals = interval_table(made, resample(made, n_draws=2)).set_index("measure")
-        for name in GAPS:
-            row = intervals.loc[name]
-            said = words.verdict(row["value"], row["floor"], row["floor_high"])
-            remains[name].append(said.startswith("A gap remains"))
+        predictions = {("logistic", "unmitigated"): predicted.to_numpy()[None]}
+        resampled = resample(y, groups, predictions, seed, n_draws=2)
+        intervals = interval_table(resampled, chance_gaps(y, groups, predictions, seed))
+        for row in intervals.set_index("measure").loc[list(GAPS)].itertuples():
+            sentence = words.judge_gap(row.value, row.floor, row.floor_high)
+            remains[row.Index].append(sentence.startswith("A gap remains"))
     return {name: np.mean(said) for name, said in remains.items()}
 
 
-def test_of_fair_predictions_a_gap_is_seldom_said_to_remain(comparison):
-    """Were the interval's lower end set against the floor, it would be in nearly a fifth."""
-    shares = share_of_remaining_gaps(comparison, shift=0.0, n_seeds=150)
+def test_of_fair_predictions_a_gap_is_seldom_said_to_remain():
+    """With the interval's lower end against the floor, it would be nearly a fifth."""
+    shares = share_of_remaining_gaps(shift=0.0, n_seeds=150)
     assert max(shares.values()) <= 0.1
     assert min(shares.values()) > 0.0
 
 
-def test_of_unfair_predictions_a_gap_is_said_to_remain(comparison):
-    shares = share_of_remaining_gaps(comparison, shift=0.2, n_seeds=20)
+def test_of_unfair_predictions_a_gap_is_said_to_remain():
+    shares = share_of_remaining_gaps(shift=0.2, n_seeds=20)
     assert min(shares.values()) >= 0.95
 
 
 @pytest.mark.parametrize(
     ("low", "high", "sentence"),
-    [(-0.1, 0.1, "includes no change"), (0.01, 0.1, "not include"), (-0.2, -0.1, "not include")],
+    [
+        (-0.1, 0.1, "includes zero"),
+        (0.01, 0.1, "not include zero"),
+        (-0.2, -0.1, "not include zero"),
+    ],
 )
-def test_a_change_is_set_beside_none(low, high, sentence):
-    assert sentence in words.certain(low, high)
+def test_a_change_is_compared_with_zero(low, high, sentence):
+    assert sentence in words.judge_change(low, high)
 
 
-def test_the_story_is_of_the_steering_that_was_compared(comparison, story):
+def test_the_summary_is_of_the_compared_steering(comparison, summary):
     table = comparison.table
     groups = table.groups.to_numpy()
     moved = np.empty(len(groups))
     for fold, (train, test) in enumerate(split_rows(table, 2, 0)):
         seed, estimator = unit_seed(0, 0, fold), make_estimator("logistic", 0)
         procedure = make_procedure(METHODS[STEERING[1]], estimator, table.data, seed)
-        procedure.fit(table.data.iloc[train], table.target.iloc[train], groups[train])
-        predicted, _ = procedure.predict(table.data.iloc[test], groups[test])
+        procedure.fit(
+            table.data.iloc[train], table.target.iloc[train], sensitive_features=groups[train]
+        )
+        predicted, _ = procedure.predict(table.data.iloc[test], sensitive_features=groups[test])
         assert_array_equal(predicted, comparison.predictions[*STEERING, 0][test])
         assert comparison.chosen[*STEERING, 0][fold] == procedure.setting_
         steered = procedure.table_
         ordered = steered.order.transform(table.data.iloc[test])
         moved[test] = steered.steering.transform(ordered, sensitive_features=groups[test])[:, 0]
-    found = story.features.set_index(["feature", "group", "statistic"]).sort_index()
+    found = summary.features.set_index(["feature", "group", "statistic"]).sort_index()
     for group in GROUPS:
         pair = table.data["score <i>"][groups == group], moved[groups == group]
         row = found.loc[("score <i>", group, "mean")]
@@ -414,24 +434,24 @@ def test_the_story_is_of_the_steering_that_was_compared(comparison, story):
     deviation = table.data["score <i>"].std(ddof=0)
     change = np.sqrt(np.mean((moved - table.data["score <i>"]) ** 2)) / deviation
     assert found.loc["score <i>", "moved"].iloc[0] == pytest.approx(change)
-    audited = story.audit.moments.loc["score <i>"].loc["any label"].loc[GROUPS[0]]
+    audited = summary.audit.moments.loc["score <i>"].loc["any label"].loc[GROUPS[0]]
     assert audited["mean", "after"] == pytest.approx(moved[groups == GROUPS[0]].mean())
 
 
-def test_the_certificate_is_the_largest_of_the_folds(comparison, story):
-    assert comparison.settings.folds == 2
+def test_the_certificate_is_the_largest_of_the_folds(comparison, summary):
+    assert comparison.options.cv == 2
     table, bounds = comparison.table, []
     for fold, (train, _) in enumerate(split_rows(table, 2, 0)):
         setting = comparison.chosen[*STEERING, 0][fold]
         steered = SteeredTable("equalized_odds", setting, 1.0, unit_seed(0, 0, fold))
         y, groups = table.target.to_numpy()[train], table.groups.to_numpy()[train]
-        steered.fit_transform(table.data.iloc[train], y, groups)
+        steered.fit_transform(table.data.iloc[train], y, sensitive_features=groups)
         bounds.append(steered.steering.certificate_["equalized_odds"].bound)
     assert len(set(bounds)) == 2
-    assert story.audit.certificate.loc["equalized_odds", "bound"] == max(bounds)
+    assert summary.audit.certificate.loc["equalized_odds", "bound"] == max(bounds)
 
 
-def test_features_are_tabled_by_group_in_their_own_units():
+def test_features_are_tabulated_by_group_in_their_own_units():
     before = pd.DataFrame({"age": [20.0, 30.0, 40.0, 50.0], "job": list("xxyz")})
     after = pd.DataFrame({"age": [20.0, 30.0, 42.0, 50.0], "job": list("xyyy")})
     change = pd.Series({"age": 0.1, "job": 0.5})
@@ -460,68 +480,68 @@ def test_the_page_shows_few_features_categories_and_groups():
     assert [decimals for *_, decimals in shown["shown"]] == [0, 2, 2, 2, 2, 2]
 
 
-def test_leveling_down_is_flagged(comparison, told):
+def test_leveling_down_is_flagged(comparison, audited):
     y = comparison.table.target.to_numpy()
     refused = {**comparison.predictions, (*STEERING, 0): np.zeros_like(y)}
     page = Page(report_files(dataclasses.replace(comparison, predictions=refused), "x")[
         "report.html"])  # fmt: skip
     text = " ".join(page.text.split())
     assert "Leveling down: " in text
-    assert "and nobody gained." in text
+    assert "and no group gained." in text
     assert "No leveling down" not in text
     assert [attrs for attrs in page.all("small") if attrs.get("class") == "flag"]
 
 
-def test_an_interval_above_its_gap_is_explained(comparison, told, monkeypatch):
+def test_an_interval_above_its_gap_is_explained(comparison, audited, monkeypatch):
     def raised(*args):
         table = module_table(*args)
         table["low"] = table["value"] + 0.01
         return table
 
     module_table = module.interval_table
-    assert words.ABOVE_ITS_VALUE not in Page(report_files(comparison, "x")["report.html"]).text
+    assert words.INTERVAL_ABOVE_GAP not in Page(report_files(comparison, "x")["report.html"]).text
     monkeypatch.setattr(module, "interval_table", raised)
-    assert words.ABOVE_ITS_VALUE in Page(report_files(comparison, "x")["report.html"]).text
+    assert words.INTERVAL_ABOVE_GAP in Page(report_files(comparison, "x")["report.html"]).text
 
 
-def test_folds_that_were_not_steered_are_told(comparison):
+def test_folds_that_were_not_steered_are_counted(comparison):
     chosen = {**comparison.chosen}
     key = (*STEERING, 0)
-    chosen[key] = (NOTHING, *chosen[key][1:])
+    chosen[key] = (UNMITIGATED, *chosen[key][1:])
     files = report_files(dataclasses.replace(comparison, chosen=chosen), "x")
     text = Page(files["report.html"]).text
-    assert "folds the search found that no setting narrowed the gap" in text
+    assert "folds no setting narrowed the gap clearly" in text
     run = read(files, "run.csv").set_index("name")["value"]
     assert run["folds_without_steering"] == "1"
 
 
-def test_without_steering_there_is_no_story():
-    made = compare(make_table(), folds=2, skip=["steering", "exponentiated_gradient"])
+def test_without_steering_there_is_no_audit():
+    made = compare(make_table(), cv=2, skip=["steering", "exponentiated_gradient"])
     files = report_files(made, "x")
-    assert choose_subject(made).method == "correlation_remover"
+    assert choose_subject(made.finished, made.methods).method.name == "correlation_remover"
     for name in ("features.csv", "audit.csv", "certificate.csv"):
         assert files[name].count("\n") == 1
     text = Page(files["report.html"]).text
-    assert "no feature was changed by it" in text
-    assert "Audit and certificate are of steering" in text
-    assert "made for batches" not in text
+    assert "no features were changed" in text
+    assert "Audit and certificate need steering" in text
+    assert "batches" not in text
 
 
-def test_nothing_alone_has_no_before():
-    made = compare(make_table(groups=("a", "b")), folds=2, skip=["steering", *QUICK])
+def test_unmitigated_alone_has_no_before():
+    made = compare(make_table(groups=("a", "b")), cv=2, skip=["steering", *QUICK])
     page = Page(report_files(made, "x")["report.html"])
     text = " ".join(page.text.split())
-    assert "Looked at: No intervention." in text
-    assert "There is nothing to compare with." in text
+    assert "This report is about No intervention." in text
+    assert "There are no numbers to compare with." in text
     assert "loses most" not in text
     assert len(page.all("img")) == 3
 
 
-def test_without_nothing_there_is_no_before():
-    skip = ["steering", "nothing", *QUICK[:2]]
-    files = report_files(compare(make_table(groups=("a", "b")), folds=2, skip=skip), "x")
+def test_without_unmitigated_there_is_no_before():
+    skip = ["steering", "unmitigated", *QUICK[:2]]
+    files = report_files(compare(make_table(groups=("a", "b")), cv=2, skip=skip), "x")
     text = " ".join(Page(files["report.html"]).text.split())
-    assert "no intervention was left out, so that there is no before" in text
+    assert "unmitigated was not run, so there are no numbers to compare with" in text
     assert "before (no intervention) and after" not in text
     assert read(files, "intervals.csv")["change"].isna().all()
 
@@ -530,7 +550,7 @@ def test_repeats_estimators_and_the_frontier():
     made = compare(
         make_table(n=120, groups=("a", "b")),
         estimators=["logistic", "boosting"],
-        folds=2,
+        cv=2,
         repeats=2,
         skip=[*QUICK, *ONE_STEERING],
         frontier=True,
@@ -550,23 +570,23 @@ def test_repeats_estimators_and_the_frontier():
     assert "Accuracy and gaps, gradient boosting." in text
     alts = [image["alt"] for image in page.all("img")]
     assert sum("Steering at strength 0.25: gap" in alt for alt in alts) == 2
-    assert "Joined markers are steering at several strengths" in text
+    assert "Connected markers are steering at several strengths" in text
     assert len(alts) == 7
 
 
-def test_failures_are_told_and_when_all_fail_nothing_is(comparison, told):
+def test_failures_are_reported_unless_every_method_failed(comparison, audited):
     failures = {("logistic", "correlation_remover"): ("ValueError: <bad>",)}
     rest = {k: v for k, v in comparison.predictions.items() if k[1] != "correlation_remover"}
     made = dataclasses.replace(comparison, failures=failures, predictions=rest)
     text = Page(report_files(made, "x")["report.html"]).text
     assert "Failed: correlation_remover (logistic): ValueError: <bad>" in text
-    with pytest.raises(NothingToReport, match="no method ran to the end; the printed tables say"):
+    with pytest.raises(NothingToReport, match="every method failed"):
         report_files(dataclasses.replace(comparison, predictions={}), "x")
 
 
 def test_templates_are_shipped():
     for name in ("report.html", "report.css"):
-        assert (resources("fairsteer") / "templates" / name).is_file()
+        assert (resources("fairsteer.compare") / "templates" / name).is_file()
 
 
 @pytest.fixture
@@ -578,15 +598,19 @@ def csv(tmp_path):
     return path
 
 
+def skip(*names):
+    return [part for name in names for part in ("--skip", name)]
+
+
 def arguments(csv, folder, *more):
     roles = ["--target", "t", "--sensitive", "s", "--folds", "2", "--output", str(folder)]
-    return ["compare", str(csv), *roles, "--skip", *QUICK, *more]
+    return ["compare", str(csv), *roles, *skip(*QUICK), *more]
 
 
 def test_the_command_writes_the_report_and_leaves_the_rest(csv, tmp_path, capsys):
     (tmp_path / "report.html").write_text("old")
     (tmp_path / "notes.txt").write_text("mine")
-    assert main(arguments(csv, tmp_path, *ONE_STEERING)) == 0
+    assert main(arguments(csv, tmp_path, *skip(*ONE_STEERING))) == 0
     assert sorted(os.listdir(tmp_path)) == sorted(["my.csv", "notes.txt", "results.csv", *FILES])
     assert (tmp_path / "notes.txt").read_text() == "mine"
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -600,7 +624,7 @@ def test_the_command_writes_the_report_and_leaves_the_rest(csv, tmp_path, capsys
 def test_without_a_library_it_is_refused_before_the_work(name, csv, tmp_path, capsys, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == name else find(n))
-    monkeypatch.setattr("fairsteer.compare.compare", lambda *_, **__: pytest.fail("it worked"))
+    monkeypatch.setattr(command_line, "compare", lambda *_, **__: pytest.fail("it ran"))
     assert main(arguments(csv, tmp_path / "new")) == 2
     assert capsys.readouterr().err == (
         f'fairsteer: {name} is missing: pip install "fairsteer[compare]" brings it.\n'
@@ -615,19 +639,21 @@ def test_a_folder_in_the_place_of_the_report_is_refused(csv, tmp_path, capsys):
     assert sorted(os.listdir(tmp_path)) == ["my.csv", "report.html"]
 
 
-def test_when_no_method_ends_there_is_no_report(csv, tmp_path, capsys, monkeypatch):
+def test_when_every_method_fails_there_is_no_report(csv, tmp_path, capsys, monkeypatch):
     from fairsteer.compare import _methods as mitigators
 
-    def refuse(constraint, estimator, seed, strength):
+    procedure = mitigators.TunedSteering
+
+    def refuse(constraint, estimator, *, strength, random_state):
         if strength == 1.0:
             raise ValueError("cannot")
-        return mitigators.TunedSteering(constraint, estimator, strength=strength, seed=seed)
+        return procedure(constraint, estimator, strength=strength, random_state=random_state)
 
-    monkeypatch.setattr(mitigators, "steering_procedure", refuse)
-    only = [*ONE_STEERING, "nothing", "--frontier"]
+    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
+    only = [*skip(*ONE_STEERING, "unmitigated"), "--frontier"]
     assert main(arguments(csv, tmp_path / "out", *only)) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "fairsteer: there is no report: no method ran to the end; the printed tables say why."
+        "fairsteer: there is no report: every method failed; the printed tables give the reasons."
     )
     assert "report.html" not in os.listdir(tmp_path / "out")
     assert "results.csv" in os.listdir(tmp_path / "out")

@@ -32,7 +32,7 @@ needs_files = [
 ]
 
 
-def cells(bunch):
+def subgroup_counts(bunch):
     """Rows of each (group, label)."""
     return Counter(zip(bunch.sensitive_features, bunch.target, strict=True))
 
@@ -90,7 +90,9 @@ class TestAdult:
         adult = fetch_adult()
         assert_consistent(adult)
         assert len(adult.data) == len(adult_rows) == 45_222
-        assert cells(adult) == Counter((row[9], int(row[14] == ">50K")) for row in adult_rows)
+        assert subgroup_counts(adult) == Counter(
+            (row[9], int(row[14] == ">50K")) for row in adult_rows
+        )
         assert adult.sensitive_features.value_counts().to_dict() == {
             "Male": 30_527,
             "Female": 14_695,
@@ -111,7 +113,7 @@ class TestAdult:
         adult = fetch_adult(sensitive="race")
         assert_consistent(adult)
         assert adult.sensitive_features.name == "race"
-        assert cells(adult) == Counter(
+        assert subgroup_counts(adult) == Counter(
             ("White" if row[8] == "White" else "Other", int(row[14] == ">50K"))
             for row in adult_rows
         )
@@ -137,7 +139,7 @@ class TestAdult:
 
     def test_conventions(self):
         conventions = fetch_adult().conventions
-        for stated in ["48,842", "3,620", "45,222", "favourable label (1)", "50,000 dollars"]:
+        for stated in ["48,842", "3,620", "45,222", "favorable label (1)", "50,000 dollars"]:
             assert stated in conventions
         assert "White against the rest" in fetch_adult(sensitive="race").conventions
 
@@ -153,7 +155,7 @@ class TestCompas:
         assert len(filtered) == 6_172
         assert len(compas.data) == len(kept) == 5_278
         assert compas.sensitive_features.name == sensitive
-        assert cells(compas) == Counter(
+        assert subgroup_counts(compas) == Counter(
             (row[sensitive], int(row["two_year_recid"] == "0")) for row in kept
         )
 
@@ -182,7 +184,7 @@ class TestCompas:
 
 
 def test_the_string_na_does_not_drop_a_row(tmp_path, monkeypatch):
-    """A made-up file in which N/A stands in the kept columns and days are missing in one row."""
+    """Made-up rows with N/A in the kept columns and one missing number of days."""
     header = "age,priors_count,juv_fel_count,juv_misd_count,juv_other_count,c_charge_degree,race,"
     header += "sex,days_b_screening_arrest,is_recid,two_year_recid,score_text"
     lines = [

@@ -1,14 +1,16 @@
-"""Where a data file comes from, and what is said when it comes from nowhere."""
+"""Original files are found, downloaded and checked, and errors name them."""
 
 import hashlib
 import http.server
-import logging
 import sys
 import threading
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
+from sklearn.datasets import fetch_file
 
+from fairsteer.compare import UsageError, load_table
 from fairsteer.datasets import _base, fetch_adult, fetch_compas
 from fairsteer.datasets._base import OriginalFile, cache_folder, locate
 
@@ -17,20 +19,18 @@ FILE = OriginalFile(
     "original.csv", "http://archive.invalid/original.csv", hashlib.sha256(CONTENT).hexdigest()
 )
 
-REAL_DOWNLOAD = _base._download
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """Return an empty cache folder; no file is at hand and nothing may be downloaded."""
+    """Return an empty cache folder; there are no other files, and downloads are refused."""
     folder = tmp_path / "cache"
 
-    def unexpected(url, path):
+    def unexpected(url, **_):
         pytest.fail(f"downloads {url}")
 
     monkeypatch.delenv("FAIRSTEER_DATA", raising=False)
     monkeypatch.setattr(_base, "cache_folder", lambda: folder)
-    monkeypatch.setattr(_base, "_download", unexpected)
+    monkeypatch.setattr(_base, "fetch_file", unexpected)
     return folder
 
 
@@ -41,9 +41,8 @@ def put(folder, content=CONTENT):
     return path
 
 
-def offline(url, path):
-    path.write_bytes(CONTENT[:100])
-    raise ConnectionError("Max retries exceeded with a long story")
+def offline(url, **_):
+    raise URLError("Temporary failure\nin name resolution")
 
 
 def is_one_sentence(error):
@@ -79,11 +78,6 @@ class TestPlaces:
         monkeypatch.setenv("FAIRSTEER_DATA", "")
         assert locate(FILE) == path
 
-    def test_a_file_at_hand_needs_no_pooch(self, tmp_path, monkeypatch):
-        monkeypatch.setitem(sys.modules, "pooch", None)
-        path = put(tmp_path / "home")
-        assert locate(FILE, path.parent) == path
-
     def test_wrong_digest_is_one_sentence_and_the_file_stays(self, tmp_path, cache):
         put(cache)
         path = put(tmp_path / "home", b"edited by hand")
@@ -104,19 +98,19 @@ class TestPlaces:
 
 class TestCacheFolder:
     @pytest.mark.parametrize("xdg", [None, "xdg"])
-    def test_agrees_with_pooch(self, tmp_path, monkeypatch, xdg):
-        pooch = pytest.importorskip("pooch")
+    def test_on_linux(self, tmp_path, monkeypatch, xdg):
+        monkeypatch.setattr(sys, "platform", "linux")
+        monkeypatch.setenv("HOME", str(tmp_path))
         if xdg:
             monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / xdg))
         else:
             monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-        assert cache_folder() == Path(pooch.os_cache("fairsteer"))
+        assert cache_folder() == tmp_path / (xdg or ".cache") / "fairsteer"
 
-    def test_agrees_with_platformdirs_on_a_mac(self, monkeypatch):
-        macos = pytest.importorskip("platformdirs.macos")
-        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    def test_on_a_mac(self, tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "platform", "darwin")
-        assert cache_folder() == Path(macos.MacOS("fairsteer").user_cache_dir)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert cache_folder() == tmp_path / "Library" / "Caches" / "fairsteer"
 
     def test_on_windows(self, tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "platform", "win32")
@@ -125,86 +119,9 @@ class TestCacheFolder:
 
 
 class TestDownload:
-    def test_goes_into_the_cache_and_is_found_there_next_time(self, tmp_path, cache, monkeypatch):
-        asked = []
-
-        def download(url, path):
-            asked.append(url)
-            path.write_bytes(CONTENT)
-
-        monkeypatch.setattr(_base, "_download", download)
-        home = tmp_path / "home"
-        home.mkdir()
-        for _ in range(2):
-            assert locate(FILE, home) == cache / FILE.name
-        assert asked == [FILE.url]
-        assert (cache / FILE.name).read_bytes() == CONTENT
-        assert [path.name for path in cache.iterdir()] == [FILE.name]
-        assert not list(home.iterdir())
-
-    def test_offline_is_one_sentence_and_leaves_nothing_half_written(self, cache, monkeypatch):
-        monkeypatch.setattr(_base, "_download", offline)
-        with pytest.raises(FileNotFoundError, match=r"could not be downloaded \(Conn") as error:
-            locate(FILE)
-        assert is_one_sentence(error)
-        for named in [FILE.name, FILE.url, f"put it into {cache} or", "FAIRSTEER_DATA"]:
-            assert named in str(error.value)
-        assert error.value.__suppress_context__
-        assert not list(cache.iterdir())
-
-    def test_offline_names_every_place_searched(self, tmp_path, cache, monkeypatch):
-        monkeypatch.setattr(_base, "_download", offline)
-        with pytest.raises(FileNotFoundError) as error:
-            locate(FILE, tmp_path / "home")
-        assert f"is neither in {tmp_path / 'home'} nor in {cache}, and" in str(error.value)
-
-    @pytest.mark.parametrize(
-        ("fetch", "name", "address"),
-        [
-            (fetch_adult, "adult.data", "https://archive.ics.uci.edu/"),
-            (
-                fetch_compas,
-                "compas-scores-two-years.csv",
-                "https://raw.githubusercontent.com/propublica/compas-analysis/bafff5da",
-            ),
-        ],
-    )
-    def test_offline_fetch(self, monkeypatch, cache, fetch, name, address):
-        monkeypatch.setattr(_base, "_download", offline)
-        with pytest.raises(FileNotFoundError, match=f"^{name} is not in ") as error:
-            fetch()
-        assert address in str(error.value)
-        assert str(cache) in str(error.value)
-
-    def test_a_cache_folder_that_cannot_be_made(self, cache):
-        cache.write_text("a file, not a folder")
-        with pytest.raises(FileNotFoundError, match=r"could not be downloaded \(File exists\)"):
-            locate(FILE)
-
-    def test_other_bytes_are_not_kept(self, cache, monkeypatch):
-        monkeypatch.setattr(_base, "_download", lambda url, path: path.write_bytes(b"log in"))
-        with pytest.raises(ValueError, match="did not give the original original.csv") as error:
-            locate(FILE)
-        assert is_one_sentence(error)
-        for named in [FILE.url, FILE.sha256, hashlib.sha256(b"log in").hexdigest(), str(cache)]:
-            assert named in str(error.value)
-        assert not list(cache.iterdir())
-
-    def test_an_interrupted_download_leaves_nothing_half_written(self, cache, monkeypatch):
-        def interrupted(url, path):
-            path.write_bytes(CONTENT[:100])
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(_base, "_download", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            locate(FILE)
-        assert not list(cache.iterdir())
-
-
-class TestPooch:
     @pytest.fixture(autouse=True)
-    def the_real_download(self, monkeypatch, cache):
-        monkeypatch.setattr(_base, "_download", REAL_DOWNLOAD)
+    def real_download(self, monkeypatch, cache):
+        monkeypatch.setattr(_base, "fetch_file", fetch_file)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
     @pytest.fixture
@@ -224,34 +141,97 @@ class TestPooch:
             yield f"http://127.0.0.1:{server.server_port}/"
             server.shutdown()
 
-    def test_absent_is_one_sentence(self, cache, monkeypatch):
-        monkeypatch.setitem(sys.modules, "pooch", None)
-        with pytest.raises(ImportError, match="downloading it needs pooch") as error:
-            locate(FILE)
+    def test_goes_silently_into_the_cache_and_happens_once(
+        self, server, tmp_path, cache, monkeypatch, capfd
+    ):
+        file = OriginalFile(FILE.name, server + FILE.name, FILE.sha256)
+        home = tmp_path / "home"
+        home.mkdir()
+        assert locate(file, home) == cache / FILE.name
+        assert capfd.readouterr() == ("", "")
+        assert (cache / FILE.name).read_bytes() == CONTENT
+        assert [path.name for path in cache.iterdir()] == [FILE.name]
+        assert not list(home.iterdir())
+        monkeypatch.setattr(_base, "fetch_file", offline)
+        assert locate(file, home) == cache / FILE.name
+
+    def test_a_page_that_does_not_exist(self, server, cache):
+        file = OriginalFile("gone.csv", server + "gone.csv", FILE.sha256)
+        with pytest.raises(FileNotFoundError, match="HTTP Error 404") as error:
+            locate(file)
+        error.value.__context__.close()  # urllib leaves the response open.
         assert is_one_sentence(error)
-        for named in [FILE.name, FILE.url, str(cache), 'pip install "fairsteer[compare]"']:
+        assert not list(cache.iterdir())
+
+    def test_a_server_that_does_not_answer(self, cache):
+        file = OriginalFile(FILE.name, "http://127.0.0.1:1/original.csv", FILE.sha256)
+        with pytest.raises(FileNotFoundError, match="[Cc]onnection refused"):
+            locate(file)
+        assert not list(cache.iterdir())
+
+    def test_a_file_with_another_digest_is_not_kept(self, server, cache):
+        expected = "0" * 64
+        with pytest.raises(FileNotFoundError) as error:
+            locate(OriginalFile(FILE.name, server + FILE.name, expected))
+        for named in (server + FILE.name, expected, FILE.sha256, str(cache)):
             assert named in str(error.value)
         assert not list(cache.iterdir())
 
-    def test_downloads_in_silence(self, server, cache, capfd, caplog):
-        pytest.importorskip("pooch")
-        file = OriginalFile(FILE.name, server + FILE.name, FILE.sha256)
-        with caplog.at_level(logging.INFO):
-            path = locate(file)
-        assert path.read_bytes() == CONTENT
-        assert capfd.readouterr() == ("", "")
-        assert "original.csv" not in " ".join(caplog.messages)
+    def test_an_interrupted_download_leaves_no_partial_file(self, cache, monkeypatch):
+        def interrupted(url, path):
+            Path(path).write_bytes(CONTENT[:100])
+            raise KeyboardInterrupt
 
-    def test_a_page_that_is_gone(self, server, cache):
-        pytest.importorskip("pooch")
-        file = OriginalFile("gone.csv", server + "gone.csv", FILE.sha256)
-        with pytest.raises(FileNotFoundError, match=r"could not be downloaded \(HTTPError\)"):
-            locate(file)
+        monkeypatch.setattr("sklearn.datasets._base.urlretrieve", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            locate(FILE)
         assert not list(cache.iterdir())
 
-    def test_nobody_answers(self, cache):
-        pytest.importorskip("pooch")
-        file = OriginalFile(FILE.name, "http://127.0.0.1:1/original.csv", FILE.sha256)
-        with pytest.raises(FileNotFoundError, match=r"\(ConnectionError\)"):
-            locate(file)
-        assert not list(cache.iterdir())
+    def test_a_cache_folder_that_cannot_be_created(self, cache):
+        cache.write_text("a file, not a folder")
+        with pytest.raises(FileNotFoundError, match="File exists"):
+            locate(FILE)
+
+
+class TestOffline:
+    @pytest.fixture(autouse=True)
+    def no_network(self, monkeypatch, cache):
+        monkeypatch.setattr(_base, "fetch_file", offline)
+
+    def test_one_sentence_says_where_to_put_the_file(self, cache):
+        with pytest.raises(FileNotFoundError, match="Temporary failure in name") as error:
+            locate(FILE)
+        assert is_one_sentence(error)
+        for named in (FILE.name, FILE.url, f"put it into {cache} or", "FAIRSTEER_DATA"):
+            assert named in str(error.value)
+        assert error.value.__suppress_context__
+
+    def test_every_searched_folder_is_named(self, tmp_path, cache):
+        with pytest.raises(FileNotFoundError) as error:
+            locate(FILE, tmp_path / "home")
+        assert str(tmp_path / "home") in str(error.value)
+        assert str(cache) in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("fetch", "name", "address"),
+        [
+            (fetch_adult, "adult.data", "https://archive.ics.uci.edu/"),
+            (
+                fetch_compas,
+                "compas-scores-two-years.csv",
+                "https://raw.githubusercontent.com/propublica/compas-analysis/bafff5da",
+            ),
+        ],
+    )
+    def test_fetching_a_data_set(self, cache, fetch, name, address):
+        with pytest.raises(FileNotFoundError, match=f"^{name} is not in ") as error:
+            fetch()
+        assert address in str(error.value)
+        assert str(cache) in str(error.value)
+
+    def test_the_command_line_gets_a_usage_error(self, cache):
+        with pytest.raises(UsageError, match="compas-scores-two-years.csv"):
+            load_table("compas")
+        put(cache, b"something else").rename(cache / "compas-scores-two-years.csv")
+        with pytest.raises(UsageError, match="SHA-256"):
+            load_table("compas")
