@@ -12,15 +12,18 @@ threadpool_limits(1)
 
 
 def tied_gaussians(n_labels, n_groups, n_features, seed):
-    """Draw a law in which the labels of a group share one covariance."""
-    law = random_gaussians(n_labels, n_groups, n_features, seed)
-    return with_parts(law, covariances=np.broadcast_to(law.covariances[:1], law.covariances.shape))
+    """Draw Gaussians whose covariance is shared by the labels of a group."""
+    gaussians = random_gaussians(n_labels, n_groups, n_features, seed)
+    return with_parts(
+        gaussians,
+        covariances=np.broadcast_to(gaussians.covariances[:1], gaussians.covariances.shape),
+    )
 
 
-def with_parts(law, **parts):
-    """Copy a law with some of its arrays replaced."""
+def with_parts(gaussians, **parts):
+    """Copy a distribution with some of its arrays replaced."""
     names = ("labels", "groups", "priors", "means", "covariances", "counts")
-    return SubgroupGaussians(**{name: parts.get(name, getattr(law, name)) for name in names})
+    return SubgroupGaussians(**{name: parts.get(name, getattr(gaussians, name)) for name in names})
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Affine maps of feature space, and the optimal-transport map between Gaussians."""
+"""Affine maps of features, and optimal-transport maps between Gaussians."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ class AffineMap:
     matrix : ndarray of shape (..., d, d)
         Linear parts.
     offset : ndarray of shape (..., d)
-        Translations. Leading axes are those of an array of maps, which is indexed like one:
-        ``maps[i, a]``.
+        Translations. An array of maps is indexed by the leading axes: ``maps[i, a]``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree.
     """
 
     matrix: Array
@@ -35,17 +39,17 @@ class AffineMap:
             self.matrix.shape[-1] != self.offset.shape[-1]
         ):
             raise ValueError(
-                f"matrix of shape {self.matrix.shape} and offset of shape {self.offset.shape} do "
-                "not form affine maps: (..., d, d) and (..., d) are needed."
+                "matrix and offset must have shapes (..., d, d) and (..., d), got "
+                f"{self.matrix.shape} and {self.offset.shape}."
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        # Copies and files would hold a matrix that labels share once for each.
+        # Without this, copies and files repeat a shared matrix for every label.
         shared = distinct(self.matrix) if self.matrix.ndim > 2 else self.matrix
         return {"matrix": shared, "offset": self.offset}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # They lose write protection, too.
+        # Copies and files lose write protection.
         offset = state["offset"]
         matrix = np.broadcast_to(state["matrix"], (*offset.shape, offset.shape[-1]))
         self.__dict__.update(matrix=matrix, offset=offset)
@@ -59,34 +63,34 @@ class AffineMap:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the array of maps; ``()`` for a single one."""
+        """Shape of the array of maps; ``()`` for a single map."""
         return self.offset.shape[:-1]
 
     def __getitem__(self, index: Any) -> AffineMap:
         return AffineMap(self.matrix[index], self.offset[index])
 
     def apply(self, X: Array) -> Array:
-        """Map the rows of ``X``, shape (n, d), by a single map.
+        """Apply a single map to the rows of ``X``, shape (n, d).
 
-        Written as ``X`` plus a displacement, so that an identity map returns ``X`` exactly.
+        The result is ``X`` plus a displacement, so an identity map returns ``X`` exactly.
         """
         return X + self.displacement(X)
 
     def displacement(self, X: Array) -> Array:
-        """Return how far a single map moves each row of ``X``, shape (n, d)."""
+        """Return ``T(x) - x`` of a single map for the rows of ``X``, shape (n, d)."""
         moved: Array = X @ (self.matrix - np.eye(self.matrix.shape[-1])).T
         moved += self.offset
         return moved
 
     def mean_displacement(self, X: Array, weights: Array) -> Array:
-        """Return how far an average of maps, one for each of K labels, moves each row.
+        """Return the displacement by a weighted mean of the maps of K labels.
 
         Parameters
         ----------
         X : ndarray of shape (n, d)
             Rows.
         weights : ndarray of shape (n, K)
-            Shares of the maps, which sum to one in each row.
+            Weights of the maps, which sum to 1 in each row.
 
         Returns
         -------
@@ -99,7 +103,7 @@ class AffineMap:
 
     @property
     def is_identity(self) -> bool:
-        """Whether every map of the array leaves every row exactly where it is."""
+        """Whether every map is exactly the identity."""
         eye = np.eye(self.matrix.shape[-1])
         return not self.offset.any() and bool(np.all(distinct(self.matrix) == eye))
 
@@ -109,7 +113,7 @@ class AffineMap:
         return AffineMap(matrix, -np.einsum("...jk,...k->...j", matrix, self.offset))
 
     def compose(self, first: AffineMap) -> AffineMap:
-        """Return the maps that apply ``first`` and then this one; shapes broadcast."""
+        """Return the maps that apply ``first``, then these maps; shapes broadcast."""
         offset = np.einsum("...jk,...k->...j", self.matrix, first.offset) + self.offset
         if first.matrix.ndim <= self.matrix.ndim:
             return AffineMap(self.matrix @ first.matrix, offset)
@@ -117,22 +121,34 @@ class AffineMap:
         return AffineMap(np.broadcast_to(matrix, (*offset.shape, matrix.shape[-1])), offset)
 
     def partial(self, strength: float) -> AffineMap:
-        """Return ``x + strength (T(x) - x)``: 0 is the identity, 1 the map itself."""
+        """Return the maps ``x + strength (T(x) - x)``: identity at strength 0, T at strength 1."""
         eye = np.eye(self.matrix.shape[-1])
         return AffineMap(eye + strength * (self.matrix - eye), strength * self.offset)
 
     def pushforward(self, means: Array, covariances: Array) -> tuple[Array, Array]:
-        """Return mean (..., d) and covariance (..., d, d) of the mapped Gaussians."""
+        """Return means (..., d) and covariances (..., d, d) of the mapped Gaussians."""
         mapped = np.einsum("...jk,...k->...j", self.matrix, means) + self.offset
         spread = self.matrix @ covariances @ np.swapaxes(self.matrix, -1, -2)
         return mapped, symmetrize(spread)
 
 
 def extend_rows(X: Any, origin: Any, xp: Any = np) -> Any:
-    """Return rows (n, d) taken from a point and followed by a 1, shape (n, d + 1).
+    """Return rows minus a point, with a column of ones appended.
 
-    Products with these have a constant term without another pass over the rows. ``xp`` is the
-    namespace of the arrays, NumPy or PyTorch.
+    A product with extended rows includes a constant term without another pass over the rows.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Rows.
+    origin : array of shape (d,)
+        The point.
+    xp : module, default=numpy
+        Array namespace, NumPy or PyTorch.
+
+    Returns
+    -------
+    array of shape (n, d + 1)
     """
     if xp is not np:
         return xp.concat([X - origin, xp.ones_like(X[:, :1])], 1)
@@ -144,21 +160,21 @@ def extend_rows(X: Any, origin: Any, xp: Any = np) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class MeanDisplacement:
-    """How far an average of maps, one for each of K labels, moves rows.
+    """The displacement ``sum_i w_i (T_i(x) - x)`` by a weighted mean of the maps of K labels.
 
-    ``sum_i w_i (T_i(x) - x)``, as the displacement of the first map and weighted differences of
-    the others from it: where labels share a matrix, these are constant.
+    It is computed as the displacement of the first map plus weighted differences of the others from
+    it, which are constant where the labels share a matrix.
 
     Parameters
     ----------
     origin : ndarray of shape (d,)
-        Point that rows are taken from in :func:`extend_rows`.
+        Point that is subtracted from rows, see :func:`extend_rows`.
     first : ndarray of shape (d + 1, d)
-        Displacement of the first map.
+        Displacement of the first map, as a factor of extended rows.
     others : ndarray of shape (K - 1, d + 1, d), or (0, d + 1, d) where labels share a matrix
-        Displacements of the other maps minus that of the first.
+        Displacements of the other maps minus the displacement of the first.
     shifts : ndarray of shape (K, d)
-        Their constant terms.
+        Displacements at ``origin`` minus the displacement of the first.
     """
 
     origin: Array
@@ -196,7 +212,7 @@ class MeanDisplacement:
 def transport_matrix(source: Array, target: Array) -> Array:
     """Return the symmetric M with ``M source M = target``, shape (..., d, d).
 
-    The linear part of the optimal-transport map between centred Gaussians (quadratic cost):
+    It is the linear part of the optimal-transport map between Gaussians, with quadratic cost:
     ``source^{-1/2} (source^{1/2} target source^{1/2})^{1/2} source^{-1/2}``.
     """
     root, inverse_root = sqrtm(source), invsqrtm(source)
@@ -210,7 +226,7 @@ def transport_map(
     target_covariances: Array,
     scale: Array | None = None,
 ) -> AffineMap:
-    """Return the optimal-transport maps between Gaussians (identity where laws are equal).
+    """Return the optimal-transport maps between Gaussians; the identity between equal ones.
 
     Parameters
     ----------
@@ -219,18 +235,18 @@ def transport_map(
     source_covariances, target_covariances : ndarray of shape (..., d, d)
         Symmetric positive definite covariances.
     scale : ndarray of shape (d,), default=None
-        Unit of each feature in the transport cost; a rescaled feature with a rescaled unit
-        gives the rescaled map.
+        Unit of each feature in the transport cost, default 1. Rescaling a feature and its unit
+        rescales the map.
 
     Returns
     -------
     AffineMap
-        Array of maps of the shape of the leading axes.
+        Array of maps, shaped as the leading axes.
     """
     unit = np.ones(source_means.shape[-1]) if scale is None else scale
     shape = np.broadcast_shapes(source_covariances.shape, target_covariances.shape)
     if source_covariances.ndim == target_covariances.ndim > 2:
-        # Where labels share their covariances they share the matrix, which is solved for once.
+        # Labels that share their covariances share the matrix, which is computed once.
         shared = [distinct(part) for part in (source_covariances, target_covariances)]
         if len(shared[0]) == len(shared[1]):
             source_covariances, target_covariances = shared

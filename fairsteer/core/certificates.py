@@ -1,4 +1,4 @@
-"""What a divergence guarantees: total-variation bounds and certificates per constraint."""
+"""Bounds on the fairness gaps of every classifier of steered features."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Certificate:
     bound : float
         In [0, 1].
     kind : {"proved", "estimated"}
-        ``"proved"`` follows from the fitted Gaussian law; ``"estimated"`` is a Monte Carlo
-        estimate under it, not an upper bound. Neither speaks of features that are not
-        Gaussian, nor of the sampling error of the fitted parameters.
+        ``"proved"`` follows from the fitted Gaussians; ``"estimated"`` is a Monte Carlo estimate
+        under them and no upper bound. Both ignore departures from the Gaussian model and the
+        sampling error of the fitted parameters.
     """
 
     bound: float
@@ -37,17 +37,17 @@ class Certificate:
 def pairwise_total_variation(
     means: Array, covariances: Array, to_ideal: Array | None = None
 ) -> Array:
-    """Bound the total variation between every two groups, given the label.
+    """Bound the total variation between all pairs of groups, given the label.
 
     Parameters
     ----------
     means : ndarray of shape (K, G, d)
-        Means of the subgroups as a classifier sees them.
+        Means of the features that a classifier sees.
     covariances : ndarray of shape (K, G, d, d)
         Their covariances.
     to_ideal : ndarray of shape (K, G), default=None
-        Bounds on each subgroup's distance from a law common to the groups; the triangle
-        inequality then may be nearer than the direct bound.
+        Bounds on each subgroup's total variation from a distribution common to all groups; the
+        triangle inequality is then used where it gives the smaller bound.
 
     Returns
     -------
@@ -77,15 +77,15 @@ def equalized_odds_bound(distances: Array) -> float:
 def demographic_parity_bound(distances: Array, priors: Array) -> float:
     """Bound the demographic-parity gap by pairwise total variations and base rates.
 
-    ``sum_i min(pi_ia, pi_ib) TV_iab + 1/2 sum_i |pi_ia - pi_ib|``, ``pi_ia = P(i | a)``: base
-    rates that differ cannot be certified away by features.
+    ``sum_i min(pi_ia, pi_ib) TV_iab + 1/2 sum_i |pi_ia - pi_ib|``, ``pi_ia = P(i | a)``. The second
+    term is the difference of base rates, which steering the features does not reduce.
 
     Parameters
     ----------
     distances : ndarray of shape (K, G, G)
         Total variations between groups given the label.
     priors : ndarray of shape (K, G)
-        Law of (label, group).
+        ``P(label, group)``.
     """
     conditional = priors / priors.sum(axis=0)
     first, second = conditional[:, :, None], conditional[:, None, :]
@@ -97,23 +97,23 @@ def demographic_parity_bound(distances: Array, priors: Array) -> float:
 def proved_certificates(
     gaussians: SubgroupGaussians, maps: AffineMap, ideal: SubgroupGaussians, positive: int
 ) -> dict[str, Certificate]:
-    """Certify one affine map per group, for any classifier that sees mapped features only.
+    """Bound the gaps of every classifier of features mapped by one affine map per group.
 
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        Fitted law of the data.
+        Distribution fitted to the data.
     maps : AffineMap of shape (G,)
         Map of each group, whatever the label.
     ideal : SubgroupGaussians
-        Ideal law in the common frame; any of its groups serves.
+        Ideal distribution in the common frame, where all groups agree.
     positive : int
         Position of the positive label.
 
     Returns
     -------
     dict of str to Certificate
-        By constraint; kind ``"proved"``.
+        By constraint, of kind ``"proved"``.
     """
     means, covariances = maps.pushforward(gaussians.means, gaussians.covariances)
     to_ideal = total_variation(means, covariances, ideal.means, ideal.covariances)
@@ -136,37 +136,37 @@ def estimated_certificates(
     n_samples: int,
     random_state: int,
 ) -> dict[str, Certificate]:
-    """Estimate bounds on the gaps that any classifier of moved rows can have.
+    """Estimate bounds on the gaps of every classifier of steered rows, by Monte Carlo.
 
-    The largest gap over all classifiers is the total variation between the groups' laws after
-    the move. Each group's distance from the ideal law is estimated at draws from the group;
-    the distance of two groups is at most the sum (exact for the reference group of an
-    affirmative intervention, which stands at the ideal law). A move that folds the space has
-    several rows end in one place (:func:`fairsteer.core.preimages.moved_log_densities`); a draw
-    where not all of them are found counts as wholly different from the ideal law.
+    The largest gap over all classifiers is the total variation between the groups' distributions
+    after steering. The total variation of each group from the ideal distribution is estimated at
+    draws from the group; that of two groups is at most the sum of theirs (equal to it where one of
+    them is the reference group of an affirmative intervention, which has the ideal distribution).
+    The label-free map need not be injective: a draw for which not all preimages are found
+    (:func:`fairsteer.core.preimages.moved_log_densities`) counts with the largest difference, 1.
 
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        Fitted law of the data.
+        Distribution fitted to the data.
     maps : AffineMap of shape (K, G) or None
-        Map of every label and group, averaged over the label's posterior. None for rows that
-        stay where they are.
+        Map of every label and group, averaged over the label's posterior; None for rows that are
+        not moved.
     ideal : SubgroupGaussians
-        Ideal law in the common frame.
+        Ideal distribution in the common frame.
     reference : int
-        Position of the group whose base rates the marginal law is compared at.
+        Position of the group whose base rates weigh the labels of the ideal distribution.
     positive : int
         Position of the positive label.
     n_samples : int
-        Draws from each subgroup.
+        Number of draws from each subgroup.
     random_state : int
         Seed.
 
     Returns
     -------
     dict of str to Certificate
-        By constraint; kind ``"estimated"``.
+        By constraint, of kind ``"estimated"``.
     """
     conditional = gaussians.priors / gaussians.priors.sum(axis=0)
     rng = np.random.default_rng(random_state)
@@ -193,11 +193,11 @@ def estimated_certificates(
         ]
         excess = np.where(settled, _excess(mixtures[0] - mixtures[1]), 1.0)
         marginal[a] = conditional[:, a] @ excess.reshape(-1, n_samples).mean(axis=1)
-    pairs = np.array([_two_largest(row) for row in given_label])
+    pairs = np.array([_sum_two_largest(row) for row in given_label])
     bounds = {
         "equalized_odds": float(pairs.max()),
         "equal_opportunity": float(pairs[positive]),
-        "demographic_parity": _two_largest(marginal),
+        "demographic_parity": _sum_two_largest(marginal),
     }
     return {name: Certificate(min(bound, 1.0), "estimated") for name, bound in bounds.items()}
 
@@ -211,10 +211,10 @@ def _draws(gaussians: SubgroupGaussians, group: int, size: int, rng: np.random.G
 
 
 def _excess(log_ratio: Array) -> Array:
-    """``(1 - ratio)_+``, whose mean is the total variation if the draws are the denominator's."""
+    """Return ``(1 - ratio)_+``, whose mean under the denominator is the total variation."""
     excess: Array = np.maximum(0.0, -np.expm1(np.minimum(log_ratio, 0.0)))
     return excess
 
 
-def _two_largest(distances: Array) -> float:
+def _sum_two_largest(distances: Array) -> float:
     return float(np.sort(distances)[-2:].sum())

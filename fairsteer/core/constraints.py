@@ -11,7 +11,7 @@ from fairsteer.core.linalg import Array
 from fairsteer.core.moments import pool_labels
 
 CONSTRAINTS = ("equalized_odds", "equal_opportunity", "demographic_parity")
-"""Names of the constraints, as those of fairlearn's metrics."""
+"""Names of the constraints, as in fairlearn's metrics."""
 ANY_LABEL = "any"
 """The only label of a distribution of all labels together."""
 
@@ -31,7 +31,7 @@ def compared_labels(constraint: str, labels: NDArray[Any], positive: int) -> NDA
     Returns
     -------
     ndarray
-        All labels, the positive one, or `ANY_LABEL` for rows whatever their label.
+        All labels, the positive label, or `ANY_LABEL` where labels are not compared apart.
     """
     if constraint == "equal_opportunity":
         return labels[[positive]]

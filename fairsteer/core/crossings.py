@@ -1,4 +1,4 @@
-"""Exact probabilities of decisions that compare Gaussian densities on a line."""
+"""Exact decision regions of weighted one-dimensional Gaussian densities."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def log_density_line(x: Array, mean: float, deviation: float) -> Array:
 def crossings(weights: Array, means: Array, deviations: Array) -> Array:
     """Return where ``sum_k weights_k N(x; means_k, deviations_k^2)`` changes sign, sorted.
 
-    Two terms cross at the roots of a quadratic (the log-likelihood ratio). More terms have
-    no closed form: roots are bracketed on a grid of a fiftieth of each standard deviation,
-    which maps with the densities, and polished; two roots closer than that can be missed.
+    Two terms cross at the roots of a quadratic, the log-likelihood ratio. For more terms, roots are
+    bracketed on a grid with steps of a fiftieth of each standard deviation, then refined; two roots
+    within a step can be missed.
 
     Parameters
     ----------
@@ -60,20 +60,20 @@ def crossings(weights: Array, means: Array, deviations: Array) -> Array:
 
 
 def _quadratic_roots(weights: Array, means: Array, deviations: Array) -> Array:
-    centre, unit = means[1], deviations[1]
-    m, s = (means[0] - centre) / unit, deviations[0] / unit
+    center, unit = means[1], deviations[1]
+    m, s = (means[0] - center) / unit, deviations[0] / unit
     a = 0.5 * (1.0 - 1.0 / s**2)
     b = m / s**2
     c = np.log(abs(weights[0] / weights[1])) - np.log(s) - 0.5 * (m / s) ** 2
     if abs(a) < 1e-14 * (abs(b) + abs(c)):
-        # A root further out than any double of this size matters has no probability beyond it.
-        return np.empty(0) if abs(b) <= 1e-12 * abs(c) else np.array([centre - unit * c / b])
+        # The quadratic is linear up to rounding; a root far out has no probability beyond it.
+        return np.empty(0) if abs(b) <= 1e-12 * abs(c) else np.array([center - unit * c / b])
     discriminant = b * b - 4.0 * a * c
     if discriminant <= 0.0:
         return np.empty(0)
     q = -0.5 * (b + np.copysign(np.sqrt(discriminant), b))
     roots = np.array([q / a, c / q]) if q != 0.0 else np.zeros(1)
-    return np.sort(centre + unit * roots)
+    return np.sort(center + unit * roots)
 
 
 def interval_probabilities(cuts: Array, mean: float, deviation: float) -> Array:
@@ -82,16 +82,16 @@ def interval_probabilities(cuts: Array, mean: float, deviation: float) -> Array:
     Parameters
     ----------
     cuts : ndarray of shape (m,)
-        Sorted; the outer intervals reach to infinity.
+        Sorted; the outer intervals are unbounded.
     mean, deviation : float
-        Parameters of the law.
+        Parameters of the Gaussian.
 
     Returns
     -------
     ndarray of shape (m + 1,)
     """
     z = np.concatenate([[-np.inf], (cuts - mean) / deviation, [np.inf]])
-    # Differences of the smaller tail keep their digits.
+    # Differences of the smaller tail lose no precision.
     upper = z[:-1] > 0.0
     below, above = ndtr(z), ndtr(-z)
     probabilities: Array = np.where(upper, above[:-1] - above[1:], below[1:] - below[:-1])
@@ -99,7 +99,7 @@ def interval_probabilities(cuts: Array, mean: float, deviation: float) -> Array:
 
 
 def interval_midpoints(cuts: Array, unit: float) -> Array:
-    """Return one point inside each interval between sorted cuts, shape (m + 1,)."""
+    """Return a point inside each interval between sorted cuts, shape (m + 1,)."""
     if len(cuts) == 0:
         return np.zeros(1)
     inner = 0.5 * (cuts[:-1] + cuts[1:])

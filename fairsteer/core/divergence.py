@@ -16,7 +16,7 @@ def gaussian_kl(
     Parameters
     ----------
     means, reference_means : ndarray of shape (..., d)
-        Means of the first and the second law.
+        Means of the first and the second distribution.
     covariances, reference_covariances : ndarray of shape (..., d, d)
         Symmetric positive definite covariances.
 
@@ -34,24 +34,24 @@ def gaussian_kl(
 
 
 def mixture_kl(priors: Array, reference_priors: Array, kl_per_subgroup: Array) -> float:
-    """Return the divergence of two joint laws of label, group and features.
+    """Return the KL divergence of two joint distributions of label, group and features, in nats.
 
-    Chain rule: divergence of the priors plus the mean of the subgroup divergences, in nats.
+    By the chain rule, the divergence of the priors plus the mean divergence of the subgroups.
 
     Parameters
     ----------
     priors, reference_priors : ndarray of shape (K, G)
-        Laws of (label, group).
+        ``P(label, group)`` of the first and the second distribution.
     kl_per_subgroup : ndarray of shape (K, G)
-        Divergences of the feature laws given label and group.
+        Divergences of the features given label and group, in nats.
     """
     return float(np.sum(priors * (np.log(priors / reference_priors) + kl_per_subgroup)))
 
 
 def total_variation_bound(kl: Array) -> Array:
-    """Return the smaller of Pinsker's and Bretagnolle and Huber's bounds.
+    """Bound the total variation by a KL divergence: ``min(sqrt(KL / 2), sqrt(1 - exp(-KL)))``.
 
-    ``min(sqrt(KL / 2), sqrt(1 - exp(-KL)))``, at most 1.
+    The smaller of the bounds by Pinsker and by Bretagnolle and Huber, at most 1.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def total_variation_bound(kl: Array) -> Array:
 def univariate_total_variation(
     mean: float, variance: float, other_mean: float, other_variance: float
 ) -> float:
-    """Return the exact total-variation distance of two Gaussians on a line."""
+    """Return the exact total variation of two one-dimensional Gaussians."""
     means = np.array([mean, other_mean])
     deviations = np.sqrt([variance, other_variance])
     cuts = crossings(np.array([1.0, -1.0]), means, deviations)
@@ -81,7 +81,7 @@ def total_variation(
 ) -> Array:
     """Return upper bounds on the total variation of pairs of Gaussians, shape (...).
 
-    Exact for one feature; otherwise :func:`total_variation_bound` of the smaller of the two
+    Exact for one feature; otherwise :func:`total_variation_bound` of the smaller of the two KL
     divergences.
 
     Parameters

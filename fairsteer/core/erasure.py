@@ -1,4 +1,4 @@
-"""One affine map for everybody that makes the groups' means equal: erasure within labels."""
+"""Within-label erasure: one affine map for all rows that makes the groups' means equal."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ RANK_TOLERANCE = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class Erasure:
-    """A map that erases the differences between groups, and what it was computed from.
+    """The map that makes the groups' means equal, and the quantities it is computed from.
 
     Parameters
     ----------
     map : AffineMap
-        The map ``x -> centre + P (x - centre)``, a projection along the groups' differences.
+        The projection ``x -> center + P (x - center)`` along the differences of the means.
     covariance : ndarray of shape (d, d)
         Pooled within-subgroup covariance after shrinkage, ``Sigma_w``.
     n_differences : int
-        Differences between groups that were compared, the rows of ``D``; 0 where no label has
-        rows of two groups.
+        Number of differences between groups' means, the rows of ``D``; 0 where no label has rows
+        of two groups.
     n_directions : int
-        Dimensions that are lost, the rank of ``I - P``.
+        Number of dimensions that are erased, the rank of ``I - P``.
     """
 
     map: AffineMap
@@ -47,14 +47,13 @@ def within_label_eraser(
     positive: int = -1,
     shrinkage: float | str = 0.01,
 ) -> Erasure:
-    """Return the affine map that makes the groups' means equal and changes the rows least.
+    """Return the affine map that makes the groups' means equal with the smallest change.
 
-    With the differences of the groups' means as rows of ``D`` and an orthonormal basis ``U`` of
-    the columns of ``Sigma_w^{-1/2} D'``, it is ``x -> centre + P (x - centre)``,
-    ``P = I - Sigma_w^{1/2} U U' Sigma_w^{-1/2}``, around the mean of all rows. Of all matrices
-    with ``P D' = 0`` this one minimises ``tr(M (I - P) Sigma_w (I - P)')``, the mean square by
-    which a row moves relative to its subgroup's mean, whatever positive definite ``M`` measures
-    it.
+    The map is ``x -> center + P (x - center)`` with ``P = I - Sigma_w^{1/2} U U' Sigma_w^{-1/2}``,
+    around the mean of all rows. The rows of ``D`` are the differences of the groups' means, and the
+    columns of ``U`` are an orthonormal basis of the column space of ``Sigma_w^{-1/2} D'``. Among
+    all matrices with ``P D' = 0`` this ``P`` minimizes ``tr(M (I - P) Sigma_w (I - P)')``, the mean
+    squared change of a row relative to the mean of its subgroup, for every positive definite ``M``.
 
     Parameters
     ----------
@@ -63,19 +62,19 @@ def within_label_eraser(
         group needs rows of some label.
     constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}, \
 default="equalized_odds"
-        Which means are made equal: those given every label, those given the positive label, or
+        Which means are made equal: those given each label, those given the positive label, or
         those of all rows of a group.
     positive : int, default=-1
         Position of the positive label; used by equal opportunity only.
     shrinkage : float in [0, 1] or "auto", default=0.01
-        Regularises ``Sigma_w`` in units of the features' within-subgroup standard deviations, as
+        Regularizes ``Sigma_w`` in units of the features' within-subgroup standard deviations, as
         in :func:`fairsteer.estimate_gaussians`; ``"auto"`` counts all rows.
 
     Returns
     -------
     Erasure
-        A difference below ``RANK_TOLERANCE`` standard deviations in the metric of ``Sigma_w``
-        (or below that share of the largest) counts as none.
+        Differences below ``RANK_TOLERANCE`` standard deviations in the metric of ``Sigma_w``, or
+        below this share of the largest, count as 0.
 
     Raises
     ------
@@ -100,7 +99,7 @@ default="equalized_odds"
     if not is_spd(covariance):
         raise ValueError(
             "The pooled within-subgroup covariance is not positive definite, so the subgroups lie "
-            "in fewer dimensions than there are features; raise shrinkage, or drop constant and "
+            "in fewer dimensions than there are features: raise shrinkage, or drop constant and "
             "duplicate features."
         )
 
@@ -108,9 +107,9 @@ default="equalized_odds"
     basis, sizes, _ = np.linalg.svd(inverse_root @ (differences / scale).T, full_matrices=False)
     basis = basis[:, sizes > RANK_TOLERANCE * sizes.max(initial=1.0)]
     erased = scale[:, None] * (root @ basis @ basis.T @ inverse_root) / scale
-    centre = np.einsum("ia,iaj->j", counts, means) / total
+    center = np.einsum("ia,iaj->j", counts, means) / total
     return Erasure(
-        map=AffineMap(np.eye(n_features) - erased, erased @ centre),
+        map=AffineMap(np.eye(n_features) - erased, erased @ center),
         covariance=covariance * units,
         n_differences=len(differences),
         n_directions=basis.shape[1],
@@ -118,6 +117,6 @@ default="equalized_odds"
 
 
 def _differences(counts: Array, means: Array) -> Array:
-    """Return ``mu_ia - mu_ir``, r the label's first group with rows, shape (m, d)."""
+    """Return ``mu_ia - mu_ir``, with r the first group with rows of label i, shape (m, d)."""
     present = [label_means[n > 0.0] for n, label_means in zip(counts, means, strict=True)]
     return np.concatenate([own[1:] - own[:1] for own in present])

@@ -17,14 +17,14 @@ COVARIANCE_TYPES = ("full", "tied", "diag")
 
 
 def subgroup_name(label: object, group: object) -> str:
-    """Name a (label, group) cell the way every message does."""
+    """Return how messages name the subgroup of a label and a group."""
     label, group = (v.item() if isinstance(v, np.generic) else v for v in (label, group))
     return f"label={label!r}, group={group!r}"
 
 
 @dataclass(frozen=True, eq=False)
 class SubgroupGaussians:
-    """A joint law of label, group and features, Gaussian given label and group.
+    """Joint distribution of label, group and features, Gaussian given label and group.
 
     Parameters
     ----------
@@ -33,19 +33,19 @@ class SubgroupGaussians:
     groups : ndarray of shape (G,)
         Group values (for intersections a 1-d object array of tuples).
     priors : ndarray of shape (K, G)
-        ``P(label, group)``, positive, summing to one.
+        ``P(label, group)``, positive, summing to 1.
     means : ndarray of shape (K, G, d)
         Subgroup means.
     covariances : ndarray of shape (K, G, d, d)
         Subgroup covariances, symmetric positive definite.
     counts : ndarray of shape (K, G)
-        Rows (sums of frequencies) behind each subgroup.
+        Number of rows (sum of frequencies) of each subgroup.
 
     Raises
     ------
     ValueError
-        If shapes disagree, priors are not a law, or a covariance is not symmetric
-        positive definite; the message names the cell.
+        If shapes disagree, the priors are not positive or do not sum to 1, or a covariance is not
+        symmetric positive definite; the message names the subgroup.
     """
 
     labels: NDArray[Any]
@@ -63,7 +63,7 @@ class SubgroupGaussians:
             object.__setattr__(self, name, np.asarray(getattr(self, name)).view())
         apart = self.covariances.ndim == 4 and self.covariances.strides[0] != 0
         if apart and np.all(self.covariances == self.covariances[:1]):
-            # Kept once, shared covariances are factorised once, however many labels there are.
+            # Stored once, a shared covariance is also factorized once for all labels.
             shared = np.broadcast_to(self.covariances[:1], self.covariances.shape)
             object.__setattr__(self, "covariances", shared)
         self._check()
@@ -71,11 +71,11 @@ class SubgroupGaussians:
             getattr(self, name).flags.writeable = False
 
     def __getstate__(self) -> dict[str, Any]:
-        # Copies and files would hold a covariance that labels share once for each.
+        # Without this, copies and files repeat a shared covariance for every label.
         return {**self.__dict__, "covariances": distinct(self.covariances)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # They lose write protection, too.
+        # Copies and files lose write protection.
         self.__dict__.update(state)
         shape = (*self.means.shape, self.means.shape[-1])
         object.__setattr__(self, "covariances", np.broadcast_to(state["covariances"], shape))
@@ -103,24 +103,24 @@ class SubgroupGaussians:
         scale: Array = np.sqrt(np.einsum("ia,iaj->j", self.priors, variances))
         return scale
 
-    def in_units(self, centre: Array, scale: Array) -> SubgroupGaussians:
-        """Return the law of ``(x - centre) / scale``, both of shape (d,)."""
+    def in_units(self, center: Array, scale: Array) -> SubgroupGaussians:
+        """Return the distribution of ``(x - center) / scale``, both of shape (d,)."""
         covariances = distinct(self.covariances) / np.outer(scale, scale)
         return replace(
             self,
-            means=(self.means - centre) / scale,
+            means=(self.means - center) / scale,
             covariances=np.broadcast_to(covariances, self.covariances.shape),
         )
 
     def pushforward(self, maps: AffineMap) -> SubgroupGaussians:
-        """Return the law of the features mapped by one affine map a group, shape (G,)."""
+        """Return the distribution after each group's features pass its map; maps of shape (G,)."""
         means, covariances = maps.pushforward(self.means, distinct(self.covariances))
         return replace(
             self, means=means, covariances=np.broadcast_to(covariances, self.covariances.shape)
         )
 
     def like_group(self, group: int) -> SubgroupGaussians:
-        """Return the law in which every group has the features of the group at a position."""
+        """Return the distribution in which all groups have the Gaussians of the given group."""
         shape, matrices = self.means.shape, self.covariances.shape
         return replace(
             self,
@@ -153,7 +153,7 @@ class SubgroupGaussians:
             raise ValueError(f"means must have shape (K, G, d), got {self.means.shape}.")
         n_labels, n_groups, d = self.means.shape
         if d == 0:
-            raise ValueError("means have no features; a law needs at least one.")
+            raise ValueError("means have no features, but at least 1 is needed.")
         expected = {
             "labels": (n_labels,),
             "groups": (n_groups,),
@@ -171,13 +171,13 @@ class SubgroupGaussians:
         total = float(self.priors.sum())
         if not (np.all(self.priors > 0.0) and abs(total - 1.0) < 1e-8):
             raise ValueError(
-                "priors must be positive and sum to one, got "
-                f"a smallest entry of {self.priors.min():.3g} and a sum of {total:.6g}."
+                "priors must be positive and sum to 1, but the smallest is "
+                f"{self.priors.min():.3g} and the sum {total:.6g}."
             )
         if not np.all(np.isfinite(self.means)):
             raise ValueError("means must be finite.")
         covariances = distinct(self.covariances)
-        # Together where they are small: of large ones the copies would count.
+        # Small covariances are checked together; for large ones the copies need too much memory.
         small = covariances.size <= 2**16
         if not (small and is_symmetric(covariances) and is_spd(covariances)):
             for i, a in np.ndindex(len(covariances), n_groups):
@@ -185,14 +185,14 @@ class SubgroupGaussians:
 
     def _check_covariance(self, i: int, a: int) -> None:
         covariance = self.covariances[i, a]
-        cell = subgroup_name(self.labels[i], self.groups[a])
+        name = subgroup_name(self.labels[i], self.groups[a])
         if not is_symmetric(covariance):
-            raise ValueError(f"{cell}: the covariance is not symmetric.")
+            raise ValueError(f"{name}: the covariance is not symmetric.")
         if not is_spd(covariance):
             raise ValueError(
-                f"{cell}: the covariance is not positive definite, so the subgroup lies in fewer "
-                "dimensions than it has features; raise shrinkage, or drop constant and duplicate "
-                "features."
+                f"{name}: the covariance is not positive definite, so the subgroup lies in fewer "
+                "dimensions than there are features: raise shrinkage, or drop constant and "
+                "duplicate features."
             )
 
 
@@ -207,7 +207,7 @@ def _position(values: NDArray[Any], value: object, kind: str) -> int:
 def minimum_rows(
     covariance_type: str, shrinkage: float | str, n_features: int, borrow: bool = False
 ) -> int:
-    """Return the fewest rows from which a cell's covariance can be estimated."""
+    """Return the smallest number of rows from which a covariance can be estimated."""
     if covariance_type != "full" or borrow:
         return 1
     return n_features + 1 if shrinkage == 0 else 2
@@ -224,10 +224,28 @@ def gaussians_from_moments(
     shrinkage: float | str = 0.01,
     borrow: bool = False,
 ) -> SubgroupGaussians:
-    """Turn subgroup moments into regularised Gaussians; see :func:`estimate_gaussians`.
+    """Estimate a Gaussian per label and group from the moments of the subgroups.
 
-    With ``borrow`` cells borrow from each other first, the smaller the more; see
-    :func:`fairsteer.core.shrinkage.toward_effects`.
+    Parameters
+    ----------
+    labels, groups : ndarray of shapes (K,) and (G,)
+        Label and group values.
+    counts, means, scatters : ndarray of shapes (K, G), (K, G, d), (K, G, d, d)
+        From :func:`fairsteer.core.moments.subgroup_moments`.
+    covariance_type, shrinkage
+        As in :func:`estimate_gaussians`.
+    borrow : bool, default=False
+        Whether moments are first shrunk toward those of the other subgroups, small subgroups most;
+        see :func:`fairsteer.core.shrinkage.toward_effects`.
+
+    Returns
+    -------
+    SubgroupGaussians
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown or a subgroup has too few rows; the message names the subgroup.
     """
     _check_options(covariance_type, shrinkage)
     n_labels, n_groups, n_features = means.shape
@@ -244,9 +262,9 @@ def gaussians_from_moments(
         i, a = small[0]
         if np.any(counts != np.round(counts)):
             raise ValueError(
-                f"{subgroup_name(labels[i], groups[a])} weighs {counts[i, a]:g}, all rows together "
-                f"{counts.sum():g}, and at least {needed} is needed: weights are frequencies, so "
-                "scale them to sum to the number of rows."
+                f"{subgroup_name(labels[i], groups[a])} has a total weight of {counts[i, a]:g} "
+                f"(all rows: {counts.sum():g}), but at least {needed} is needed: weights are "
+                "frequencies, so scale them to sum to the number of rows."
             )
         remedy = "covariance_type='tied' or 'diag'"
         if shrinkage == 0:
@@ -291,31 +309,31 @@ def gaussians_from_moments(
 def estimate_gaussians(
     X: ArrayLike,
     y: ArrayLike,
-    groups: ArrayLike,
     *,
+    sensitive_features: ArrayLike,
     covariance_type: str = "full",
     shrinkage: float | str = 0.01,
     sample_weight: ArrayLike | None = None,
 ) -> SubgroupGaussians:
     """Estimate a Gaussian per label and group.
 
-    Maximum-likelihood moments; then each covariance is shrunk, in coordinates in which every
-    feature has unit pooled within-subgroup standard deviation, towards (its mean variance)
-    times the identity. Only moments enter, and rescaling a feature rescales the estimate.
+    Means and covariances are maximum-likelihood estimates. Each covariance is then shrunk toward
+    its mean variance times the identity, in units of the features' pooled within-subgroup standard
+    deviations, so that rescaling a feature rescales the estimate.
 
     Parameters
     ----------
     X : array-like of shape (n, d)
-        Finite numbers.
+        Features, finite numbers.
     y : array-like of shape (n,)
         Labels.
-    groups : array-like of shape (n,)
-        Group values; object arrays of tuples are welcome.
+    sensitive_features : array-like of shape (n,)
+        Group of each row; for intersections a 1-d object array of tuples.
     covariance_type : {"full", "tied", "diag"}, default="full"
         ``"tied"`` shares one covariance among the labels of a group.
     shrinkage : float in [0, 1] or "auto", default=0.01
-        Weight of the target; ``"auto"`` chooses it per covariance by oracle approximating
-        shrinkage.
+        Weight of the shrinkage target; ``"auto"`` chooses it for each covariance by oracle
+        approximating shrinkage.
     sample_weight : array-like of shape (n,), default=None
         Frequencies: weight 2 is the row twice, weight 0 is no row.
 
@@ -326,18 +344,29 @@ def estimate_gaussians(
     Raises
     ------
     ValueError
-        If an option is unknown, lengths differ, values are not finite, or a (label, group)
-        cell has too few rows; the message names the cell.
+        If an option is unknown, lengths differ, values are not finite, or a subgroup has too few
+        rows; the message names the subgroup.
+
+    Examples
+    --------
+    >>> from fairsteer import estimate_gaussians
+    >>> from fairsteer.datasets import load_diabetes_progression
+    >>> diabetes = load_diabetes_progression()
+    >>> fitted = estimate_gaussians(
+    ...     diabetes.data[["bmi", "bp"]], diabetes.target, sensitive_features=diabetes.data["sex"]
+    ... )
+    >>> fitted.means.shape, fitted.covariances.shape
+    ((2, 2, 2), (2, 2, 2, 2))
     """
     X = np.asarray(X, dtype=np.float64)
     y = np.asarray(y)
-    groups = np.asarray(groups)
+    groups = np.asarray(sensitive_features)
     if X.ndim != 2:
-        raise ValueError(f"X must be a table of shape (n, d), got shape {X.shape}.")
+        raise ValueError(f"X must have shape (n, d), got {X.shape}.")
     if y.shape != X.shape[:1] or groups.shape != X.shape[:1]:
         raise ValueError(
-            f"X has {X.shape[0]} rows but y has shape {y.shape} and groups has shape "
-            f"{groups.shape}; all must describe the same rows."
+            f"X has {X.shape[0]} rows, but y has shape {y.shape} and sensitive_features has shape "
+            f"{groups.shape}: pass the label and the group of each row."
         )
     if not np.all(np.isfinite(X)):
         raise ValueError("X contains NaN or infinity; impute or drop these values first.")
@@ -345,9 +374,7 @@ def estimate_gaussians(
     if sample_weight is not None:
         weights = np.asarray(sample_weight, dtype=np.float64)
         if weights.shape != X.shape[:1] or not np.all(weights >= 0.0):
-            raise ValueError(
-                f"sample_weight must hold {X.shape[0]} frequencies that are zero or positive."
-            )
+            raise ValueError(f"sample_weight must hold {X.shape[0]} non-negative frequencies.")
         present = weights > 0.0
         X, y, groups, weights = X[present], y[present], groups[present], weights[present]
     labels, label_codes = np.unique(y, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Which groups have a fitted distribution of their own, which share one, and which have none."""
+"""Which fitted distribution each group uses: its own, a shared one or none."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ POOLED = "pooled"
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """Which fitted distribution serves each group.
+    """Which fitted distribution each group uses.
 
     Parameters
     ----------
     fitted : ndarray of shape (G',)
-        Groups whose distributions are estimated, the merged one last.
+        Groups whose distributions are estimated, the merged group last.
     position : ndarray of shape (G,)
         Position in ``fitted`` of every original group, `UNKNOWN` where it has no distribution.
     small : list
@@ -52,8 +52,8 @@ class Grouping:
         return not np.any(self.position == UNKNOWN)
 
     def fitted_codes(self, codes: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Turn positions of original groups (n,), -1 for unknown, into positions in ``fitted``."""
-        # The last entry serves the position -1.
+        """Return positions in ``fitted`` for positions of original groups (n,), -1 if unknown."""
+        # Position -1 selects the last entry.
         return np.append(self.position, UNKNOWN)[codes]
 
 
@@ -70,17 +70,17 @@ def merge_all_groups(groups: NDArray[Any]) -> Grouping:
 def merge_small_groups(groups: NDArray[Any], counts: Array, needed: Array) -> Grouping:
     """Merge the groups that have too few rows of some kind.
 
-    Groups that have too few rows even together get no distribution, unless no group is large
-    enough: then all are merged, whatever their rows.
+    Small groups that have too few rows even together get no distribution. If no group is large
+    enough, all are merged.
 
     Parameters
     ----------
     groups : ndarray of shape (G,)
         Group values.
     counts : ndarray of shape (K, G)
-        Rows of every kind (a label, or all) of every group.
+        Number of rows of every kind (a label, or all labels) and group.
     needed : ndarray of shape (K,)
-        The fewest rows of each kind.
+        Smallest sufficient number of rows of each kind.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def merge_small_groups(groups: NDArray[Any], counts: Array, needed: Array) -> Gr
 def pool_small_groups(
     data: TrainingRows | StreamedRows, constraint: str, priors: str, positive: int, needed: int
 ) -> Grouping:
-    """Merge the groups with too few rows for what is fitted to them.
+    """Merge the groups that have too few rows for a distribution of their own.
 
     Parameters
     ----------
@@ -113,12 +113,12 @@ def pool_small_groups(
     positive : int
         Position of the positive label.
     needed : int
-        The fewest rows from which the distribution of a subgroup is estimated.
+        Smallest number of rows from which the distribution of a subgroup can be estimated.
 
     Returns
     -------
     Grouping
-        All groups are merged where the features of the groups that are left do not vary.
+        All groups are merged if the features do not vary in the remaining groups.
     """
     counts = data.counts
     checked = counts
@@ -179,7 +179,7 @@ def check_counts(
     *,
     many_groups: bool,
 ) -> None:
-    """Refuse subgroups with too few rows for the constraint or the priors.
+    """Check that subgroups have enough rows for the constraint and the priors.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def check_counts(
     Raises
     ------
     ValueError
-        If a subgroup is too small, or almost every row has a group of its own.
+        If a subgroup is too small, or there are more groups than half of the rows.
     """
     counts, classes, groups = rows.counts, rows.classes, rows.groups
     if not many_groups and 2 * len(groups) > rows.n_rows:

@@ -1,7 +1,8 @@
-"""What ideal means, measured: residuals of the conditions, and gaps of Bayes classifiers."""
+"""How far a distribution is from ideal: residuals of the conditions, gaps of Bayes classifiers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -19,28 +20,54 @@ from fairsteer.core.posterior import subgroup_log_densities
 from fairsteer.core.solvers import nearest_ideal
 
 
+@dataclass(frozen=True)
+class BayesMetrics:
+    """Error and gaps of a Bayes-optimal classifier.
+
+    Parameters
+    ----------
+    error : float
+        Probability of a wrong prediction.
+    demographic_parity : float
+        Largest difference of ``P(prediction | group)`` over predictions and pairs of groups.
+    equal_opportunity : float
+        Largest difference between groups of the true positive rate.
+    equalized_odds : float
+        Largest difference of ``P(prediction | label, group)`` over labels, predictions and pairs of
+        groups.
+    standard_error : dict of str to float
+        Standard error of each of these, by its name; 0 where the value is exact.
+    """
+
+    error: float
+    demographic_parity: float
+    equal_opportunity: float
+    equalized_odds: float
+    standard_error: dict[str, float]
+
+
 def ideal_gap(
     gaussians: SubgroupGaussians, conditions: str = "affine", *, anchor: object = None
 ) -> float:
-    """Return how far a law is from ideal given the label (conditions 1 and 2).
+    """Return how far a distribution is from ideal given the label (conditions 1 and 2).
 
-    The largest entry, in absolute value, of ``Sigma_ia^{-1/2} (mu~_ia - mu_ia)`` and
-    ``Sigma_ia^{-1/2} Sigma~_ia Sigma_ia^{-1/2} - I``, where the tildes mark the nearest law that
-    meets the conditions with the default reference group kept.
+    The largest absolute entry of ``Sigma_ia^{-1/2} (mu~_ia - mu_ia)`` and
+    ``Sigma_ia^{-1/2} Sigma~_ia Sigma_ia^{-1/2} - I``, where the tilde marks the nearest
+    distribution that satisfies the conditions and keeps the default reference group.
 
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        The law.
+        The distribution.
     conditions : {"affine", "whitened", "identical"}, default="affine"
         Which conditions; see :func:`fairsteer.nearest_ideal`.
     anchor : object, default=None
-        Label that whitens in the whitened conditions; default the last.
+        Label whose covariance whitens in the whitened conditions, default the last.
 
     Returns
     -------
     float
-        Without unit; 0 if the conditions hold.
+        Dimensionless; 0 if the conditions hold.
     """
     target = nearest_ideal(gaussians, conditions=conditions, anchor=anchor).target
     whiten = invsqrtm(gaussians.covariances)
@@ -50,7 +77,7 @@ def ideal_gap(
 
 
 def prior_gap(gaussians: SubgroupGaussians) -> float:
-    """Return the largest difference between groups of ``P(label | group)`` (condition 3)."""
+    """Return the largest difference of ``P(label | group)`` between groups (condition 3)."""
     conditional = gaussians.priors / gaussians.priors.sum(axis=0)
     return float(np.max(conditional.max(axis=1) - conditional.min(axis=1)))
 
@@ -61,18 +88,22 @@ def is_ideal(
     priors: bool = False,
     tol: float = 1e-6,
 ) -> bool:
-    """Whether a law meets the ideal conditions.
+    """Return whether a distribution satisfies the ideal conditions.
 
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        The law.
+        The distribution.
     conditions : {"affine", "whitened", "identical"}, default="affine"
         Which conditions on the features.
     priors : bool, default=False
-        Whether ``P(label | group)`` must agree between groups too (condition 3).
+        Whether ``P(label | group)`` must also be equal between groups (condition 3).
     tol : float, default=1e-6
-        Largest admissible :func:`ideal_gap` (and :func:`prior_gap`).
+        Largest :func:`ideal_gap`, and :func:`prior_gap`, that counts as 0.
+
+    Returns
+    -------
+    bool
     """
     if priors and prior_gap(gaussians) > tol:
         return False
@@ -86,34 +117,29 @@ def bayes_metrics(
     pos_label: object = None,
     n_samples: int = 200_000,
     random_state: int = 0,
-) -> dict[str, object]:
-    """Measure the Bayes-optimal group-aware classifier of a cost-sensitive risk.
+) -> BayesMetrics:
+    """Return error and gaps of the Bayes-optimal classifier that knows the group.
 
-    Exact in one dimension, by the intervals on which it decides for each label (where three or
-    more labels enter one comparison of costs, two boundaries closer than a fiftieth of a standard
-    deviation can be missed); otherwise by Monte Carlo, the same number of draws from every
-    subgroup.
+    Exact for one feature, from the intervals of each prediction (if three or more labels enter a
+    comparison of costs, two boundaries closer than a fiftieth of a standard deviation can be
+    missed). For more features, Monte Carlo with an equal number of draws from every subgroup.
 
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        The law.
+        The distribution.
     cost : array-like of shape (K, K), default=None
-        ``cost[true, predicted]``; default 0 on the diagonal and 1 elsewhere.
+        ``cost[true, predicted]``, default 0 on the diagonal and 1 elsewhere.
     pos_label : object, default=None
-        The positive label; default the last.
+        The positive label, default the last.
     n_samples : int, default=200_000
-        Draws altogether (more than one feature only).
+        Total number of draws (more than one feature only).
     random_state : int, default=0
         Seed of the draws.
 
     Returns
     -------
-    dict
-        ``"error"``, ``"demographic_parity"`` (largest difference of ``P(prediction | group)`` over
-        predictions and pairs of groups), ``"equal_opportunity"`` (of the true positive rate),
-        ``"equalized_odds"`` (of ``P(prediction | label, group)`` over labels, predictions and
-        pairs), and ``"standard_error"``, a dict with that of each (0 where exact).
+    BayesMetrics
 
     Raises
     ------
@@ -125,8 +151,8 @@ def bayes_metrics(
     costs = 1.0 - np.eye(n_labels) if cost is None else np.asarray(cost, dtype=np.float64)
     if costs.shape != (n_labels, n_labels):
         raise ValueError(
-            f"cost must have shape ({n_labels}, {n_labels}), rows the true and columns the "
-            f"predicted label, got {costs.shape}."
+            f"cost must have shape ({n_labels}, {n_labels}), with true labels in rows and "
+            f"predicted labels in columns, got {costs.shape}."
         )
     if gaussians.n_features == 1:
         rates = np.stack([_exact_rates(gaussians, costs, a) for a in range(gaussians.n_groups)])
@@ -138,7 +164,7 @@ def bayes_metrics(
             [_sampled_rates(gaussians, costs, a, draws, rng) for a in range(gaussians.n_groups)]
         )
         variances = rates * (1.0 - rates) / draws
-    return _summary(gaussians.priors, rates, variances, positive)
+    return _bayes_metrics(gaussians.priors, rates, variances, positive)
 
 
 def _exact_rates(gaussians: SubgroupGaussians, costs: Array, a: int) -> Array:
@@ -175,14 +201,14 @@ def _sampled_rates(
 
 
 def _decide(log_densities: Array, priors: Array, costs: Array) -> NDArray[np.intp]:
-    """Return the prediction of least expected cost for each row, shape (n,)."""
+    """Return the predictions of smallest expected cost, shape (n,)."""
     weights = priors * np.exp(log_densities - log_densities.max(axis=1, keepdims=True))
     decisions: NDArray[np.intp] = np.argmin(weights @ costs, axis=1)
     return decisions
 
 
-def _summary(priors: Array, rates: Array, variances: Array, positive: int) -> dict[str, object]:
-    """Gaps and standard errors from ``P(prediction | label, group)``, shape (G, K, K)."""
+def _bayes_metrics(priors: Array, rates: Array, variances: Array, positive: int) -> BayesMetrics:
+    """Return the metrics for given ``P(prediction | label, group)`` (G, K, K) and its variances."""
     conditional = (priors / priors.sum(axis=0)).T
     hits = np.einsum("aii->ai", rates)
     error = 1.0 - float(np.sum(priors.T * hits))
@@ -194,22 +220,22 @@ def _summary(priors: Array, rates: Array, variances: Array, positive: int) -> di
         rates[:, positive, positive], variances[:, positive, positive]
     )
     odds = _largest_difference(rates, variances)
-    return {
-        "error": error,
-        "demographic_parity": parity[0],
-        "equal_opportunity": opportunity[0],
-        "equalized_odds": odds[0],
-        "standard_error": {
+    return BayesMetrics(
+        error=error,
+        demographic_parity=parity[0],
+        equal_opportunity=opportunity[0],
+        equalized_odds=odds[0],
+        standard_error={
             "error": float(np.sqrt(error_variance)),
             "demographic_parity": parity[1],
             "equal_opportunity": opportunity[1],
             "equalized_odds": odds[1],
         },
-    }
+    )
 
 
 def _largest_difference(rates: Array, variances: Array) -> tuple[float, float]:
-    """Largest difference over pairs of groups (first axis), with its standard error."""
+    """Return the largest difference between groups (first axis) and its standard error."""
     best = (-1.0, 0.0)
     for a, b in combinations(range(len(rates)), 2):
         difference = np.abs(rates[a] - rates[b])

@@ -17,7 +17,7 @@ def symmetrize(matrix: Array) -> Array:
 
 def _spectrum(matrix: Array) -> tuple[Array, Array]:
     values, vectors = np.linalg.eigh(matrix)
-    # Rounding may push the smallest eigenvalues of a positive definite matrix below zero.
+    # Rounding can make the smallest eigenvalues of a positive definite matrix negative.
     floor = np.finfo(np.float64).eps * values[..., -1:]
     return np.maximum(values, floor), vectors
 
@@ -58,15 +58,15 @@ def logdet(matrix: Array) -> Array:
 
 
 def is_symmetric(matrix: Array) -> bool:
-    """Whether all matrices of shape (..., d, d) are symmetric up to rounding of each."""
-    apart = np.abs(matrix - np.swapaxes(matrix, -1, -2)).max(axis=(-2, -1), initial=0.0)
-    return bool(np.all(apart <= 1e-8 * np.abs(matrix).max(axis=(-2, -1), initial=0.0)))
+    """Whether all matrices of shape (..., d, d) are symmetric up to rounding."""
+    difference = np.abs(matrix - np.swapaxes(matrix, -1, -2)).max(axis=(-2, -1), initial=0.0)
+    return bool(np.all(difference <= 1e-8 * np.abs(matrix).max(axis=(-2, -1), initial=0.0)))
 
 
 def is_spd(matrix: Array) -> bool:
     """Whether all symmetric matrices (..., d, d) are positive definite beyond rounding.
 
-    Judged after scaling to unit diagonal, so that the features' units do not matter.
+    Matrices are scaled to unit diagonal first, so the features' units do not matter.
     """
     diagonal = np.einsum("...jj->...j", matrix)
     if not np.all(diagonal > 0.0):
@@ -81,5 +81,5 @@ def is_spd(matrix: Array) -> bool:
 
 
 def distinct(matrices: Array) -> Array:
-    """Drop the first axis to length 1 where all matrices along it are one in memory."""
+    """Return the first matrix only, if all matrices along the first axis share its memory."""
     return matrices[:1] if matrices.strides[0] == 0 else matrices

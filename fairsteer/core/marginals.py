@@ -13,44 +13,44 @@ from scipy.special import ndtr, ndtri
 from fairsteer.core.linalg import Array
 
 FAMILIES = ("normal", "lognormal", "copula", "copula_by_group")
-"""What is Gaussian: features, their logarithms, or their normal scores, among all rows or in each
-group."""
+"""Which quantities are Gaussian: the features, their logarithms, or their normal scores among all
+rows or within each group."""
 SUMMED_FAMILIES = ("normal", "lognormal")
-"""Families with nothing to fit but moments, which are sums over rows."""
+"""Families for which moments, which are sums over rows, suffice."""
 
 Columns = NDArray[np.intp] | slice
 EVERY_COLUMN = slice(None)
-# Far enough from the ends of a rank interval for rounding to stay inside.
+# Keeps rounding inside a rank interval.
 _EDGE = 1e-6
 
 
 class Marginals(Protocol):
-    """Scores in which subgroups are Gaussian, and the scale on which rows are moved.
+    """Transforms to scores in which subgroups are Gaussian, and to the scale of displacements.
 
-    ``draws`` (n, d) in (0, 1) spread tied values; None where the family spreads none.
+    ``draws`` (n, d) in (0, 1) spread tied values; None for families without ranks.
     """
 
     def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
-        """Refuse rows that have no scores in these columns."""
+        """Raise ValueError if rows have no scores in these columns."""
 
     def scores(self, X: Array, group: int, draws: Array | None) -> Array:
-        """Map rows (n, d) of one group to where they are Gaussian given the label."""
+        """Return the scores of rows (n, d) of one group."""
 
     def common(self, X: Array, draws: Array | None) -> Array:
-        """Map rows of any group to the scale on which displacements add up."""
+        """Return rows of any group on the common scale, where displacements are added."""
 
     def carry(self, X: Array, group: int, draws: Array | None, step: Array) -> Array:
-        """Turn a step in the scores of rows of one group into one on the common scale."""
+        """Convert a displacement of the scores of one group to the common scale."""
 
     def inverse(self, common: Array) -> Array:
-        """Map points of the common scale back to features."""
+        """Return the features of points on the common scale."""
 
 
 class Normal:
     """Features are Gaussian as they are."""
 
     def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
-        """Refuse nothing."""
+        """Accept all rows."""
 
     def scores(self, X: Array, group: int, draws: Array | None) -> Array:
         """Return X."""
@@ -75,14 +75,14 @@ class LogNormal:
     Parameters
     ----------
     names : sequence
-        Names of the features, for errors.
+        Names of the features, for messages.
     """
 
     def __init__(self, names: Sequence[object]) -> None:
         self.names = names
 
     def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
-        """Refuse rows that have no logarithm in some column of a feature.
+        """Raise ValueError if a column has a value without a logarithm.
 
         Raises
         ------
@@ -94,10 +94,10 @@ class LogNormal:
         lowest = X.min(axis=0)[columns]
         if np.any(lowest <= 0.0):
             bad = [name for name, low in zip(self.names, lowest, strict=True) if low <= 0.0]
-            raise ValueError(not_positive(bad, lowest.min()))
+            raise ValueError(describe_not_positive(bad, lowest.min()))
 
     def scores(self, X: Array, group: int, draws: Array | None) -> Array:
-        """Return the logarithms, of rows that pass ``check``."""
+        """Return the logarithms of rows that pass ``check``."""
         self.check(X)
         return np.log(X)
 
@@ -115,21 +115,21 @@ class LogNormal:
 
 
 def summed_marginals(family: str, names: Sequence[object]) -> Marginals:
-    """Return the marginals of one of `SUMMED_FAMILIES` for features of these names."""
+    """Return the marginals of a family in `SUMMED_FAMILIES` for features of these names."""
     return Normal() if family == "normal" else LogNormal(names)
 
 
-def not_positive(columns: Sequence[object], lowest: float) -> str:
-    """Say that columns without a logarithm hold values down to the lowest."""
+def describe_not_positive(columns: Sequence[object], lowest: float) -> str:
+    """Return the message for columns with values that are not positive."""
     return (
-        f"family='lognormal' needs positive features, but column(s) {columns} hold values down to "
-        f"{lowest:g}: shift or drop them, or use family='normal'."
+        f"family='lognormal' needs positive features, but column(s) {columns} have values as low "
+        f"as {lowest:g}: shift or drop them, or use family='normal'."
     )
 
 
 @dataclass(frozen=True, eq=False)
 class QuantileTable:
-    """The distribution of one feature: its values and how many rows lie at or below each.
+    """Empirical distribution of one feature.
 
     Parameters
     ----------
@@ -143,29 +143,29 @@ class QuantileTable:
     cumulative: Array
 
     @classmethod
-    def of(cls, x: Array, weights: Array) -> QuantileTable:
-        """Tabulate values x (n,) with frequencies (n,)."""
+    def from_values(cls, x: Array, weights: Array) -> QuantileTable:
+        """Return the distribution of values x (n,) with frequencies (n,)."""
         values, positions = np.unique(x, return_inverse=True)
         counts = np.bincount(positions, weights)
         return cls(values, np.concatenate([[0.0], np.cumsum(counts) / counts.sum()]))
 
     def rank(self, x: Array, draws: Array) -> Array:
-        """Return ranks in (0, 1): each value spread over its rank interval by a draw in (0, 1).
+        """Return ranks in (0, 1), spread over the rank interval of each value by draws in (0, 1).
 
-        A value that is not in the table is spread between the middles of its neighbours'
-        intervals, beyond the largest (smallest) value between that one's middle and 1 (0).
+        The interval of a value that is not in the table is bounded by the midpoints of the
+        intervals of the next smaller and the next larger value, or by 0 or 1 where there is none.
         """
         position = np.searchsorted(self.values, x)
         nearest = np.minimum(position, len(self.values) - 1)
         known = self.values[nearest] == x
-        middles = np.concatenate([[0.0], (self.cumulative[1:] + self.cumulative[:-1]) / 2, [1.0]])
-        low = np.where(known, self.cumulative[nearest], middles[position])
-        high = np.where(known, self.cumulative[nearest + 1], middles[position + 1])
+        midpoints = np.concatenate([[0.0], (self.cumulative[1:] + self.cumulative[:-1]) / 2, [1.0]])
+        low = np.where(known, self.cumulative[nearest], midpoints[position])
+        high = np.where(known, self.cumulative[nearest + 1], midpoints[position + 1])
         ranks: Array = low + draws * (high - low)
         return ranks
 
     def locate(self, ranks: Array) -> tuple[Array, Array]:
-        """Return the value whose interval holds each rank, and the position inside it."""
+        """Return the value whose interval contains each rank, and the position inside it."""
         last = len(self.values) - 1
         position = np.minimum(np.searchsorted(self.cumulative[1:], ranks), last)
         low, high = self.cumulative[position], self.cumulative[position + 1]
@@ -174,28 +174,29 @@ class QuantileTable:
 
 
 class Copula:
-    """Normal scores from quantile tables, of all groups together or of each.
+    """Normal scores from quantile tables of all groups together or of each group.
 
-    A row's *scores* are the normal quantiles of its ranks; there the laws are Gaussian and
-    steering acts. The *common scale*, where displacements add up, is that of the normal scores
-    among all rows. With tables of each group, moved scores are read off the reference group's, so
-    that its values stand for the same ranks of every group, and carried to the common scale.
+    The *scores* of a row are the normal quantiles of its ranks; their distributions are modeled as
+    Gaussian and steered. The *common scale*, on which displacements are added, is that of the
+    normal scores among all rows. With a table per group, moved scores are converted to values by
+    the table of the reference group, so equal ranks of all groups get equal values, then to the
+    common scale.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
         Training rows.
     codes : ndarray of shape (n,)
-        Positions of their groups.
+        Positions of the rows' groups.
     weights : ndarray of shape (n,)
         Frequencies.
     n_groups : int
         Number of groups.
     reference : int
-        Position of the group whose tables values are read off.
+        Position of the group whose tables convert moved scores to values.
     ranked : ndarray of shape (n,) or None
-        Frequencies of the rows that the tables of each group count, 0 leaves a row out; None for
-        one table of all groups together.
+        Frequencies of the rows in the tables of each group, 0 to leave a row out; None for one
+        table of all groups together.
     """
 
     def __init__(
@@ -207,17 +208,17 @@ class Copula:
         reference: int,
         ranked: Array | None,
     ) -> None:
-        self._pooled = [QuantileTable.of(x, weights) for x in X.T]
+        self._pooled = [QuantileTable.from_values(x, weights) for x in X.T]
         self._by_group = [self._pooled] * n_groups
         if ranked is not None:
             self._by_group = [
-                [QuantileTable.of(x[own], ranked[own]) for x in X.T]
+                [QuantileTable.from_values(x[own], ranked[own]) for x in X.T]
                 for own in ((codes == a) & (ranked > 0.0) for a in range(n_groups))
             ]
         self._reference = reference
 
     def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
-        """Refuse nothing: any value has a rank."""
+        """Accept all rows: any value has a rank."""
 
     def scores(self, X: Array, group: int, draws: Array | None) -> Array:
         """Return the normal scores of rows (n, d) of one group; ties are spread by draws."""
@@ -228,7 +229,7 @@ class Copula:
         return _scores(self._pooled, X, draws)
 
     def carry(self, X: Array, group: int, draws: Array | None, step: Array) -> Array:
-        """Turn a step in the scores into one on the common scale, by the reference's values."""
+        """Convert a displacement of scores to the common scale, by the reference's values."""
         if self._by_group[group] is self._pooled:
             return step
         moved = self.scores(X, group, draws) + step
@@ -243,7 +244,7 @@ class Copula:
         return carried
 
     def inverse(self, common: Array) -> Array:
-        """Return the values at points of the common scale, all of them seen in training."""
+        """Return the training values at points on the common scale."""
         columns = [
             table.locate(ndtr(column))[0]
             for table, column in zip(self._pooled, common.T, strict=True)

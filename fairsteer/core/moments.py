@@ -1,4 +1,4 @@
-"""Counts, means and scatter matrices of every label and group: sums, taken block by block."""
+"""Counts, means and scatter matrices of subgroups, summed over blocks of rows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from fairsteer.core.linalg import Array
 
 _BLOCK_NUMBERS = 2**18
-"""Numbers in a block of rows: 2 MiB, so that every pass over a block but the first hits a cache."""
+"""Numbers in a block of rows: 2 MiB, which fits into a cache."""
 _MOST_NUMBERS = 2**23
-"""Numbers in a larger block, of as many rows as the sums of its subgroups take passes: 64 MiB."""
+"""Upper limit, 64 MiB, where many features and subgroups make larger blocks faster."""
 
 
 def row_blocks(n_rows: int, n_features: int, n_subgroups: int = 1) -> Iterator[slice]:
-    """Cut rows into blocks of a size that does not depend on how many there are."""
+    """Yield slices that cut rows into blocks whose size does not depend on the number of rows."""
     d = max(n_features, 1)
     step = max(_BLOCK_NUMBERS // d, min(d * n_subgroups, _MOST_NUMBERS // d), 1)
     for start in range(0, n_rows, step):
@@ -27,21 +27,21 @@ def row_blocks(n_rows: int, n_features: int, n_subgroups: int = 1) -> Iterator[s
 
 
 class RunningMoments:
-    """Moments of subgroups that grow with every block of rows.
+    """Moments of subgroups, updated with every block of rows.
 
     Parameters
     ----------
     shape : (int, int)
-        Labels and groups, (K, G).
+        Numbers of labels and groups, (K, G).
     n_features : int
-        Features, d.
+        Number of features, d.
     tied : bool, default=False
-        Whether one scatter matrix a group will do: the sum of those of its labels.
+        Whether to keep one scatter matrix per group only, the sum over its labels.
 
     Attributes
     ----------
     counts : ndarray of shape (K, G)
-        Rows (sums of frequencies).
+        Numbers of rows (sums of frequencies).
     means : ndarray of shape (K, G, d)
         Zeros where there are no rows.
     scatters : ndarray of shape (K, G, d, d), or (1, G, d, d) if tied
@@ -50,7 +50,7 @@ class RunningMoments:
     References
     ----------
     Chan, Golub and LeVeque (1983), "Algorithms for computing the sample variance", The American
-    Statistician 37(3), for the sum of two parts' moments.
+    Statistician 37(3), for the moments of two samples combined.
     """
 
     def __init__(self, shape: tuple[int, int], n_features: int, *, tied: bool = False) -> None:
@@ -72,23 +72,32 @@ class RunningMoments:
         group_codes: NDArray[np.intp],
         sample_weight: Array | None = None,
     ) -> None:
-        """Add rows (n, d) with the positions of their labels and groups, and their frequencies.
+        """Add rows.
 
-        Deviations are taken from the mean of the subgroup's rows before (of its first block, from
-        that block's mean), so that an offset of the features costs no digits. A constant feature
-        keeps a scatter of exactly 0.
+        Deviations are taken from the current mean of the subgroup (for its first block, from the
+        mean of that block), so large offsets of the features lose no precision. The scatter of a
+        constant feature is exactly 0.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+            Rows.
+        label_codes, group_codes : ndarray of shape (n,)
+            Positions of their labels and groups.
+        sample_weight : ndarray of shape (n,), default=None
+            Frequencies.
         """
         n_labels, n_groups = self.counts.shape
         slots = self.scatters.shape[:2]
         if sample_weight is not None and np.all(sample_weight == 1.0):
             sample_weight = None
         for block in row_blocks(len(X), X.shape[1], slots[0] * slots[1]):
-            # Group by group, so that the labels of a group lie side by side.
-            cells = group_codes[block] * n_labels + label_codes[block]
+            # Sorted by group first, so that the labels of a group are contiguous.
+            subgroups = group_codes[block] * n_labels + label_codes[block]
             if self.counts.size <= 256:
-                cells = cells.astype(np.uint8)  # which numpy sorts by counting
-            order = np.argsort(cells, kind="stable")
-            sizes = np.bincount(cells, minlength=self.counts.size).reshape(n_groups, n_labels)
+                subgroups = subgroups.astype(np.uint8)  # radix sort is faster
+            order = np.argsort(subgroups, kind="stable")
+            sizes = np.bincount(subgroups, minlength=self.counts.size).reshape(n_groups, n_labels)
             ends = np.cumsum(sizes).reshape(sizes.shape)
             rows = X[block].take(order, axis=0).astype(np.float64, copy=False)
             weights = None if sample_weight is None else sample_weight[block][order]
@@ -110,21 +119,21 @@ class RunningMoments:
         rows: Array,
         weights: Array | None,
     ) -> None:
-        """Add rows (n, d) of one group, which are overwritten; ``parts`` are labels and sizes."""
+        """Add rows (n, d) of one group and overwrite them; ``parts`` are labels and sizes."""
         pulls: list[Array] = []
         stop = 0
         for label, size in parts:
             start, stop = stop, stop + size
             own = rows[start:stop]
             share = np.ones(size) if weights is None else weights[start:stop]
-            pull = self._recentred((label, slot[1]), own, share)
+            pull = self._recenter((label, slot[1]), own, share)
             if pull is not None:
                 pulls.append(pull)
         if not pulls:
             return
         if weights is not None:
             rows *= np.sqrt(weights)[:, None]
-        # About the new mean: sum (x - m)(x - m)' - N (m' - m)(m' - m)'.
+        # Around the new mean m': sum (x - m)(x - m)' - N (m' - m)(m' - m)'.
         self.scatters[slot] += rows.T @ rows
         if len(pulls) == 1:
             self.scatters[slot] -= np.outer(pulls[0], pulls[0])
@@ -132,24 +141,24 @@ class RunningMoments:
             stacked = np.stack(pulls)
             self.scatters[slot] -= stacked.T @ stacked
 
-    def _recentred(self, cell: tuple[int, int], rows: Array, share: Array) -> Array | None:
-        """Take rows (n, d) from the mean so far, move it; return ``sqrt(N) (m' - m)``, (d,)."""
+    def _recenter(self, subgroup: tuple[int, int], rows: Array, share: Array) -> Array | None:
+        """Subtract the mean ``m`` from rows (n, d), update it, return ``sqrt(N) (m' - m)``."""
         count = float(share.sum())
         if count == 0.0:
             rows[:] = 0.0
             return None
-        if self.counts[cell] == 0.0:
+        if self.counts[subgroup] == 0.0:
             origin = rows[0].copy()
             rows -= origin
             shift = share @ rows / count
             rows -= shift
-            self.means[cell] = origin + shift
+            self.means[subgroup] = origin + shift
         else:
-            rows -= self.means[cell]
-        self.counts[cell] += count
-        move = share @ rows / self.counts[cell]
-        self.means[cell] += move
-        pull: Array = np.sqrt(self.counts[cell]) * move
+            rows -= self.means[subgroup]
+        self.counts[subgroup] += count
+        move = share @ rows / self.counts[subgroup]
+        self.means[subgroup] += move
+        pull: Array = np.sqrt(self.counts[subgroup]) * move
         return pull
 
     def add(
@@ -158,14 +167,15 @@ class RunningMoments:
         labels: list[int],
         groups: list[int],
     ) -> None:
-        """Add moments of other rows.
+        """Add the moments of other rows.
 
         Parameters
         ----------
         parts : tuple of ndarray
-            Their counts (K', G'), means and scatter matrices, tied or not as here.
+            Their counts (K', G'), means and scatter matrices, with the same ``tied``.
         labels, groups : list of int, of length K' and G'
-            Which label and group here each of theirs is; a group of -1 is left out.
+            Positions, among the labels and groups of this object, of their labels and groups;
+            groups at -1 are left out.
         """
         counts, means, scatters = parts
         for a, group in enumerate(groups):
@@ -173,20 +183,21 @@ class RunningMoments:
                 continue
             for i, label in enumerate(labels):
                 slot = (0 if self.tied else label, group)
-                self._add_cell((label, group), slot, float(counts[i, a]), means[i, a])
+                self._add_mean((label, group), slot, float(counts[i, a]), means[i, a])
             for k, scatter in enumerate(scatters[:, a]):
                 self.scatters[0 if self.tied else labels[k], group] += scatter
 
-    def _add_cell(
-        self, cell: tuple[int, int], slot: tuple[int, int], count: float, mean: Array
+    def _add_mean(
+        self, subgroup: tuple[int, int], slot: tuple[int, int], count: float, mean: Array
     ) -> None:
+        """Update count and mean of a subgroup, and its scatter by the distance of the means."""
         if count == 0.0:
             return
-        before = self.counts[cell]
+        before = self.counts[subgroup]
         total = before + count
-        shift = mean - self.means[cell]
-        self.counts[cell] = total
-        self.means[cell] += shift * (count / total)
+        shift = mean - self.means[subgroup]
+        self.counts[subgroup] = total
+        self.means[subgroup] += shift * (count / total)
         if before:
             self.scatters[slot] += np.outer(shift, shift) * (before * count / total)
 
@@ -200,11 +211,29 @@ def subgroup_moments(
     *,
     tied: bool = False,
 ) -> tuple[Array, Array, Array]:
-    """Return counts (K, G), means (K, G, d) and scatter matrices (K, G, d, d).
+    """Return the moments of the subgroups, in one pass over blocks of rows.
 
-    ``scatter`` is the weighted sum of outer products of deviations from the subgroup mean;
-    an empty subgroup has zeros everywhere. If `tied`, scatter matrices are summed over the labels
-    of a group, (1, G, d, d). One pass over the rows, block by block.
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Rows.
+    label_codes, group_codes : ndarray of shape (n,)
+        Positions of their labels and groups.
+    shape : (int, int)
+        Numbers of labels and groups, (K, G).
+    sample_weight : ndarray of shape (n,), default=None
+        Frequencies.
+    tied : bool, default=False
+        Whether to sum the scatter matrices over the labels of a group.
+
+    Returns
+    -------
+    counts : ndarray of shape (K, G)
+        Sums of frequencies.
+    means : ndarray of shape (K, G, d)
+        Zeros for empty subgroups.
+    scatters : ndarray of shape (K, G, d, d), or (1, G, d, d) if tied
+        Weighted sums of outer products of deviations from the subgroup's mean.
     """
     running = RunningMoments(shape, X.shape[1], tied=tied)
     running.update(X, label_codes, group_codes, sample_weight)
@@ -213,7 +242,7 @@ def subgroup_moments(
 
 @dataclass(frozen=True, eq=False)
 class SubgroupMoments:
-    """Moments of labelled rows of groups; those of two tables add up to those of both.
+    """Moments of subgroups with their labels and groups; moments of two tables can be merged.
 
     Parameters
     ----------
@@ -222,13 +251,13 @@ class SubgroupMoments:
     groups : ndarray of shape (G,)
         Group values (for intersections a 1-d object array of tuples).
     counts : ndarray of shape (K, G)
-        Rows (sums of frequencies).
+        Numbers of rows (sums of frequencies).
     means : ndarray of shape (K, G, d)
         Zeros where there are no rows.
-    scatters : ndarray of shape (K, G, d, d), or (1, G, d, d) where labels share a covariance
+    scatters : ndarray of shape (K, G, d, d), or (1, G, d, d) if tied
         Weighted sums of outer products of deviations from the subgroup's mean.
     tied : bool, default=False
-        Whether they do.
+        Whether scatter matrices are summed over the labels of a group.
     """
 
     labels: NDArray[Any]
@@ -264,21 +293,21 @@ class SubgroupMoments:
         return varying
 
     def of_features(self, positions: NDArray[np.intp]) -> SubgroupMoments:
-        """Return the moments over some of the features."""
+        """Return the moments of the features at some positions."""
         if len(positions) == self.means.shape[2]:
             return self
         square = np.ix_(*map(np.arange, self.scatters.shape[:2]), positions, positions)
         return replace(self, means=self.means[:, :, positions], scatters=self.scatters[square])
 
     def regrouped(self, groups: NDArray[Any], position: NDArray[np.intp]) -> SubgroupMoments:
-        """Return the moments of other groups.
+        """Return the moments after groups are merged, reordered or left out.
 
         Parameters
         ----------
         groups : ndarray of shape (G',)
-            Their values.
+            The new groups.
         position : ndarray of shape (G,)
-            Which of them each group becomes a part of, -1 for none.
+            Position among the new groups for each group, -1 to leave it out.
 
         Returns
         -------
@@ -291,29 +320,29 @@ class SubgroupMoments:
         return SubgroupMoments(self.labels, groups, *running.parts, self.tied)
 
     def merge(self, other: SubgroupMoments) -> SubgroupMoments:
-        """Return the moments of the rows of both.
+        """Return the moments of the rows of both tables.
 
         Parameters
         ----------
         other : SubgroupMoments
-            Over as many features, tied or not as here; its labels and groups may be others.
+            With the same features and the same ``tied``; labels and groups may differ.
 
         Returns
         -------
         SubgroupMoments
-            Labels and groups of both, sorted.
+            With the labels and groups of both, sorted.
 
         Raises
         ------
         ValueError
-            If the numbers of features differ, or labels or groups are of other kinds: text here
-            and numbers there.
+            If the numbers of features differ, or labels or groups have no kind in common, such as
+            text in one table and numbers in the other.
         """
         n_features = self.means.shape[2]
         if other.means.shape[2] != n_features:
             raise ValueError(
-                f"moments over {n_features} and over {other.means.shape[2]} features do not add "
-                "up: take both over the same columns."
+                f"moments of {n_features} and of {other.means.shape[2]} features cannot be merged: "
+                "compute both from the same columns."
             )
         labels = merged_values(self.labels, other.labels, "labels")
         groups = merged_values(self.groups, other.groups, "groups")
@@ -332,12 +361,12 @@ def merged_values(first: NDArray[Any], second: NDArray[Any], what: str) -> NDArr
     Raises
     ------
     ValueError
-        If the two have no kind in common (numbers, text, tuples of a length).
+        If the two have no kind of value in common (numbers, text, tuples of equal length).
     """
     if len(first) and len(second) and not _kinds(first) & _kinds(second):
         raise ValueError(
             f"the {what} are {first.tolist()} in some rows and {second.tolist()} in others, which "
-            "are values of other kinds: convert them to one type first."
+            "are of different types: convert them to the same type first."
         )
     distinct = sorted_values(list(dict.fromkeys([*first.tolist(), *second.tolist()])))
     if first.dtype != object and second.dtype != object:
@@ -357,7 +386,7 @@ def _kinds(values: NDArray[Any]) -> set[object]:
 
 
 def sorted_values(values: list[Any]) -> list[Any]:
-    """Sort distinct values; mixed types are sorted by type name first."""
+    """Return distinct values sorted; mixed types are sorted by type name first."""
     try:
         return sorted(values)
     except TypeError:
@@ -365,13 +394,13 @@ def sorted_values(values: list[Any]) -> list[Any]:
 
 
 def positions(values: NDArray[Any], among: NDArray[Any]) -> list[int]:
-    """Return where each value stands among others."""
+    """Return the position of each value among others."""
     order = {value: k for k, value in enumerate(among.tolist())}
     return [order[value] for value in values.tolist()]
 
 
 def pool_labels(counts: Array, means: Array, scatters: Array) -> tuple[Array, Array, Array]:
-    """Merge the moments of all labels of each group: (1, G), (1, G, d), (1, G, d, d).
+    """Return the moments of each group over all labels: (1, G), (1, G, d), (1, G, d, d).
 
     Parameters
     ----------
@@ -386,15 +415,20 @@ def pool_labels(counts: Array, means: Array, scatters: Array) -> tuple[Array, Ar
 
 
 def pooled_scale(counts: Array, means: Array, scatters: Array) -> Array:
-    """Pooled within-subgroup standard deviations, with a positive stand-in where they are 0.
+    """Return the pooled within-subgroup standard deviation of each feature, shape (d,).
 
-    A feature constant within every subgroup takes its standard deviation between subgroups;
-    one that is constant altogether takes 1.
+    It is replaced by the standard deviation between subgroups for a feature that is constant within
+    every subgroup, and by 1 for a constant feature.
+
+    Parameters
+    ----------
+    counts, means, scatters : ndarray of shapes (K, G), (K, G, d), (K, G, d, d)
+        From :func:`subgroup_moments`.
     """
     total = counts.sum()
-    centre = np.einsum("ia,iaj->j", counts, means) / total
-    between = np.sqrt(np.einsum("ia,iaj->j", counts, (means - centre) ** 2) / total)
+    center = np.einsum("ia,iaj->j", counts, means) / total
+    between = np.sqrt(np.einsum("ia,iaj->j", counts, (means - center) ** 2) / total)
     within = np.sqrt(np.einsum("iajj->j", scatters) / total)
-    noise = 1e-10 * (between + np.abs(centre))
+    noise = 1e-10 * (between + np.abs(center))
     scale: Array = np.where(within > noise, within, np.where(between > 0.0, between, 1.0))
     return scale

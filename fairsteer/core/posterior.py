@@ -1,6 +1,6 @@
-"""Probabilities of label and group under fitted Gaussians, and motions averaged over them.
+"""Probabilities of label and group under fitted Gaussians, and displacements averaged over them.
 
-What takes ``xp`` works on arrays of NumPy or, with ``xp=torch``, on tensors.
+Functions with an argument ``xp`` work on NumPy arrays or, with ``xp=torch``, on tensors.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class LabelDensities:
     Parameters
     ----------
     origin : ndarray of shape (d,)
-        Point that rows are taken from, see :func:`fairsteer.core.affine.extend_rows`.
+        Point that is subtracted from rows, see :func:`fairsteer.core.affine.extend_rows`.
     whiteners : ndarray of shape (1, d + 1, d) or (K, d + 1, d)
-        From extended rows to whitened rows, a single one where the labels share a covariance.
+        Factors that whiten extended rows; a single matrix if the labels share a covariance.
     centers : ndarray of shape (K, d) or None
-        Whitened means, where the labels share a covariance.
+        Whitened means if the labels share a covariance, else None.
     log_priors : ndarray of shape (K,)
         Logarithms of ``P(label, group)``.
     constants : ndarray of shape (K,)
@@ -78,7 +78,7 @@ class LabelDensities:
                 white = rows @ whitener
                 squares.append(xp.einsum("nj,nj->n", white, white))
             return -0.5 * xp.stack(squares) + self.constants[:, None]
-        # Whitened once for all labels: |z - c|^2 = |z|^2 - 2 z'c + |c|^2.
+        # Rows are whitened once for all labels: |z - c|^2 = |z|^2 - 2 z'c + |c|^2.
         white = rows @ self.whiteners[0]
         densities = self.centers @ white.T
         densities -= 0.5 * xp.einsum("ij,ij->i", self.centers, self.centers)[:, None]
@@ -87,7 +87,7 @@ class LabelDensities:
         return densities
 
     def log_joint(self, rows: Any, xp: Any = np) -> Any:
-        """Return the log density of every label and row together with the group, shape (K, n)."""
+        """Return ``log p(x, label, group)`` of every label at extended rows, shape (K, n)."""
         return self.log_densities(rows, xp) + self.log_priors[:, None]
 
     def weights(self, rows: Any, strategy: str, draws: Any = None, xp: Any = np) -> Any:
@@ -98,9 +98,9 @@ class LabelDensities:
         rows : array of shape (n, d + 1)
             Rows of the group, extended at ``origin``.
         strategy : {"posterior", "map", "sample"}
-            The posterior itself, 1 at its largest entry, or 1 at a label drawn from it.
+            The posterior, 1 at its largest entry, or 1 at a label drawn from it.
         draws : array of shape (n,), default=None
-            In (0, 1); used by ``"sample"`` alone.
+            In (0, 1); used by ``"sample"`` only.
         xp : module, default=numpy
             Array namespace.
 
@@ -125,15 +125,15 @@ class LabelDensities:
 
 
 def normalize(scores: Any, xp: Any = np) -> Any:
-    """Return distributions over the first axis that are proportional to exponentials."""
-    # Sums over the short axis are fast where it comes first.
+    """Return the softmax of scores along the first axis."""
+    # Sums along the short axis are fast if it comes first.
     powers = xp.exp(scores - xp.amax(scores, axis=0))
     powers /= xp.sum(powers, axis=0)
     return powers
 
 
 def check_densities(scores: Array) -> None:
-    """Refuse rows whose log densities (m, n) are not finite.
+    """Check that the log densities (m, n) of rows are finite.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def group_posterior(
     X : array of shape (n, d)
         Rows.
     labels : ndarray of shape (n,), default=None
-        Positions of their labels, for ``p(group | x, label)``; default unknown.
+        Positions of the labels, for ``p(group | x, label)``; default unknown.
     xp : module, default=numpy
         Array namespace.
 
@@ -235,22 +235,22 @@ def _log_sum(scores: Any, xp: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class GroupMotion:
-    """How far rows of one group move, on the common scale of the marginals.
+    """Displacement of rows of one group, on the common scale of the marginals.
 
     Parameters
     ----------
     marginals : Marginals
-        Between features, scores and the common scale.
+        Transforms between features, scores and the common scale.
     group : int
         Position of the group.
     displacement : MeanDisplacement
-        Of the scores, for every label or for all labels together.
+        Displacement of the scores, for every label or for all labels together.
     densities : LabelDensities or None
-        Weigh the labels where they are unknown; None where the label does not matter.
+        Densities that weigh unknown labels; None if the displacement does not depend on the label.
     strategy : str
-        One of ``LABEL_STRATEGIES``.
+        Treatment of unknown labels, in ``LABEL_STRATEGIES``.
     strength : float
-        Share of the displacement.
+        Factor of the displacement, in [0, 1].
     """
 
     marginals: Marginals
@@ -263,10 +263,22 @@ class GroupMotion:
     def __call__(
         self, X: Any, draws: Any = None, labels: NDArray[np.intp] | None = None, xp: Any = np
     ) -> Any:
-        """Return displacements (n, d) of rows (n, d), in an array namespace.
+        """Return the displacements of rows.
 
-        ``draws`` (n, d + 1) spread tied values and, in the last column, choose labels; ``labels``
-        (n,) are positions of known labels.
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Rows.
+        draws : array of shape (n, d + 1), default=None
+            Draws in (0, 1) that spread tied values; those of the last column choose labels.
+        labels : ndarray of shape (n,), default=None
+            Positions of known labels.
+        xp : module, default=numpy
+            Array namespace.
+
+        Returns
+        -------
+        array of shape (n, d)
         """
         ties, choice = (None, None) if draws is None else (draws[:, :-1], draws[:, -1])
         scores = self.marginals.scores(X, self.group, ties)
@@ -286,16 +298,16 @@ class GroupMotion:
 
 @dataclass(frozen=True, eq=False)
 class PopulationMotion:
-    """The mean motion of all groups, weighted by p(group | x), for rows of unknown group.
+    """Displacement of rows of unknown group: the mean over groups, weighted by p(group | x).
 
     Parameters
     ----------
     marginals : Marginals
-        Between features and the common scale.
+        Transforms between features and the common scale.
     population : tuple of LabelDensities
-        Of every group, on the common scale.
+        Densities of every group, on the common scale.
     motions : tuple of callable or None
-        Of every group; None for a group whose rows stay.
+        Displacement of every group; None for a group whose rows are not moved.
     """
 
     marginals: Marginals
@@ -305,7 +317,7 @@ class PopulationMotion:
     def __call__(
         self, X: Any, draws: Any = None, labels: NDArray[np.intp] | None = None, xp: Any = np
     ) -> Any:
-        """Return displacements (n, d) of rows (n, d), as `GroupMotion` does."""
+        """Return the displacements (n, d) of rows (n, d), as `GroupMotion` does."""
         common = self.marginals.common(X, None if draws is None else draws[:, :-1])
         known = labels if len(self.population[0].log_priors) > 1 else None
         weights = group_posterior(self.population, common, known, xp)
@@ -323,7 +335,7 @@ def posterior_displacement(
     group: int,
     weights: Array | None = None,
 ) -> Array:
-    """Return ``sum_i p(i | x, group) T_i(x) - x``, the label-free move of rows of one group.
+    """Return ``sum_i p(i | x, group) T_i(x) - x``, the label-free displacement of rows.
 
     Parameters
     ----------
@@ -336,7 +348,7 @@ def posterior_displacement(
     group : int
         Position of the group.
     weights : ndarray of shape (n, K), default=None
-        Weights of the labels; default the posterior.
+        Weights of the labels, default the posterior.
 
     Returns
     -------

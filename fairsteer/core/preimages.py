@@ -1,4 +1,4 @@
-"""Density of rows after the label-free move, which may fold the space onto itself."""
+"""Densities after the label-free map, which need not be injective."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from fairsteer.core.posterior import (
 
 NEWTON_STEPS = 25
 SOLVED = 1e-9
-"""Residual at which a preimage counts as found, in units of the features' spread."""
+"""Residual below which Newton's method has converged, in units of the features' scale."""
 APART = 1e-6
-"""Distance from which two solutions count as two, in the same units."""
+"""Distance above which two solutions are distinct, in the same units."""
 STARTS = 8
-"""Mixtures of the labels' maps that the search starts from, besides each label's own."""
+"""Number of mixtures of the labels' maps that the search starts from, besides each map."""
 MORE_STARTS = 40
-"""Further mixtures for rows whose preimages do not add up to the degree of the map."""
+"""Number of further mixtures for rows whose preimages do not sum to the degree of the map."""
 
 
 def moved_log_densities(
     gaussians: SubgroupGaussians, maps: AffineMap, X: Array, group: int, rng: np.random.Generator
 ) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Move rows of one group without their labels, and weigh the moved laws there.
+    """Apply the label-free map to rows of one group; return densities after the map as well.
 
-    The density at ``y = T(x)`` is ``sum p(z | i, group) / |det DT(z)|`` over all ``z`` that
-    move to y. Far from the data ``T`` is a mixture of affine maps, so that the orientations
-    ``sign det DT(z)`` add up to that of their mean, the map's degree. Where the solutions that
-    are found do not, some are missing and the row is reported as open.
+    The density at ``y = T(x)`` is ``sum p(z | i, group) / |det DT(z)|`` over all preimages ``z`` of
+    y. Far from the data ``T`` is a mixture of affine maps, so the orientations ``sign det DT(z)``
+    of all preimages sum to the degree of the map, the orientation of the mean map. Where those
+    found do not, preimages are missing and the row is not settled.
 
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        The fitted law, which also gives the posterior.
+        The fitted distribution, which also gives the posterior.
     maps : AffineMap of shape (K, G)
         Map of every label and group.
     X : ndarray of shape (n, d)
@@ -46,16 +46,16 @@ def moved_log_densities(
     group : int
         Position of the group.
     rng : numpy.random.Generator
-        Where the search starts.
+        Source of the starting points.
 
     Returns
     -------
     moved : ndarray of shape (n, d)
         ``T(x)``.
     log_densities : ndarray of shape (n, K)
-        Of every label's law after the move, at the moved rows.
+        Log density of every label at the moved rows, after the map.
     settled : ndarray of shape (n,)
-        False where the solutions found cannot be all.
+        False where preimages are known to be missing.
     """
     own = _Solutions(gaussians, maps, group, X)
     moved = X + posterior_displacement(gaussians, maps, X, group)
@@ -71,7 +71,7 @@ def moved_log_densities(
 
 
 class _Solutions:
-    """The distinct solutions of ``T(z) = y`` found so far for each row, and what they add."""
+    """The distinct solutions of ``T(z) = y`` found so far for each row, with their densities."""
 
     def __init__(self, gaussians: SubgroupGaussians, maps: AffineMap, group: int, X: Array) -> None:
         self.gaussians, self.maps, self.group = gaussians, maps, group
@@ -83,7 +83,7 @@ class _Solutions:
 
     @property
     def settled(self) -> NDArray[np.bool_]:
-        """Whether the orientations found add up to the degree, shape (n,)."""
+        """Whether the orientations sum to the degree, shape (n,)."""
         settled: NDArray[np.bool_] = self.orientations == self.degree
         return settled
 
@@ -93,14 +93,14 @@ class _Solutions:
         return subgroup_log_densities(self.gaussians, Z, self.group) - log_volume[:, None], sign
 
     def search(self, targets: Array, rows: NDArray[np.intp], weights: Array) -> None:
-        """Look for one more solution from where the labels' mixed map would put it."""
+        """Search for another solution, starting from the solution of a mixture of the maps."""
         matrix = np.einsum("i,ijk->jk", weights, self.maps.matrix[:, self.group])
         offset = weights @ self.maps.offset[:, self.group]
         start = np.linalg.solve(matrix, (targets[rows] - offset).T).T
         solution, solved = self._newton(start, targets[rows])
         with np.errstate(invalid="ignore"):
-            apart = np.abs((self.found[:, rows] - solution) / self.unit).max(axis=-1)
-        new = solved & ~(apart <= APART).any(axis=0)
+            distance = np.abs((self.found[:, rows] - solution) / self.unit).max(axis=-1)
+        new = solved & ~(distance <= APART).any(axis=0)
         rows, solution = rows[new], solution[new]
         if len(rows) == 0:
             return
@@ -117,7 +117,7 @@ class _Solutions:
         return residual
 
     def _newton(self, Z: Array, targets: Array) -> tuple[Array, NDArray[np.bool_]]:
-        """Solve ``T(z) = y`` by damped Newton steps; rows that do not converge are given up."""
+        """Solve ``T(z) = y`` by damped Newton steps; return points and whether they converged."""
         Z = Z.copy()
         residual = self._residual(Z, targets)
         error = np.abs(residual / self.unit).max(axis=1)

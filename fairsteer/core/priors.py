@@ -1,4 +1,4 @@
-"""Ideal laws of (label, group), and the weights that lead to them."""
+"""Ideal priors of label and group, and the weights of rows that lead to them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _SMALLEST_SHARE = 1e-9
 
 
 def ideal_priors(priors: Array, kind: str, kl_per_subgroup: Array | None = None) -> Array:
-    """Return the law of (label, group) that steering aims at.
+    """Return the priors ``P(label, group)`` of the ideal distribution.
 
     Parameters
     ----------
     priors : ndarray of shape (K, G)
-        Law of the data.
+        Priors of the data.
     kind : {"keep", "independent", "nearest"}
-        ``"keep"`` leaves it; ``"independent"`` is the product of its marginals (Kamiran and
-        Calders' reweighing); ``"nearest"`` is the product law that minimises
-        ``sum q~ (log(q~ / q) + KL)``, by alternating exact updates of the two factors; it
-        may change the shares of groups and labels.
+        ``"keep"`` returns the priors of the data; ``"independent"`` the product of their marginals
+        (the reweighing of Kamiran and Calders); ``"nearest"`` the product distribution that
+        minimizes ``sum q~ (log(q~ / q) + KL)``, found by alternating exact updates of the two
+        factors, which may change the shares of groups and labels.
     kl_per_subgroup : ndarray of shape (K, G), default=None
-        Divergences of the steered subgroups, in nats; zero when absent.
+        Divergences of the steered subgroups, in nats; default 0.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def ideal_priors(priors: Array, kind: str, kl_per_subgroup: Array | None = None)
     Raises
     ------
     ValueError
-        If ``kind`` is unknown, or the nearest law has no place for a label or a group.
+        If ``kind`` is unknown, or the nearest priors of a label or a group vanish.
     """
     if kind not in PRIORS:
         raise ValueError(f"priors must be one of {list(PRIORS)}, got {kind!r}.")
@@ -45,24 +45,24 @@ def ideal_priors(priors: Array, kind: str, kl_per_subgroup: Array | None = None)
             utility = utility - kl_per_subgroup
         for _ in range(1000):
             previous = labels
-            labels = _normalised(utility @ groups)
-            groups = _normalised(labels @ utility)
+            labels = _normalize(utility @ groups)
+            groups = _normalize(labels @ utility)
             if np.abs(labels - previous).max() < 1e-14:
                 break
     if kind == "nearest" and min(labels.min(), groups.min()) < _SMALLEST_SHARE:
         raise ValueError(
-            "priors='nearest' would leave a label or a group out, because steering it costs more "
-            "divergence than dropping it: use priors='independent' or 'keep'."
+            "priors='nearest' gives a label or a group a prior near 0, because leaving it out costs "
+            "less divergence than steering it: use priors='independent' or 'keep'."
         )
     return np.outer(labels, groups)
 
 
 def prior_weights(priors: Array, ideal: Array) -> Array:
-    """Return the weight ``q~ / q`` of a row of each cell, shape (K, G)."""
+    """Return the weight ``q~ / q`` of the rows of each subgroup, shape (K, G)."""
     return ideal / priors
 
 
-def _normalised(log_values: Array) -> Array:
+def _normalize(log_values: Array) -> Array:
     values = np.exp(log_values - log_values.max())
-    normalised: Array = values / values.sum()
-    return normalised
+    normalized: Array = values / values.sum()
+    return normalized

@@ -1,4 +1,4 @@
-"""Uniform draws that belong to a row: reproducible, and independent of the rows around it."""
+"""Reproducible uniform draws for each row, independent of the other rows."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class RowDraws:
-    """Numbers in (0, 1) from a hash of the seed, each row's values and its occurrence.
+    """Numbers in (0, 1) from a hash of the seed, the values of a row and its occurrence.
 
-    The hash is the finaliser of SplitMix64 (Steele, Lea and Flood 2014) chained over the columns.
-    The k-th of several identical rows of a call gets the k-th draw, so that identical rows are
-    spread; the draws of distinct rows do not depend on each other, on their order, or on the
-    process. One word a row is kept; ``draws[rows]`` makes the numbers of some rows.
+    The hash is the finalizer of SplitMix64 (Steele, Lea and Flood 2014), chained over the columns.
+    The k-th of identical rows of a call gets the k-th draw, so identical rows are spread. The draws
+    of a row depend on no distinct row, nor on the order of rows or the process. One word is stored
+    per row; ``draws[rows]`` computes the draws of rows.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
-        The values that are hashed; 0.0 and -0.0 are the same.
+        Values to hash; 0.0 and -0.0 are equal.
     codes : ndarray of shape (n,)
-        Position of each row's group, hashed too; -1 where it is not known.
+        Position of each row's group, also hashed; -1 where it is unknown.
     seed : int
-        Other seeds give independent draws.
+        Different seeds give independent draws.
     n_draws : int
-        Draws for each row.
+        Number of draws per row.
     """
 
     def __init__(self, X: Array, codes: NDArray[np.intp], seed: int, n_draws: int) -> None:
@@ -44,7 +44,7 @@ class RowDraws:
             self._words = _mix(words + _occurrence(words) * _GOLDEN)
 
     def __getitem__(self, rows: Any) -> Array:
-        """Return the draws of rows, shape (m, n_draws)."""
+        """Return the draws of the rows at positions, shape (m, n_draws)."""
         words = self._words[rows]
         draws = np.empty((len(words), self._n_draws))
         with np.errstate(over="ignore"):
@@ -61,7 +61,7 @@ def _mix(words: _Words) -> _Words:
 
 
 def _occurrence(words: _Words) -> _Words:
-    """Count, for every row, the equal rows before it."""
+    """Return how many equal words precede each word."""
     order = np.argsort(words, kind="stable")
     position = np.arange(len(words))
     is_first = np.diff(words[order], prepend=~words[order][:1]) != 0

@@ -1,4 +1,4 @@
-"""Shrinkage of covariances towards a multiple of the identity."""
+"""Shrinkage of covariances toward a multiple of the identity, and of moments of subgroups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from fairsteer.core.linalg import Array
 
 _ROUNDING = 1e-20
-"""Mean variance that rounding alone leaves to identical rows."""
+"""Mean variance of identical rows, which is due to rounding."""
 
 
 def oas(covariance: Array, n_samples: float) -> float:
@@ -18,7 +18,7 @@ def oas(covariance: Array, n_samples: float) -> float:
     covariance : ndarray of shape (d, d)
         Maximum-likelihood covariance.
     n_samples : float
-        Number of rows behind it (a sum of frequencies may be fractional).
+        Number of rows (a sum of frequencies, which may be fractional).
 
     Returns
     -------
@@ -42,19 +42,19 @@ def oas(covariance: Array, n_samples: float) -> float:
 def shrink_covariance(
     covariance: Array, n_samples: float, shrinkage: float | str, fallback_variance: float = 1.0
 ) -> Array:
-    """Move a covariance towards (mean variance) times the identity.
+    """Return a covariance shrunk toward its mean variance times the identity.
 
     Parameters
     ----------
     covariance : ndarray of shape (d, d)
         Maximum-likelihood covariance, in units in which variances are of order one.
     n_samples : float
-        Number of rows behind it; used by ``"auto"`` only.
+        Number of rows; used by ``"auto"`` only.
     shrinkage : float in [0, 1] or "auto"
         Weight of the target; ``"auto"`` is :func:`oas`.
     fallback_variance : float, default=1.0
         Variance of the target where the covariance is zero up to rounding (a single row, or
-        identical rows), because there a multiple of its own mean variance would be no law.
+        identical rows), because a target of mean variance zero is singular.
 
     Returns
     -------
@@ -71,15 +71,15 @@ def shrink_covariance(
 
 
 def toward_effects(counts: Array, means: Array, scatters: Array) -> tuple[Array, Array]:
-    """Shrink the moments of cells towards the effects of their label and their group.
+    """Shrink the moments of subgroups toward those predicted from their label and group.
 
-    A mean moves towards the sum of a label's and a group's effect (with one label: towards the
-    mean of all), by ``1 / (1 + n t)``: ``n`` are the cell's rows and ``t`` is the variance of what
-    these effects leave, estimated by moments from all cells in units of the pooled variances
-    within cells (DerSimonian and Laird's estimate, the mean over features). The effects are fitted
-    with weights ``n / (1 + n t)``. A covariance moves
-    towards the pooled one within cells, which counts as d + 2 rows. Both take the unbiased pooled
-    covariance: rows less cells in its denominator.
+    A mean is shrunk toward the sum of an effect of its label and an effect of its group (with a
+    single label, toward the mean of all rows), by ``1 / (1 + n t)``. Here ``n`` is the number of
+    rows of the subgroup and ``t`` the variance of the means around these effects, in units of the
+    pooled within-subgroup variances; it is the moment estimate of DerSimonian and Laird, averaged
+    over features. The effects are fitted with weights ``n / (1 + n t)``. A covariance is shrunk
+    toward the pooled within-subgroup covariance, with the weight of d + 2 rows. The pooled
+    covariance is unbiased: its denominator is the number of rows minus the number of subgroups.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def toward_effects(counts: Array, means: Array, scatters: Array) -> tuple[Array,
     -------
     means : ndarray of shape (K, G, d)
     scatters : ndarray of shape (K, G, d, d)
-        Sums over the same counts.
+        For the same counts.
 
     References
     ----------
     DerSimonian and Laird (1986), "Meta-analysis in clinical trials", Controlled Clinical Trials
-    7(3), for the estimate of the variance between cells.
+    7(3), for the estimate of the variance between subgroups.
     """
     (n_labels, n_groups), d = counts.shape, means.shape[-1]
     labels, groups = np.divmod(np.arange(n_labels * n_groups), n_groups)
@@ -114,7 +114,7 @@ def toward_effects(counts: Array, means: Array, scatters: Array) -> tuple[Array,
         leftover = np.mean(rows @ (values - effects)[:, varying] ** 2 / variances[varying])
         slope = rows.sum() - rows @ np.diag(hat)
         between = max(0.0, (leftover - freedom) / slope)
-    # Where cells differ beyond the effects, large cells tell no more of the effects than others.
+    # If subgroups vary around the effects, large subgroups determine them no better than others.
     effects = _fitted_values(design, rows / (1.0 + rows * between)) @ values
     kept = (rows * between / (1.0 + rows * between))[:, None]
     moved = (effects + kept * (values - effects)).reshape(means.shape)
@@ -125,6 +125,6 @@ def toward_effects(counts: Array, means: Array, scatters: Array) -> tuple[Array,
 def _fitted_values(design: Array, weights: Array) -> Array:
     """Return the matrix from values to fitted values of weighted least squares."""
     root = np.sqrt(weights)
-    # The design has one column too many.
+    # The columns of the design are linearly dependent, hence the pseudoinverse.
     hat: Array = design @ np.linalg.pinv(design * root[:, None]) * root
     return hat

@@ -1,4 +1,4 @@
-"""Training rows, and the sums over them that are enough for the normal families."""
+"""Training rows, and the sums over rows that the normal families need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fairsteer.core.linalg import Array
-from fairsteer.core.marginals import not_positive
+from fairsteer.core.marginals import describe_not_positive
 from fairsteer.core.moments import RunningMoments, SubgroupMoments, row_blocks
 
 MOST_REPEATS = 10
@@ -19,7 +19,7 @@ EVERY_FEATURE_CONSTANT = (
 
 
 class TrainingRows(NamedTuple):
-    """Checked rows of a call to fit, those of weight 0 left out.
+    """Validated rows of a call to fit, without those of weight 0.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class TrainingRows(NamedTuple):
     sensitive_positions : list of int
         Positions of the sensitive columns of X.
     attribute_names : list or None
-        Names of the columns of the attribute; None where they have no names.
+        Names of the columns of the attribute; None if they have no names.
     """
 
     features: np.ndarray
@@ -58,16 +58,16 @@ class TrainingRows(NamedTuple):
 
     @property
     def counts(self) -> np.ndarray:
-        """Rows of every label and group, shape (K, G)."""
+        """Number of rows (sum of frequencies) of every label and group, shape (K, G)."""
         shape = len(self.classes), len(self.groups)
-        cells = self.label_codes * shape[1] + self.group_codes
-        return np.bincount(cells, self.weights, shape[0] * shape[1]).reshape(shape)
+        subgroups = self.label_codes * shape[1] + self.group_codes
+        return np.bincount(subgroups, self.weights, shape[0] * shape[1]).reshape(shape)
 
     def repeated(self) -> TrainingRows:
         """Return each row as many times as its frequency, at most `MOST_REPEATS` times.
 
-        Each of these rows gets a draw of its own; frequencies above the limit, and fractions, are
-        divided among them as weights.
+        Each repetition gets its own draw; frequencies above the limit, and fractions, are divided
+        among the repetitions as weights.
         """
         times = np.minimum(np.ceil(self.weights), MOST_REPEATS).astype(np.intp)
         if np.all(times == 1):
@@ -80,9 +80,14 @@ class TrainingRows(NamedTuple):
         )
 
     def regrouped(self, groups: np.ndarray, position: np.ndarray) -> TrainingRows:
-        """Return the rows as those of other groups, by the position of each group among them.
+        """Return the rows after groups are merged, reordered or left out.
 
-        Rows of a group whose position is -1 are left out.
+        Parameters
+        ----------
+        groups : ndarray of shape (G',)
+            The new groups.
+        position : ndarray of shape (G,)
+            Position among the new groups for each group, -1 to leave its rows out.
         """
         codes = position[self.group_codes]
         kept = slice(None) if np.all(codes >= 0) else codes >= 0
@@ -105,7 +110,7 @@ class TrainingRows(NamedTuple):
         Raises
         ------
         ValueError
-            If none does.
+            If no feature varies.
         """
         if not self.vary:
             raise ValueError(EVERY_FEATURE_CONSTANT)
@@ -114,12 +119,12 @@ class TrainingRows(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StreamedRows:
-    """Sums over training rows, which replace `TrainingRows` where they are enough.
+    """Sums over training rows, used instead of `TrainingRows` where the family needs no more.
 
     Parameters
     ----------
     moments : SubgroupMoments
-        Of all features, or of their logarithms.
+        Moments of all features, or of their logarithms.
     n_rows : int
         Number of rows.
     names : list
@@ -127,11 +132,16 @@ class StreamedRows:
     sensitive_positions : list of int
         Positions of the sensitive columns of X.
     attribute_names : list or None
-        Names of the columns of the attribute; None where they have no names.
+        Names of the columns of the attribute; None if they have no names.
     family : str
         One of `fairsteer.core.marginals.SUMMED_FAMILIES`.
     lowest, highest : ndarray of shape (d,)
-        Smallest and largest values of the features, where these must be positive.
+        Smallest and largest values of the features, if these must be positive.
+
+    Raises
+    ------
+    ValueError
+        If the family takes logarithms of a feature that varies and is not positive.
     """
 
     moments: SubgroupMoments
@@ -147,11 +157,20 @@ class StreamedRows:
         bad = (self.lowest <= 0.0) & (self.lowest < self.highest)
         if bad.any():
             columns = [name for name, b in zip(self.names, bad, strict=True) if b]
-            raise ValueError(not_positive(columns, self.lowest[bad].min()))
+            raise ValueError(describe_not_positive(columns, self.lowest[bad].min()))
 
     @classmethod
     def from_rows(cls, rows: TrainingRows, family: str, tied: bool = False) -> StreamedRows:
-        """Add rows up, block by block; if `tied`, with one scatter matrix per group.
+        """Sum rows, block by block.
+
+        Parameters
+        ----------
+        rows : TrainingRows
+            Rows.
+        family : str
+            One of `fairsteer.core.marginals.SUMMED_FAMILIES`.
+        tied : bool, default=False
+            Whether to keep one scatter matrix per group only.
 
         Raises
         ------
@@ -168,7 +187,7 @@ class StreamedRows:
                 values = X[block].astype(np.float64)
                 lowest = np.minimum(lowest, values.min(axis=0))
                 highest = np.maximum(highest, values.max(axis=0))
-                # Values that are not positive are refused later, unless the feature is constant.
+                # Non-positive values are an error in __post_init__, unless the feature is constant.
                 running.update(
                     np.log(np.where(values > 0.0, values, 1.0)),
                     rows.label_codes[block],
@@ -199,7 +218,7 @@ class StreamedRows:
 
     @property
     def counts(self) -> Array:
-        """Rows of every label and group, shape (K, G)."""
+        """Number of rows (sum of frequencies) of every label and group, shape (K, G)."""
         return self.moments.counts
 
     @property
@@ -213,23 +232,23 @@ class StreamedRows:
         Raises
         ------
         ValueError
-            If none does.
+            If no feature varies.
         """
         if not self.vary:
             raise ValueError(EVERY_FEATURE_CONSTANT)
         return np.flatnonzero(self.moments.varying)
 
     def regrouped(self, groups: np.ndarray, position: np.ndarray) -> StreamedRows:
-        """Return the sums over rows as those of other groups; see `TrainingRows.regrouped`."""
+        """Return the sums after groups are merged or left out; see `TrainingRows.regrouped`."""
         return replace(self, moments=self.moments.regrouped(groups, position))
 
     def merge(self, other: StreamedRows) -> StreamedRows:
-        """Return the sums over the rows of both.
+        """Return the sums over the rows of both objects.
 
         Raises
         ------
         ValueError
-            If the sums are of different kinds, or ``from_rows`` would refuse the rows together.
+            If the sums are of different kinds, or the rows together are invalid.
         """
         self.check_same(other.family, other.sensitive_positions, other.moments.tied)
         names, others = self.attribute_names, other.attribute_names
@@ -247,21 +266,22 @@ class StreamedRows:
         )
 
     def check_same(self, family: str, sensitive_positions: list[int], tied: bool) -> None:
-        """Refuse another family, other sensitive columns, or scatter matrices of another kind.
+        """Check that other sums can be added to these.
 
         Raises
         ------
         ValueError
-            If one of them differs.
+            If the family, the sensitive columns or the kind of scatter matrices differ.
         """
         if tied != self.moments.tied:
             raise ValueError(
-                "covariance_type='tied' needs other sums than those of the earlier rows: set "
-                "covariance_type, constraint and small_groups before the first rows, and alike "
-                "everywhere."
+                "The sums kept with covariance_type='tied' differ from those kept otherwise: set "
+                "covariance_type, constraint and small_groups before the first rows, and to the "
+                "same values for all rows."
             )
         if (family, sensitive_positions) != (self.family, self.sensitive_positions):
             raise ValueError(
                 "family or sensitive_feature_ids differs from that of the earlier rows, so their "
-                "sums do not add up: set them before the first rows, and alike everywhere."
+                "sums cannot be merged: set them before the first rows, and to the same values for "
+                "all rows."
             )

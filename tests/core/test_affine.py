@@ -17,10 +17,11 @@ def maps(rng):
 
 def test_apply_inverse_and_compose(maps, rng):
     X = rng.normal(size=(10, D))
-    one, other = maps[1, 2], maps[0, 1]
-    np.testing.assert_allclose(one.apply(X), X @ one.matrix.T + one.offset, atol=1e-12)
-    np.testing.assert_allclose(one.inverse().apply(one.apply(X)), X, atol=1e-9)
-    np.testing.assert_allclose(one.compose(other).apply(X), one.apply(other.apply(X)), atol=1e-9)
+    first, second = maps[1, 2], maps[0, 1]
+    np.testing.assert_allclose(first.apply(X), X @ first.matrix.T + first.offset, atol=1e-12)
+    np.testing.assert_allclose(first.inverse().apply(first.apply(X)), X, atol=1e-9)
+    composed = first.compose(second).apply(X)
+    np.testing.assert_allclose(composed, first.apply(second.apply(X)), atol=1e-9)
     batch = maps.inverse().compose(maps)
     assert batch.shape == (2, 3)
     np.testing.assert_allclose(batch.matrix, np.broadcast_to(np.eye(D), (2, 3, D, D)), atol=1e-9)
@@ -42,9 +43,9 @@ def test_partial_interpolates(maps, rng):
 
 
 def test_pushforward_has_the_moments_of_mapped_rows(maps, rng):
-    law = random_gaussians(2, 3, D, 0)
-    means, covariances = maps.pushforward(law.means, law.covariances)
-    X = rng.multivariate_normal(law.means[1, 2], law.covariances[1, 2], size=1000)
+    gaussians = random_gaussians(2, 3, D, 0)
+    means, covariances = maps.pushforward(gaussians.means, gaussians.covariances)
+    X = rng.multivariate_normal(gaussians.means[1, 2], gaussians.covariances[1, 2], size=1000)
     exact = maps[1, 2].pushforward(X.mean(axis=0), np.cov(X.T))
     mapped = maps[1, 2].apply(X)
     np.testing.assert_allclose(exact[0], mapped.mean(axis=0), atol=1e-9)
@@ -53,7 +54,7 @@ def test_pushforward_has_the_moments_of_mapped_rows(maps, rng):
     assert covariances.shape == (2, 3, D, D)
 
 
-def test_transport_carries_one_law_onto_the_other():
+def test_transport_maps_a_gaussian_to_the_other():
     p, q = random_gaussians(2, 3, D, 1), random_gaussians(2, 3, D, 2)
     maps = transport_map(p.means, p.covariances, q.means, q.covariances)
     means, covariances = maps.pushforward(p.means, p.covariances)
@@ -93,7 +94,7 @@ def test_transport_in_units_is_equivariant():
     np.testing.assert_allclose(scaled.offset, plain.offset * units, rtol=1e-8)
 
 
-def test_transport_between_equal_laws_is_exactly_the_identity():
+def test_transport_between_equal_gaussians_is_exactly_the_identity():
     p = random_gaussians(2, 3, D, 1)
     maps = transport_map(p.means, p.covariances, p.means, p.covariances)
     assert np.array_equal(maps.matrix, np.broadcast_to(np.eye(D), maps.matrix.shape))
@@ -101,7 +102,7 @@ def test_transport_between_equal_laws_is_exactly_the_identity():
 
 
 def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="do not form affine maps"):
+    with pytest.raises(ValueError, match=r"\(..., d, d\) and \(..., d\), got \(3, 3\) and \(2,\)"):
         AffineMap(np.eye(3), np.zeros(2))
 
 

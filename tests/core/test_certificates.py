@@ -91,62 +91,64 @@ def test_gap_bounds_by_hand():
 @pytest.mark.parametrize("seed", range(20))
 def test_any_classifier_obeys_and_the_papers_bound_is_never_tighter(seed):
     """Proposition 4.4: sqrt(8 KL) bounds the gaps; ours bound them too and are no looser."""
-    law = random_gaussians(2, 2, 1, seed)
-    result = nearest_ideal(law)
+    gaussians = random_gaussians(2, 2, 1, seed)
+    result = nearest_ideal(gaussians)
     maps = result.group_maps.inverse()
-    certificates = proved_certificates(law, maps, result.ideal, 1)
+    certificates = proved_certificates(gaussians, maps, result.ideal, 1)
     error_bounds, gap_bounds = paper_bounds(result.kl_per_subgroup)
-    ours = np.sum(law.priors * total_variation_bound(result.kl_per_subgroup))
-    assert ours <= np.sum(law.priors * error_bounds)
+    ours = np.sum(gaussians.priors * total_variation_bound(result.kl_per_subgroup))
+    assert ours <= np.sum(gaussians.priors * error_bounds)
     assert ours <= paper_bounds(result.kl_divergence)[0]
     per_label = gap_bounds.max(axis=1)
     assert certificates["equal_opportunity"].bound <= per_label[1]
     assert certificates["equalized_odds"].bound <= per_label.max()
-    base_rates = 0.5 * np.abs(np.diff(law.priors / law.priors.sum(axis=0), axis=1)).sum()
+    base_rates = (
+        0.5 * np.abs(np.diff(gaussians.priors / gaussians.priors.sum(axis=0), axis=1)).sum()
+    )
     assert certificates["demographic_parity"].bound <= per_label.max() + base_rates
-    mapped = law.pushforward(maps)
+    mapped = gaussians.pushforward(maps)
     for threshold in np.linspace(-4, 4, 41):
         rates = norm.sf(threshold, mapped.means[..., 0], np.sqrt(mapped.covariances[..., 0, 0]))
         gaps = np.abs(rates[:, 0] - rates[:, 1])
-        conditional = law.priors / law.priors.sum(axis=0)
+        conditional = gaussians.priors / gaussians.priors.sum(axis=0)
         parity = abs(np.diff(np.sum(conditional * rates, axis=0))[0])
         assert gaps.max() <= certificates["equalized_odds"].bound + 1e-12
         assert gaps[1] <= certificates["equal_opportunity"].bound + 1e-12
         assert parity <= certificates["demographic_parity"].bound + 1e-12
 
 
-def test_the_triangle_through_the_ideal_law_never_loosens():
-    law = random_gaussians(3, 3, 4, 0)
+def test_the_triangle_through_the_ideal_distribution_never_loosens():
+    gaussians = random_gaussians(3, 3, 4, 0)
     to_ideal = np.full((3, 3), 0.05)
-    direct = pairwise_total_variation(law.means, law.covariances)
-    both = pairwise_total_variation(law.means, law.covariances, to_ideal)
+    direct = pairwise_total_variation(gaussians.means, gaussians.covariances)
+    both = pairwise_total_variation(gaussians.means, gaussians.covariances, to_ideal)
     assert np.all(both <= direct)
     assert both.max() == pytest.approx(0.1)
 
 
 def test_estimates_equal_the_exact_distance_where_it_is_known():
-    """Without a move and with the reference as ideal law, one feature: an integral."""
-    law = random_gaussians(2, 2, 1, 3)
+    """Without maps and with the reference as the ideal, for one feature, it is an integral."""
+    gaussians = random_gaussians(2, 2, 1, 3)
     found = estimated_certificates(
-        law, None, law.like_group(0), 0, 1, n_samples=200_000, random_state=0
+        gaussians, None, gaussians.like_group(0), 0, 1, n_samples=200_000, random_state=0
     )
     exact = [
         univariate_total_variation(
-            law.means[i, 1, 0],
-            law.covariances[i, 1, 0, 0],
-            law.means[i, 0, 0],
-            law.covariances[i, 0, 0, 0],
+            gaussians.means[i, 1, 0],
+            gaussians.covariances[i, 1, 0, 0],
+            gaussians.means[i, 0, 0],
+            gaussians.covariances[i, 0, 0, 0],
         )
         for i in range(2)
     ]
     assert found["equal_opportunity"].bound == pytest.approx(exact[1], abs=0.005)
     assert found["equalized_odds"].bound == pytest.approx(max(exact), abs=0.005)
     grid = np.linspace(-15, 15, 300_001)
-    conditional = law.priors / law.priors.sum(axis=0)
+    conditional = gaussians.priors / gaussians.priors.sum(axis=0)
     density = [
         sum(
             conditional[i, a]
-            * norm.pdf(grid, law.means[i, a, 0], law.covariances[i, a, 0, 0] ** 0.5)
+            * norm.pdf(grid, gaussians.means[i, a, 0], gaussians.covariances[i, a, 0, 0] ** 0.5)
             for i in range(2)
         )
         for a in range(2)
@@ -157,17 +159,17 @@ def test_estimates_equal_the_exact_distance_where_it_is_known():
 
 
 def test_the_derivative_is_that_of_the_move(rng):
-    law = random_gaussians(3, 2, 3, 0)
+    gaussians = random_gaussians(3, 2, 3, 0)
     maps = OptimalSteeringTransformer(conditions="identical", shrinkage=0)
-    data = make_gaussian_subgroups(4000, gaussians=law, random_state=0)
+    data = make_gaussian_subgroups(4000, gaussians=gaussians, random_state=0)
     X = data.data.drop(columns="group").to_numpy()
     maps = maps.fit(X, data.target, sensitive_features=data.sensitive_features).maps_
     point, h = rng.normal(size=3), 1e-6
-    moved = lambda x: x + posterior_displacement(law, maps, x[None], 1)[0]  # noqa: E731
+    moved = lambda x: x + posterior_displacement(gaussians, maps, x[None], 1)[0]  # noqa: E731
     jacobian = np.stack(
         [(moved(point + h * e) - moved(point - h * e)) / (2 * h) for e in np.eye(3)], axis=1
     )
-    found = posterior_derivative(law, maps, point[None], 1)[0]
+    found = posterior_derivative(gaussians, maps, point[None], 1)[0]
     np.testing.assert_allclose(found, jacobian, atol=1e-6)
 
 
@@ -185,14 +187,14 @@ def folding(request):
 
 
 def distances_by_quadrature(steering):
-    """Total variation of each moved law from the ideal one, on a grid finer than its folds."""
-    law, ideal = steering.distribution_, steering.ideal_
+    """Total variation of each group after the map from the ideal, on a grid finer than folds."""
+    gaussians, ideal = steering.distribution_, steering.ideal_
     grid = np.linspace(-12, 12, 400_001)
     edges = np.linspace(-12, 12, 2001)
-    distances = np.zeros(law.priors.shape)
+    distances = np.zeros(gaussians.priors.shape)
     for i, a in np.ndindex(distances.shape):
-        moved = grid + posterior_displacement(law, steering.maps_, grid[:, None], a)[:, 0]
-        mass = norm.pdf(grid, law.means[i, a, 0], law.covariances[i, a, 0, 0] ** 0.5)
+        moved = grid + posterior_displacement(gaussians, steering.maps_, grid[:, None], a)[:, 0]
+        mass = norm.pdf(grid, gaussians.means[i, a, 0], gaussians.covariances[i, a, 0, 0] ** 0.5)
         before = np.bincount(np.searchsorted(edges, moved), mass * (grid[1] - grid[0]), 2002)
         cumulative = norm.cdf(edges, ideal.means[i, a, 0], ideal.covariances[i, a, 0, 0] ** 0.5)
         distances[i, a] = 0.5 * np.abs(before - np.diff(cumulative, prepend=0, append=1)).sum()
@@ -209,15 +211,15 @@ def test_estimates_hold_where_the_move_folds(folding):
 
 
 def test_counting_one_row_per_place_certifies_too_little(folding, rng):
-    law, maps = folding.distribution_, folding.maps_
+    gaussians, maps = folding.distribution_, folding.maps_
     exact = distances_by_quadrature(folding)[:, 1]
     short = np.zeros(3)
     for i in range(3):
-        X = law.means[i, 1] + rng.normal(size=(5000, 1)) * law.covariances[i, 1] ** 0.5
-        moved, log_densities, settled = moved_log_densities(law, maps, X, 1, rng)
+        X = gaussians.means[i, 1] + rng.normal(size=(5000, 1)) * gaussians.covariances[i, 1] ** 0.5
+        moved, log_densities, settled = moved_log_densities(gaussians, maps, X, 1, rng)
         assert settled.mean() > 0.999
-        volume = np.log(np.abs(posterior_derivative(law, maps, X, 1)[:, 0, 0]))
-        alone = subgroup_log_densities(law, X, 1) - volume[:, None]
+        volume = np.log(np.abs(posterior_derivative(gaussians, maps, X, 1)[:, 0, 0]))
+        alone = subgroup_log_densities(gaussians, X, 1) - volume[:, None]
         assert np.all(log_densities >= alone - 1e-9)
         ideal = subgroup_log_densities(folding.ideal_, moved, 1)[:, i]
         full, single = (np.maximum(0, 1 - np.exp(ideal - d[:, i])) for d in (log_densities, alone))

@@ -1,4 +1,4 @@
-"""Samples of Gaussian laws: what is guaranteed holds for classifiers that were trained on it."""
+"""Gaps of trained classifiers on Gaussian samples stay within the certificates."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ LAWS = range(20)
 
 @pytest.fixture(scope="module", params=LAWS)
 def sample(request):
-    """Training and held-out rows of one law."""
+    """Training and held-out rows of the same distribution."""
     data = make_gaussian_subgroups(
         N, n_labels=K, n_groups=G, n_features=D, random_state=request.param
     )
@@ -37,7 +37,7 @@ def sample(request):
     return tuple((X[part], y[part], groups[part]) for part in (slice(half), slice(half, None)))
 
 
-def realised_gaps(steering, sample, classifier):
+def realized_gaps(steering, sample, classifier):
     """Gaps, one against the rest for every label, of a group-blind classifier on held-out rows."""
     (X, y, groups), (X_new, y_new, groups_new) = sample
     classifier.fit(steering.transform(X, sensitive_features=groups), y)
@@ -63,18 +63,18 @@ def realised_gaps(steering, sample, classifier):
 
 
 def sampling_error(sample):
-    """Standard error of a difference of two rates in the smallest cells, fitted and measured."""
-    cells = [
+    """Standard error of a difference of rates in the smallest subgroups, fitted and measured."""
+    counts = [
         np.sum((y == i) & (groups == a))
         for _, y, groups in sample
         for i in range(K)
         for a in np.unique(groups)
     ]
-    return np.sqrt(2 * 2 * 0.25 / min(cells))
+    return np.sqrt(2 * 2 * 0.25 / min(counts))
 
 
 @pytest.mark.slow
-def test_realised_gaps_stay_below_proved_certificates(sample):
+def test_realized_gaps_stay_below_proved_certificates(sample):
     (X, y, groups), _ = sample
     for options in PROVED.values():
         steering = OptimalSteeringTransformer(random_state=0, **options)
@@ -82,7 +82,7 @@ def test_realised_gaps_stay_below_proved_certificates(sample):
         proved = {n: c.bound for n, c in steering.certificate_.items() if c.kind == "proved"}
         assert proved
         for classifier in CLASSIFIERS.values():
-            gaps = realised_gaps(steering, sample, classifier)
+            gaps = realized_gaps(steering, sample, classifier)
             for name, bound in proved.items():
                 assert gaps[name] <= bound + 4 * sampling_error(sample)
 
@@ -96,7 +96,7 @@ def test_without_steering_the_gap_exceeds_what_steering_certifies(sample):
     assert steering.certificate_["equal_opportunity"].bound < 1e-6
     still = OptimalSteeringTransformer(constraint="equal_opportunity", strength=0)
     still.fit(X, y, sensitive_features=groups)
-    gap = realised_gaps(still, sample, CLASSIFIERS["logistic"])["equal_opportunity"]
+    gap = realized_gaps(still, sample, CLASSIFIERS["logistic"])["equal_opportunity"]
     assert gap <= still.certificate_["equal_opportunity"].bound + 4 * sampling_error(sample)
     assert still.certificate_["equal_opportunity"].bound > 0.1
 
@@ -110,11 +110,11 @@ def test_coverage_of_estimates_is_reported(sample, record_property):
         target = options.get("constraint", "equalized_odds")
         certificate = steering.certificate_[target]
         assert certificate.kind == "estimated"
-        realised = [realised_gaps(steering, sample, c)[target] for c in CLASSIFIERS.values()]
+        realized = [realized_gaps(steering, sample, c)[target] for c in CLASSIFIERS.values()]
         error = 4 * sampling_error(sample)
-        covered = np.mean([gap <= certificate.bound + error for gap in realised])
+        covered = np.mean([gap <= certificate.bound + error for gap in realized])
         record_property(f"coverage, {case}", float(covered))
-        print(f"{case}: estimate {certificate.bound:.3f}, realised {max(realised):.3f}")
+        print(f"{case}: estimate {certificate.bound:.3f}, realized {max(realized):.3f}")
         assert covered == 1.0
         # A bound of 1 covers everything and says nothing.
         assert certificate.bound < 0.9
@@ -122,7 +122,7 @@ def test_coverage_of_estimates_is_reported(sample, record_property):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("intervention", ["affirmative", "all_subgroups"])
-def test_moments_after_steer_match_the_ideal_law(sample, intervention):
+def test_moments_after_transform_labeled_match_the_ideal(sample, intervention):
     (X, y, groups), (X_new, y_new, groups_new) = sample
     steering = OptimalSteeringTransformer(intervention=intervention, shrinkage=0)
     steering.fit(X, y, sensitive_features=groups)
@@ -145,7 +145,7 @@ def test_the_gap_is_fairlearns():
     y, groups = data.target.to_numpy(), data.sensitive_features.to_numpy()
     sample = tuple((X[p], y[p], groups[p]) for p in (slice(2000), slice(2000, None)))
     steering = OptimalSteeringTransformer().fit(*sample[0][:2], sensitive_features=sample[0][2])
-    found = realised_gaps(steering, sample, LogisticRegression())["equal_opportunity"]
+    found = realized_gaps(steering, sample, LogisticRegression())["equal_opportunity"]
     model = LogisticRegression()
     model.fit(steering.transform(X[:2000], sensitive_features=groups[:2000]), y[:2000])
     predicted = model.predict(steering.transform(X[2000:], sensitive_features=groups[2000:]))

@@ -41,7 +41,7 @@ def test_more_densities_are_bracketed_and_polished():
     np.testing.assert_allclose(inside, found, atol=5e-5)
 
 
-def test_weights_of_one_sign_and_equal_laws_never_cross():
+def test_weights_of_one_sign_and_equal_gaussians_never_cross():
     ones = np.ones(2)
     assert len(crossings(ones, np.array([0.0, 2.0]), ones)) == 0
     assert len(crossings(np.array([2.0, -1.0]), ones, ones)) == 0

@@ -43,7 +43,7 @@ def test_discrete_features_need_the_copula(rng):
 
 def test_a_fit_that_changes_almost_nothing_is_named(rng):
     X, y, _ = table(rng, n=20_000, shift=0.0)
-    # Every row once in each group: the groups' laws are the same.
+    # Every row once in each group: the groups have equal distributions.
     X, y, groups = np.repeat(X, 2, axis=0), np.repeat(y, 2), np.tile([0, 1], len(X))
     with pytest.warns(SteeringWarning, match="no group by more than .* standard deviations"):
         OptimalSteeringTransformer().fit(X, y, sensitive_features=groups)
@@ -68,8 +68,8 @@ def test_a_small_group_that_moves_far_counts(rng):
 
 def test_a_subgroup_with_fewer_rows_than_features_is_named(rng):
     X, y, groups = table(rng)
-    cell = np.flatnonzero((y == 1) & (groups == 2))
-    kept = np.setdiff1d(np.arange(len(X)), cell[3:])
+    subgroup = np.flatnonzero((y == 1) & (groups == 2))
+    kept = np.setdiff1d(np.arange(len(X)), subgroup[3:])
     X, y, groups = X[kept], y[kept], groups[kept]
     message = "label=1, group=2 has 3 rows for 4 features.*covariance_type='tied' or 'diag'"
     with pytest.warns(SteeringWarning, match=message):

@@ -19,7 +19,7 @@ def test_it_agrees_with_monte_carlo():
         assert exact[0, a] == pytest.approx(ratio.mean(), abs=5 * error)
 
 
-def test_it_is_zero_for_equal_laws_and_invariant_under_affine_maps(rng):
+def test_it_is_zero_for_equal_gaussians_and_invariant_under_affine_maps(rng):
     p, q = random_gaussians(2, 3, 4, 1), random_gaussians(2, 3, 4, 2)
     assert np.all(gaussian_kl(p.means, p.covariances, p.means, p.covariances) < 1e-14)
     B, c = rng.normal(size=(4, 4)), rng.normal(size=4)

@@ -14,13 +14,17 @@ from fairsteer.datasets._synthetic import random_gaussians
 SEEDS = range(3)
 
 
-def moments_of(law):
-    """Return what infinitely many rows of a law would give, at its counts."""
-    return law.counts, law.means, law.counts[..., None, None] * law.covariances
+def exact_moments(gaussians):
+    """Return the moments of infinitely many rows, scaled to the counts."""
+    return (
+        gaussians.counts,
+        gaussians.means,
+        gaussians.counts[..., None, None] * gaussians.covariances,
+    )
 
 
 def draw(seed=0, n_labels=3, n_groups=3, n_features=8):
-    return moments_of(random_gaussians(n_labels, n_groups, n_features, seed))
+    return exact_moments(random_gaussians(n_labels, n_groups, n_features, seed))
 
 
 def pooled(counts, scatters):
@@ -28,7 +32,7 @@ def pooled(counts, scatters):
 
 
 def shared(seed=0, **sizes):
-    """Return moments of a law in which all subgroups share one covariance."""
+    """Return moments of subgroups that share a covariance."""
     counts, means, scatters = draw(seed, **sizes)
     return counts, means, counts[..., None, None] * pooled(counts, scatters)
 
@@ -151,7 +155,7 @@ def test_in_its_own_metric_it_changes_one_for_each_direction():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_it_is_leace_on_features_centred_by_label(seed):
+def test_it_is_leace_on_features_centered_by_label(seed):
     """LEACE (Belrose et al. 2023): I - W^+ Pi W, W = Sigma_xx^{-1/2}, Pi onto W Sigma_xz."""
     counts, means, scatters = draw(seed)
     q = counts / counts.sum()
@@ -194,9 +198,9 @@ def test_it_is_a_projection_along_the_differences(n_labels, n_groups, d, seed, c
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 def test_the_mean_of_all_rows_stays_in_place(constraint):
     counts, means, scatters = draw()
-    centre = np.average(means.reshape(-1, 8), axis=0, weights=counts.ravel())
+    center = np.average(means.reshape(-1, 8), axis=0, weights=counts.ravel())
     erasure = within_label_eraser(counts, means + 50, scatters, constraint=constraint)
-    np.testing.assert_allclose(erasure.map.apply(centre[None] + 50)[0], centre + 50)
+    np.testing.assert_allclose(erasure.map.apply(center[None] + 50)[0], center + 50)
 
 
 def test_twice_is_once():
@@ -247,8 +251,8 @@ def test_permutations():
     order = np.array([3, 1, 4, 7, 5, 0, 2, 6])
     features = within_label_eraser(counts, means[..., order], scatters[..., order][..., order, :])
     np.testing.assert_allclose(features.map.matrix, plain[np.ix_(order, order)], atol=1e-10)
-    for cells in (np.ix_([2, 0, 1], [0, 1, 2]), np.ix_([0, 1, 2], [1, 2, 0])):
-        renamed = within_label_eraser(counts[cells], means[cells], scatters[cells])
+    for order in (np.ix_([2, 0, 1], [0, 1, 2]), np.ix_([0, 1, 2], [1, 2, 0])):
+        renamed = within_label_eraser(counts[order], means[order], scatters[order])
         np.testing.assert_allclose(renamed.map.matrix, plain, atol=1e-10)
 
 
@@ -316,12 +320,12 @@ def test_differences_in_all_directions_leave_the_mean_alone():
     counts, means, scatters = draw(n_features=3)
     erasure = within_label_eraser(counts, means, scatters)
     assert erasure.n_directions == 3
-    centre = np.average(means.reshape(-1, 3), axis=0, weights=counts.ravel())
+    center = np.average(means.reshape(-1, 3), axis=0, weights=counts.ravel())
     moved = erasure.map.apply(np.random.default_rng(0).normal(size=(6, 3)))
-    np.testing.assert_allclose(moved, np.broadcast_to(centre, (6, 3)), atol=1e-12)
+    np.testing.assert_allclose(moved, np.broadcast_to(center, (6, 3)), atol=1e-12)
 
 
-def test_a_feature_that_is_the_group_is_erased_and_the_others_hardly_change():
+def test_a_feature_equal_to_the_group_is_erased_and_the_others_change_little():
     rng = np.random.default_rng(0)
     group = rng.integers(2, size=400)
     X = np.column_stack([10.0 * group, rng.normal(size=(400, 2))])
@@ -333,13 +337,17 @@ def test_a_feature_that_is_the_group_is_erased_and_the_others_hardly_change():
 
 @pytest.mark.parametrize("shrinkage", [0, 0.2, "auto"])
 def test_the_covariance_is_shrunk_as_estimate_gaussians_does(shrinkage):
-    """With every cell a label of one group, "tied" is the covariance within all of them."""
+    """If each subgroup is a label of a single group, "tied" is the pooled covariance."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 4)) * [1, 10, 0.1, 3]
     y, group = rng.integers(3, size=200), rng.integers(3, size=200)
     moments = subgroup_moments(X, y, group, (3, 3))
     expected = estimate_gaussians(
-        X, 3 * y + group, np.zeros(200), covariance_type="tied", shrinkage=shrinkage
+        X,
+        3 * y + group,
+        sensitive_features=np.zeros(200),
+        covariance_type="tied",
+        shrinkage=shrinkage,
     )
     erasure = within_label_eraser(*moments, shrinkage=shrinkage)
     np.testing.assert_allclose(erasure.covariance, expected.covariances[0, 0])

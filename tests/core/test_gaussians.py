@@ -21,7 +21,7 @@ def sample():
 
 def test_without_shrinkage_it_is_maximum_likelihood(sample):
     X, y, groups, _ = sample
-    fitted = estimate_gaussians(X, y, groups, shrinkage=0)
+    fitted = estimate_gaussians(X, y, sensitive_features=groups, shrinkage=0)
     assert fitted.covariances.shape == (K, G, D, D)
     assert fitted.priors.sum() == pytest.approx(1.0)
     for i, label in enumerate(fitted.labels):
@@ -37,7 +37,9 @@ def test_it_finds_the_parameters_of_a_large_sample():
     data = make_gaussian_subgroups(200_000, n_labels=K, n_groups=G, n_features=D, random_state=3)
     truth = data.gaussians
     fitted = estimate_gaussians(
-        data.data.drop(columns="group"), data.target, data.sensitive_features
+        data.data.drop(columns="group"),
+        data.target,
+        sensitive_features=data.sensitive_features,
     )
     np.testing.assert_allclose(fitted.means, truth.means, atol=0.05)
     np.testing.assert_allclose(fitted.covariances, truth.covariances, atol=0.1)
@@ -46,8 +48,8 @@ def test_it_finds_the_parameters_of_a_large_sample():
 
 def test_tied_pools_the_labels_of_a_group(sample):
     X, y, groups, _ = sample
-    full = estimate_gaussians(X, y, groups, shrinkage=0)
-    tied = estimate_gaussians(X, y, groups, shrinkage=0, covariance_type="tied")
+    full = estimate_gaussians(X, y, sensitive_features=groups, shrinkage=0)
+    tied = estimate_gaussians(X, y, sensitive_features=groups, shrinkage=0, covariance_type="tied")
     weights = full.counts / full.counts.sum(axis=0)
     expected = np.einsum("ia,iajk->ajk", weights, full.covariances)
     for i in range(K):
@@ -56,8 +58,8 @@ def test_tied_pools_the_labels_of_a_group(sample):
 
 def test_diag_has_no_covariance(sample):
     X, y, groups, _ = sample
-    full = estimate_gaussians(X, y, groups, shrinkage=0)
-    diag = estimate_gaussians(X, y, groups, shrinkage=0, covariance_type="diag")
+    full = estimate_gaussians(X, y, sensitive_features=groups, shrinkage=0)
+    diag = estimate_gaussians(X, y, sensitive_features=groups, shrinkage=0, covariance_type="diag")
     np.testing.assert_allclose(diag.covariances, full.covariances * np.eye(D), atol=1e-12)
 
 
@@ -67,8 +69,8 @@ def test_rescaling_and_shifting_features_rescales_the_estimate(sample, covarianc
     X, y, groups, _ = sample
     units, shift = np.array([1e-3, 1.0, 7.0, 1e4]), np.array([0.0, 5.0, -100.0, 1e5])
     options = {"covariance_type": covariance_type, "shrinkage": shrinkage}
-    before = estimate_gaussians(X, y, groups, **options)
-    after = estimate_gaussians(X * units + shift, y, groups, **options)
+    before = estimate_gaussians(X, y, sensitive_features=groups, **options)
+    after = estimate_gaussians(X * units + shift, y, sensitive_features=groups, **options)
     np.testing.assert_allclose(after.means, before.means * units + shift, rtol=1e-9)
     np.testing.assert_allclose(
         after.covariances / np.outer(units, units), before.covariances, atol=1e-9
@@ -77,9 +79,9 @@ def test_rescaling_and_shifting_features_rescales_the_estimate(sample, covarianc
 
 def test_shrinkage_works_in_units_of_the_pooled_standard_deviation(sample):
     X, y, groups, _ = sample
-    raw = estimate_gaussians(X, y, groups, shrinkage=0)
+    raw = estimate_gaussians(X, y, sensitive_features=groups, shrinkage=0)
     scale = raw.feature_scale
-    shrunk = estimate_gaussians(X, y, groups, shrinkage=0.3)
+    shrunk = estimate_gaussians(X, y, sensitive_features=groups, shrinkage=0.3)
     unit = raw.covariances / np.outer(scale, scale)
     target = np.einsum("iajj->ia", unit)[..., None, None] / D * np.eye(D)
     expected = (0.7 * unit + 0.3 * target) * np.outer(scale, scale)
@@ -95,22 +97,23 @@ def test_weights_are_frequencies(seed, covariance_type):
     weights = rng.integers(0, 4, size=n)
     weights[:6] = 2
     options = {"covariance_type": covariance_type, "shrinkage": "auto"}
-    weighted = estimate_gaussians(X, y, groups, sample_weight=weights, **options)
-    repeated = estimate_gaussians(
-        *(np.repeat(v, weights, axis=0) for v in (X, y, groups)), **options
-    )
+    weighted = estimate_gaussians(X, y, sensitive_features=groups, sample_weight=weights, **options)
+    X, y, groups = (np.repeat(part, weights, axis=0) for part in (X, y, groups))
+    repeated = estimate_gaussians(X, y, sensitive_features=groups, **options)
     for name in ("counts", "priors", "means", "covariances"):
         np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), atol=1e-12)
 
 
 def test_permuting_rows_labels_groups_and_features_permutes_the_estimate(sample, rng):
     X, y, groups, _ = sample
-    before = estimate_gaussians(X, y, groups)
+    before = estimate_gaussians(X, y, sensitive_features=groups)
     rows, columns = rng.permutation(len(X)), rng.permutation(D)
     renamed = np.array([2, 0, 1])[y]
     letters = {"a": "z", "b": "y", "c": "x"}
     swapped = np.array([letters[g] for g in groups])
-    after = estimate_gaussians(X[np.ix_(rows, columns)], renamed[rows], swapped[rows])
+    after = estimate_gaussians(
+        X[np.ix_(rows, columns)], renamed[rows], sensitive_features=swapped[rows]
+    )
     order = np.ix_([1, 2, 0], [2, 1, 0])
     np.testing.assert_allclose(after.means, before.means[order][..., columns], atol=1e-12)
     np.testing.assert_allclose(after.counts, before.counts[order])
@@ -120,44 +123,50 @@ def test_permuting_rows_labels_groups_and_features_permutes_the_estimate(sample,
 
 def test_large_offsets_do_not_hurt(sample):
     X, y, groups, _ = sample
-    before = estimate_gaussians(X, y, groups)
-    after = estimate_gaussians(X + 1e6, y, groups)
+    before = estimate_gaussians(X, y, sensitive_features=groups)
+    after = estimate_gaussians(X + 1e6, y, sensitive_features=groups)
     np.testing.assert_allclose(after.covariances, before.covariances, atol=1e-7)
 
 
 def test_groups_may_be_tuples():
     groups = np.empty(8, dtype=object)
     groups[:] = [("F", 1), ("M", 0)] * 4
-    fitted = estimate_gaussians(np.arange(16.0).reshape(8, 2), [0, 0, 1, 1] * 2, groups)
+    X, y = np.arange(16.0).reshape(8, 2), [0, 0, 1, 1] * 2
+    fitted = estimate_gaussians(X, y, sensitive_features=groups)
     assert fitted.groups.tolist() == [("F", 1), ("M", 0)]
     assert fitted.group_index(("M", 0)) == 1
 
 
 def test_a_single_row_is_enough_for_diagonal_covariances():
     X = np.array([[0.0, 1.0], [1.0, 2.0], [2.0, 2.0], [5.0, 5.0], [1.0, 0.0]])
-    fitted = estimate_gaussians(X, [0, 0, 1, 1, 1], [0, 1, 0, 1, 1], covariance_type="diag")
+    y, groups = [0, 0, 1, 1, 1], [0, 1, 0, 1, 1]
+    fitted = estimate_gaussians(X, y, sensitive_features=groups, covariance_type="diag")
     assert np.all(np.einsum("iajj->iaj", fitted.covariances) > 0)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"X": np.ones(4)}, "table of shape"),
+        ({"X": np.ones(4)}, r"X must have shape \(n, d\), got \(4,\)"),
         ({"X": [[np.nan, 1], [0, 1], [1, 2], [3, 1]]}, "NaN or infinity"),
-        ({"y": [0, 1, 0]}, "same rows"),
-        ({"groups": [0, 1]}, "same rows"),
+        ({"y": [0, 1, 0]}, r"4 rows, but y has shape \(3,\)"),
+        ({"sensitive_features": [0, 1]}, r"sensitive_features has shape \(2,\)"),
         ({"covariance_type": "round"}, "covariance_type must be one of"),
         ({"shrinkage": 1.5}, r"shrinkage must be 'auto' or a number in \[0, 1\], got 1.5"),
         ({"shrinkage": "oas"}, "shrinkage must be 'auto' or a number"),
-        ({"sample_weight": [1, 1, -1, 1]}, "frequencies that are zero or positive"),
-        ({"sample_weight": [1, 1]}, "must hold 4 frequencies"),
-        ({"groups": ["F", "M", "M", "M"]}, "label=1, group='F' has no rows"),
-        ({"sample_weight": [0.3, 0.2, 0.3, 0.2]}, "weights are frequencies, so scale them"),
+        ({"sample_weight": [1, 1, -1, 1]}, "sample_weight must hold 4 non-negative"),
+        ({"sample_weight": [1, 1]}, "sample_weight must hold 4 non-negative"),
+        ({"sensitive_features": ["F", "M", "M", "M"]}, "label=1, group='F' has no rows"),
+        ({"sample_weight": [0.3, 0.2, 0.3, 0.2]}, "label=0, group='F' has a total weight of 0.3"),
         ({}, r"label=0, group='F' has 1 row\(s\) for 2 features, but at least 2 are needed"),
     ],
 )
-def test_bad_input_is_a_sentence(change, message):
-    good = {"X": np.arange(8.0).reshape(4, 2), "y": [0, 0, 1, 1], "groups": ["F", "M", "F", "M"]}
+def test_invalid_input_is_refused(change, message):
+    good = {
+        "X": np.arange(8.0).reshape(4, 2),
+        "y": [0, 0, 1, 1],
+        "sensitive_features": ["F", "M", "F", "M"],
+    }
     with pytest.raises(ValueError, match=message):
         estimate_gaussians(**(good | change))
 
@@ -166,19 +175,21 @@ def test_singular_covariances_are_refused(sample):
     X, y, groups, _ = sample
     doubled = np.column_stack([X, X[:, 0]])
     with pytest.raises(ValueError, match="label=0, group='a': the covariance is not positive"):
-        estimate_gaussians(doubled, y, groups, shrinkage=0)
+        estimate_gaussians(doubled, y, sensitive_features=groups, shrinkage=0)
 
 
 def test_full_covariances_without_shrinkage_need_more_rows_than_features():
     X = np.random.default_rng(0).normal(size=(16, 4))
     with pytest.raises(ValueError, match=r"has 4 row\(s\) for 4 features, but at least 5"):
-        estimate_gaussians(X, np.repeat([0, 1], 8), np.tile([0, 1], 8), shrinkage=0)
+        estimate_gaussians(
+            X, np.repeat([0, 1], 8), sensitive_features=np.tile([0, 1], 8), shrinkage=0
+        )
 
 
-def test_a_law_is_frozen_and_leaves_the_callers_arrays_alone():
-    law = random_gaussians(K, G, D, 0)
-    means = np.array(law.means)
-    copy = with_parts(law, means=means)
+def test_a_distribution_is_frozen_and_does_not_change_the_callers_arrays():
+    gaussians = random_gaussians(K, G, D, 0)
+    means = np.array(gaussians.means)
+    copy = with_parts(gaussians, means=means)
     with pytest.raises(ValueError, match="read-only"):
         copy.means[0, 0, 0] = 1.0
     means[0, 0, 0] = 7.0
@@ -190,7 +201,7 @@ def test_a_law_is_frozen_and_leaves_the_callers_arrays_alone():
     ("part", "value", "message"),
     [
         ("means", np.zeros((K, G)), r"means must have shape \(K, G, d\)"),
-        ("priors", np.full((K, G), 0.2), "positive and sum to one"),
+        ("priors", np.full((K, G), 0.2), "priors must be positive and sum to 1"),
         ("labels", np.arange(2), "labels must have shape"),
         ("means", np.full((K, G, D), np.nan), "means must be finite"),
         ("covariances", -np.ones((K, G, D, D)), "label=0, group='a': the covariance is not pos"),
@@ -198,47 +209,47 @@ def test_a_law_is_frozen_and_leaves_the_callers_arrays_alone():
         ("means", np.zeros((K, G, 0)), "means have no features"),
     ],
 )
-def test_a_law_checks_its_parts(part, value, message):
+def test_the_parts_of_a_distribution_are_checked(part, value, message):
     with pytest.raises(ValueError, match=message):
         with_parts(random_gaussians(K, G, D, 0), **{part: value})
 
 
 @pytest.mark.parametrize("d", [D, 120])
 @pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
-def test_the_one_covariance_that_is_no_covariance_is_named(d, unit):
-    law = random_gaussians(K, G, d, 0)
-    covariances = np.array(law.covariances)
+def test_the_subgroup_with_an_invalid_covariance_is_named(d, unit):
+    gaussians = random_gaussians(K, G, d, 0)
+    covariances = np.array(gaussians.covariances)
     covariances[1, 1] *= unit**2
-    assert with_parts(law, covariances=covariances).n_features == d
+    assert with_parts(gaussians, covariances=covariances).n_features == d
     lopsided = covariances.copy()
     lopsided[1, 1, 0, 1] += 1e-3 * unit**2
     with pytest.raises(ValueError, match="label=1, group='b': the covariance is not symmetric"):
-        with_parts(law, covariances=lopsided)
+        with_parts(gaussians, covariances=lopsided)
     covariances[1, 1] -= 2.0 * np.diag(np.diag(covariances[1, 1]))
     with pytest.raises(ValueError, match="label=1, group='b': the covariance is not positive def"):
-        with_parts(law, covariances=covariances)
+        with_parts(gaussians, covariances=covariances)
 
 
-def test_covariances_shared_by_the_labels_are_kept_once():
-    law = random_gaussians(K, G, D, 0)
-    copies = np.array(np.broadcast_to(law.covariances[:1], law.covariances.shape))
-    tied = with_parts(law, covariances=copies)
+def test_covariances_shared_by_the_labels_are_stored_once():
+    gaussians = random_gaussians(K, G, D, 0)
+    copies = np.array(np.broadcast_to(gaussians.covariances[:1], gaussians.covariances.shape))
+    tied = with_parts(gaussians, covariances=copies)
     np.testing.assert_array_equal(tied.covariances, copies)
     assert distinct(tied.covariances).shape == (1, G, D, D)
-    assert distinct(law.covariances).shape == (K, G, D, D)
+    assert distinct(gaussians.covariances).shape == (K, G, D, D)
 
 
 def test_unknown_labels_and_groups_are_listed():
-    law = random_gaussians(K, G, D, 0)
+    gaussians = random_gaussians(K, G, D, 0)
     with pytest.raises(
         ValueError, match=r"there is no group 'q'; the groups are \['a', 'b', 'c'\]"
     ):
-        law.group_index("q")
+        gaussians.group_index("q")
     with pytest.raises(ValueError, match=r"there is no label 9; the labels are \[0, 1, 2\]"):
-        law.label_index(9)
+        gaussians.label_index(9)
 
 
 def test_shapes_are_named():
-    law = random_gaussians(2, 3, 4, 0)
-    assert (law.n_labels, law.n_groups, law.n_features) == (2, 3, 4)
-    assert isinstance(law, SubgroupGaussians)
+    gaussians = random_gaussians(2, 3, 4, 0)
+    assert (gaussians.n_labels, gaussians.n_groups, gaussians.n_features) == (2, 3, 4)
+    assert isinstance(gaussians, SubgroupGaussians)

@@ -1,4 +1,4 @@
-"""Moments are sums: any order, any blocks, one result."""
+"""Moments do not depend on the order of rows or on blocks."""
 
 import pickle
 from fractions import Fraction
@@ -25,7 +25,7 @@ def rows(seed, n=200, d=3, shape=(3, 3)):
     return X, rng.integers(shape[0], size=n), rng.integers(shape[1], size=n)
 
 
-def labelled(X, y, groups):
+def labeled_moments(X, y, groups):
     labels, label_codes = np.unique(y, return_inverse=True)
     values, group_codes = np.unique(groups, return_inverse=True)
     shape = (len(labels), len(values))
@@ -37,12 +37,12 @@ def assert_same(found, expected, **tolerance):
         np.testing.assert_allclose(one, other, **tolerance)
 
 
-def exactly(X):
+def rational_moments(X):
     """Return mean and scatter of floats in rational arithmetic, rounded once."""
     columns = [[Fraction(float(x)) for x in column] for column in X.T]
     means = [sum(column) / len(column) for column in columns]
-    centred = [[x - m for x in column] for column, m in zip(columns, means, strict=True)]
-    scatter = [[sum(x * y for x, y in zip(a, b, strict=True)) for b in centred] for a in centred]
+    centered = [[x - m for x in column] for column, m in zip(columns, means, strict=True)]
+    scatter = [[sum(x * y for x, y in zip(a, b, strict=True)) for b in centered] for a in centered]
     return np.array(means, dtype=float), np.array(scatter, dtype=float)
 
 
@@ -57,8 +57,14 @@ def test_blocks_do_not_matter(seed, numbers):
 
 
 def test_blocks_cover_every_row_once():
-    for n, d, cells in ((0, 3, 4), (1, 0, 4), (10, 2**30, 4), (2**20, 50, 4), (50_000, 768, 56)):
-        positions = [range(n)[block] for block in row_blocks(n, d, cells)]
+    for n, d, n_subgroups in (
+        (0, 3, 4),
+        (1, 0, 4),
+        (10, 2**30, 4),
+        (2**20, 50, 4),
+        (50_000, 768, 56),
+    ):
+        positions = [range(n)[block] for block in row_blocks(n, d, n_subgroups)]
         assert sum(len(part) for part in positions) == n
         assert all(a[-1] + 1 == b[0] for a, b in zip(positions, positions[1:], strict=False))
 
@@ -100,23 +106,23 @@ def test_frequencies_are_repeated_rows(seed):
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 1e6), (1e-8, 1e-2), (1e8, 1e14)])
-def test_no_digits_are_lost_to_offsets_and_units(rng, monkeypatch, scale, offset):
+def test_offsets_and_units_lose_no_precision(rng, monkeypatch, scale, offset):
     monkeypatch.setattr(moments, "_BLOCK_NUMBERS", 64)
     X = rng.normal(size=(300, 3)) * np.array([1.0, 1e-8, 1e8]) * scale
     X += offset * np.array([1.0, 1e-8, 1e8])
     zeros = np.zeros(300, dtype=np.intp)
     _, means, scatters = subgroup_moments(X, zeros, zeros, (1, 1))
-    mean, scatter = exactly(X)
+    mean, scatter = rational_moments(X)
     np.testing.assert_allclose(means[0, 0], mean, rtol=1e-14)
     deviations = np.sqrt(np.diag(scatter))
     units = np.outer(deviations, deviations)
     np.testing.assert_allclose(scatters[0, 0] / units, scatter / units, atol=1e-8)
 
 
-def test_textbook_sums_of_squares_would_lose_them(rng):
+def test_sums_of_squares_would_lose_precision(rng):
     X = rng.normal(size=(300, 1)) + 1e8
     textbook = np.sum(X**2) - len(X) * X.mean() ** 2
-    assert abs(textbook / exactly(X)[1].item() - 1.0) > 1e-3
+    assert abs(textbook / rational_moments(X)[1].item() - 1.0) > 1e-3
 
 
 def test_a_constant_feature_has_no_scatter(monkeypatch):
@@ -143,13 +149,13 @@ def test_single_precision_is_summed_in_double():
     assert_same(narrow, subgroup_moments(X.astype(np.float64), y, groups, (3, 3)), rtol=1e-12)
 
 
-def test_moments_of_two_tables_add_up():
+def test_found_two_tables_add_up():
     X, y, groups = rows(3)
     names = np.array(["a", "b", "cc"], dtype=object)[groups]
     first, second = y < 2, groups > 0
-    one, two = (labelled(X[m], y[m], names[m]) for m in (first, second))
+    one, two = (labeled_moments(X[m], y[m], names[m]) for m in (first, second))
     both = np.concatenate([np.flatnonzero(first), np.flatnonzero(second)])
-    whole = labelled(X[both], y[both], names[both])
+    whole = labeled_moments(X[both], y[both], names[both])
     merged = one.merge(two)
     assert merged.labels.tolist() == whole.labels.tolist()
     assert merged.groups.tolist() == whole.groups.tolist()
@@ -159,8 +165,8 @@ def test_moments_of_two_tables_add_up():
 
 def test_merging_needs_the_same_columns():
     X, y, groups = rows(4)
-    with pytest.raises(ValueError, match="over 3 and over 2 features do not add up"):
-        labelled(X, y, groups).merge(labelled(X[:, :2], y, groups))
+    with pytest.raises(ValueError, match="of 3 and of 2 features cannot be merged"):
+        labeled_moments(X, y, groups).merge(labeled_moments(X[:, :2], y, groups))
 
 
 @pytest.mark.parametrize(
@@ -172,11 +178,11 @@ def test_merging_needs_the_same_columns():
         (np.array(["x", 1], dtype=object), np.array([2.5]), [2.5, 1, "x"]),
     ],
 )
-def test_labels_and_groups_are_joined(first, second, expected):
+def test_labels_and_groups_are_merged(first, second, expected):
     assert merged_values(first, second, "labels").tolist() == expected
 
 
-def test_intersections_are_joined():
+def test_intersections_are_merged():
     pairs = np.empty(2, dtype=object)
     pairs[:] = [("F", 1), ("M", 0)]
     other = np.empty(1, dtype=object)
@@ -184,7 +190,7 @@ def test_intersections_are_joined():
     assert merged_values(pairs, other, "groups").tolist() == [("F", 0), ("F", 1), ("M", 0)]
 
 
-def test_labels_pool_to_the_moments_of_their_group():
+def test_labels_pool_to_the_found_their_group():
     X, y, groups = rows(5)
     pooled = pool_labels(*subgroup_moments(X, y, groups, (3, 3)))
     expected = subgroup_moments(X, np.zeros_like(y), groups, (1, 3))
@@ -195,19 +201,19 @@ def test_labels_pool_to_the_moments_of_their_group():
     ("first", "second"),
     [([0, 1], ["0", "1"]), (["a"], [("a", 0)]), ([("a", 0)], [("a", 0, 1)]), ([True], ["True"])],
 )
-def test_values_of_other_kinds_are_not_joined(first, second):
+def test_values_of_different_types_are_not_merged(first, second):
     arrays = []
     for values in (first, second):
         arrays.append(np.empty(len(values), dtype=object))
         arrays[-1][:] = values
-    with pytest.raises(ValueError, match="the groups are .* in some rows .* convert them to one"):
+    with pytest.raises(ValueError, match="the groups are .* in some rows and .* in others"):
         merged_values(*arrays, "groups")
 
 
 def test_moments_are_read_only():
-    for moments_of in (labelled(*rows(6)), pickle.loads(pickle.dumps(labelled(*rows(6))))):
+    for found in (labeled_moments(*rows(6)), pickle.loads(pickle.dumps(labeled_moments(*rows(6))))):
         with pytest.raises(ValueError, match="read-only"):
-            moments_of.scatters[0, 0] = 0.0
+            found.scatters[0, 0] = 0.0
 
 
 @given(st.integers(0, 10**6), st.integers(1, 90), st.booleans())
@@ -223,7 +229,7 @@ def test_tied_scatters_are_the_sums_over_labels(seed, numbers, weighted):
     assert_same(tied, expected, rtol=1e-11, atol=1e-11)
 
 
-def test_tied_moments_of_two_tables_add_up():
+def test_tied_found_two_tables_add_up():
     X, y, groups = rows(7)
     first, second = y < 1, y > 0
 
@@ -233,7 +239,7 @@ def test_tied_moments_of_two_tables_add_up():
         return SubgroupMoments(labels, np.arange(3), *parts, tied=True)
 
     whole = tied(np.ones(len(X), dtype=bool))
-    # The first has one label only, whose scatters have the shape of any law's of one label.
+    # With a single label, tied and other scatters have the same shape.
     for merged in (tied(first).merge(tied(second)), tied(second).merge(tied(first))):
         assert merged.tied
         assert_same(merged.parts, whole.parts, rtol=1e-11, atol=1e-11)
@@ -246,12 +252,12 @@ def test_tied_moments_of_two_tables_add_up():
 
 
 @pytest.mark.parametrize("drift", [1.0, 1e6, -1e9])
-def test_rows_that_drift_lose_no_digits(rng, monkeypatch, drift):
+def test_drifting_rows_lose_no_precision(rng, monkeypatch, drift):
     monkeypatch.setattr(moments, "_BLOCK_NUMBERS", 64)
     X = rng.normal(size=(300, 3)) + drift * np.arange(300)[:, None]
     zeros = np.zeros(300, dtype=np.intp)
     _, means, scatters = subgroup_moments(X, zeros, zeros, (1, 1))
-    mean, scatter = exactly(X)
+    mean, scatter = rational_moments(X)
     np.testing.assert_allclose(means[0, 0], mean, rtol=1e-14)
     np.testing.assert_allclose(scatters[0, 0], scatter, rtol=1e-12)
 
@@ -265,7 +271,7 @@ def test_rows_of_no_weight_do_not_count(rng):
     np.testing.assert_allclose(tied[2][0], scatters.sum(axis=0), rtol=1e-11)
 
 
-def test_many_subgroups_are_told_apart():
+def test_many_subgroups_are_kept_apart():
     X, _, _ = rows(9, n=1200)
     y, groups = np.arange(1200) % 30, np.arange(1200) // 30 % 20
     counts, means, _ = subgroup_moments(X, y, groups, (30, 20))

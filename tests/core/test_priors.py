@@ -18,7 +18,7 @@ def test_keep_keeps_and_independent_multiplies():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_nearest_equals_brute_force_over_product_laws(seed, rng):
+def test_nearest_equals_brute_force_over_product_distributions(seed, rng):
     priors = random_gaussians(3, 4, 1, seed).priors
     kl = rng.uniform(0, 1, size=priors.shape)
 
@@ -37,7 +37,7 @@ def test_nearest_equals_brute_force_over_product_laws(seed, rng):
     )
 
 
-def test_nearest_leaves_a_product_law_alone():
+def test_nearest_keeps_a_product_distribution():
     priors = np.outer([0.2, 0.5, 0.3], [0.6, 0.4])
     np.testing.assert_allclose(ideal_priors(priors, "nearest"), priors, atol=1e-12)
 
@@ -56,5 +56,5 @@ def test_an_unknown_kind_is_refused():
 def test_a_group_that_is_too_far_for_nearest_priors():
     priors = np.full((2, 2), 0.25)
     kl = np.array([[0.0, 800.0], [0.0, 800.0]])
-    with pytest.raises(ValueError, match="would leave a label or a group out"):
+    with pytest.raises(ValueError, match="priors=.nearest. gives a label or a group a prior near 0"):
         ideal_priors(priors, "nearest", kl)

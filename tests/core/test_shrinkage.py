@@ -34,8 +34,8 @@ def test_a_covariance_of_zero_takes_the_fallback():
         np.testing.assert_allclose(shrunk, 0.1 * np.eye(2), atol=1e-30)
 
 
-def additive_cells(rng, counts, spread):
-    """Draw moments of cells whose means are effects of label and group, plus a spread."""
+def additive_moments(rng, counts, spread):
+    """Draw moments of subgroups with means of label effect, group effect and a spread."""
     shape, d = counts.shape, 4
     effects = rng.normal(size=(shape[0], 1, d)) + rng.normal(size=(1, shape[1], d))
     truth = effects + spread * rng.normal(size=(*shape, d))
@@ -54,7 +54,7 @@ COUNTS = np.array([[400.0, 90.0, 3.0], [250.0, 2.0, 40.0], [80.0, 10.0, 2.0], [3
 def test_effects_bring_small_groups_nearer_to_the_truth(rng, spread):
     errors = []
     for _ in range(60):
-        truth, means, scatters = additive_cells(rng, COUNTS, spread)
+        truth, means, scatters = additive_moments(rng, COUNTS, spread)
         moved, _ = toward_effects(COUNTS, means, scatters)
         small = COUNTS < 5
         errors.append([np.sum((m - truth)[small] ** 2) for m in (means, moved)])
@@ -63,8 +63,8 @@ def test_effects_bring_small_groups_nearer_to_the_truth(rng, spread):
 
 
 def test_effects_are_weighted_least_squares(rng):
-    # With no spread between cells beyond the effects the estimate of it is 0 now and then.
-    truth, means, scatters = additive_cells(rng, COUNTS, 0.0)
+    # Without a spread beyond the effects, its estimate is sometimes 0.
+    truth, means, scatters = additive_moments(rng, COUNTS, 0.0)
     scatters = 100.0 * scatters  # so noisy that nothing is left to explain
     moved, _ = toward_effects(COUNTS, means, scatters)
     interactions = moved - moved[:, :1] - moved[:1] + moved[:1, :1]
@@ -74,10 +74,10 @@ def test_effects_are_weighted_least_squares(rng):
     np.testing.assert_allclose(residual.sum(axis=1), 0.0, atol=1e-8)
 
 
-def test_the_variance_between_cells_is_the_mean_of_many_draws(rng):
+def test_the_variance_between_subgroups_is_the_mean_of_many_draws(rng):
     kept = []
     for _ in range(300):
-        _, means, scatters = additive_cells(rng, np.full((4, 3), 20.0), 0.5)
+        _, means, scatters = additive_moments(rng, np.full((4, 3), 20.0), 0.5)
         moved, _ = toward_effects(np.full((4, 3), 20.0), means, scatters)
         spread = means - means.mean(axis=0) - means.mean(axis=1)[:, None] + means.mean(axis=(0, 1))
         ratio = np.sum((moved - (means - spread)) * spread) / np.sum(spread**2)
@@ -85,16 +85,16 @@ def test_the_variance_between_cells_is_the_mean_of_many_draws(rng):
     assert np.median(kept) == pytest.approx(0.25, rel=0.15)
 
 
-def test_large_cells_hardly_move(rng):
+def test_large_subgroups_change_little(rng):
     counts = np.full((3, 3), 4000.0)
-    _, means, scatters = additive_cells(rng, counts, 1.0)
+    _, means, scatters = additive_moments(rng, counts, 1.0)
     moved, shrunk = toward_effects(counts, means, scatters)
     np.testing.assert_allclose(moved, means, atol=2e-3)
     np.testing.assert_allclose(shrunk / 4000.0, scatters / 4000.0, atol=5e-3)
 
 
-def test_effects_follow_units_and_the_order_of_cells(rng):
-    _, means, scatters = additive_cells(rng, COUNTS, 0.3)
+def test_effects_follow_units_and_the_order_of_subgroups(rng):
+    _, means, scatters = additive_moments(rng, COUNTS, 0.3)
     moved, shrunk = toward_effects(COUNTS, means, scatters)
     unit = np.array([1.0, 1e3, 1e-3, 7.0])
     scaled = toward_effects(COUNTS, means * unit + 5.0, scatters * np.outer(unit, unit))
@@ -105,29 +105,29 @@ def test_effects_follow_units_and_the_order_of_cells(rng):
     np.testing.assert_allclose(permuted[0], moved[order], atol=1e-10)
 
 
-def test_one_label_shrinks_towards_the_mean_of_all(rng):
-    _, means, scatters = additive_cells(rng, COUNTS[:1], 0.0)
+def test_one_label_shrinks_toward_the_mean_of_all(rng):
+    _, means, scatters = additive_moments(rng, COUNTS[:1], 0.0)
     moved, _ = toward_effects(COUNTS[:1], means, 100.0 * scatters)
-    centre = COUNTS[0] @ means[0] / COUNTS[0].sum()
-    np.testing.assert_allclose(moved[0], np.broadcast_to(centre, (3, 4)), atol=1e-10)
+    center = COUNTS[0] @ means[0] / COUNTS[0].sum()
+    np.testing.assert_allclose(moved[0], np.broadcast_to(center, (3, 4)), atol=1e-10)
 
 
 def test_a_single_row_takes_the_pooled_covariance(rng):
-    _, means, scatters = additive_cells(rng, COUNTS, 0.3)
+    _, means, scatters = additive_moments(rng, COUNTS, 0.3)
     _, shrunk = toward_effects(COUNTS, means, scatters)
     pooled = scatters.sum(axis=(0, 1)) / (COUNTS.sum() - COUNTS.size)
     np.testing.assert_allclose(shrunk[3, 2], 6.0 / 7.0 * pooled)
 
 
 @pytest.mark.parametrize("size", [2, 3, 20])
-def test_noise_is_not_taken_for_a_difference_between_cells(rng, size):
+def test_noise_is_not_mistaken_for_differences_between_subgroups(rng, size):
     counts, kept, variances = np.full((2, 40), float(size)), [], []
     for _ in range(20):
-        truth, means, scatters = additive_cells(rng, counts, 0.0)
+        truth, means, scatters = additive_moments(rng, counts, 0.0)
         moved, shrunk = toward_effects(counts, means, scatters)
         kept.append(np.sum((moved - truth) ** 2) / np.sum((means - truth) ** 2))
         variances.append(np.mean(np.einsum("iajj->iaj", shrunk)) / size)
-    # The effects have 41 parameters for 80 cells: about half of the noise stays in any case.
+    # The effects have 41 parameters for 80 subgroups, so about half of the noise remains.
     assert np.mean(kept) == pytest.approx(41 / 80, abs=0.05)
     own = size / (size + 6.0)
     assert np.mean(variances) == pytest.approx(1.0 - own / size, abs=0.05)

@@ -1,4 +1,4 @@
-"""The nearest ideal law: closed forms, optimality, invariances, degenerate cases."""
+"""The nearest ideal distribution: closed forms, optimality, invariances, degenerate cases."""
 
 import warnings
 
@@ -23,14 +23,14 @@ from tests.conftest import tied_gaussians, with_parts
 LAWS = [(2, 2, 3), (3, 3, 2), (4, 2, 4), (2, 4, 3), (4, 4, 2)]
 
 
-def group_problem(law, reference=0, group=1):
-    weights = law.priors[:, group] / law.priors[:, group].sum()
+def group_problem(gaussians, reference=0, group=1):
+    weights = gaussians.priors[:, group] / gaussians.priors[:, group].sum()
     return GroupProblem(
         weights=weights,
-        reference_means=law.means[:, reference],
-        reference_covariances=law.covariances[:, reference],
-        means=law.means[:, group],
-        covariances=law.covariances[:, group],
+        reference_means=gaussians.means[:, reference],
+        reference_covariances=gaussians.covariances[:, reference],
+        means=gaussians.means[:, group],
+        covariances=gaussians.covariances[:, group],
     )
 
 
@@ -43,7 +43,7 @@ def direct_objective(problem, matrix, offset):
 
 
 def brute_force(problem, start):
-    """Minimise over (B, c) by finite-difference quasi-Newton steps."""
+    """Minimize over (B, c) by finite-difference quasi-Newton steps."""
     d = problem.n_features
 
     def objective(z):
@@ -84,9 +84,9 @@ def test_univariate_equals_brute_force(seed):
 
 
 def test_univariate_reflects_only_where_the_labels_are_ordered_differently():
-    law = random_gaussians(2, 2, 1, 0)
+    gaussians = random_gaussians(2, 2, 1, 0)
     means = np.array([[[0.0], [3.0]], [[3.0], [0.0]]])
-    crossed = with_parts(law, means=means, covariances=np.ones((2, 2, 1, 1)))
+    crossed = with_parts(gaussians, means=means, covariances=np.ones((2, 2, 1, 1)))
     affine = nearest_ideal(crossed, reference_group="a")
     whitened = nearest_ideal(crossed, reference_group="a", conditions="whitened")
     assert affine.group_maps.matrix[1, 0, 0] < 0 < whitened.group_maps.matrix[1, 0, 0]
@@ -105,8 +105,8 @@ def test_tied_is_the_best_of_many_restarts(n_labels, n_groups, d, seed):
 
 
 def test_tied_with_one_label_is_the_optimal_transport_map():
-    law = random_gaussians(1, 2, 4, 0)
-    problem = group_problem(law)
+    gaussians = random_gaussians(1, 2, 4, 0)
+    problem = group_problem(gaussians)
     matrix = solve_tied(problem).matrix
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-10)
     assert problem.value(matrix) == pytest.approx(0.0, abs=1e-12)
@@ -154,9 +154,9 @@ def test_affine_is_a_local_optimum_of_the_definition(seed):
 @given(st.integers(2, 4), st.integers(2, 4), st.integers(1, 4), st.integers(0, 10_000))
 @settings(max_examples=40, deadline=None)
 def test_weaker_conditions_are_nearer(n_labels, n_groups, d, seed):
-    law = random_gaussians(n_labels, n_groups, d, seed)
+    gaussians = random_gaussians(n_labels, n_groups, d, seed)
     kl = {
-        conditions: nearest_ideal(law, conditions=conditions).kl_divergence
+        conditions: nearest_ideal(gaussians, conditions=conditions).kl_divergence
         for conditions in ("affine", "whitened", "identical")
     }
     assert 0.0 <= kl["affine"] <= kl["whitened"] + 1e-9
@@ -165,42 +165,42 @@ def test_weaker_conditions_are_nearer(n_labels, n_groups, d, seed):
 
 @pytest.mark.parametrize("conditions", ["affine", "whitened", "identical"])
 def test_the_target_is_the_mapped_template(conditions):
-    law = random_gaussians(3, 4, 3, 2)
-    result = nearest_ideal(law, conditions=conditions, reference_group="c")
+    gaussians = random_gaussians(3, 4, 3, 2)
+    result = nearest_ideal(gaussians, conditions=conditions, reference_group="c")
     assert result.converged
     assert result.optimality < 1e-6
-    assert np.array_equal(result.target.means[:, 2], law.means[:, 2])
+    assert np.array_equal(result.target.means[:, 2], gaussians.means[:, 2])
     assert np.array_equal(result.group_maps.matrix[2], np.eye(3))
     means, covariances = result.group_maps.pushforward(result.ideal.means, result.ideal.covariances)
     np.testing.assert_allclose(means, result.target.means, atol=1e-10)
     np.testing.assert_allclose(covariances, result.target.covariances, atol=1e-10)
-    kl = gaussian_kl(means, covariances, law.means, law.covariances)
+    kl = gaussian_kl(means, covariances, gaussians.means, gaussians.covariances)
     np.testing.assert_allclose(result.kl_per_subgroup, kl, atol=1e-10)
-    assert result.kl_divergence == pytest.approx(np.sum(law.priors * kl))
+    assert result.kl_divergence == pytest.approx(np.sum(gaussians.priors * kl))
 
 
-def test_identical_targets_are_the_references_laws():
-    law = random_gaussians(3, 3, 2, 4)
-    result = nearest_ideal(law, conditions="identical", reference_group="b")
+def test_identical_targets_are_the_gaussians_of_the_reference():
+    gaussians = random_gaussians(3, 3, 2, 4)
+    result = nearest_ideal(gaussians, conditions="identical", reference_group="b")
     for a in range(3):
-        np.testing.assert_allclose(result.target.means[:, a], law.means[:, 1], atol=1e-12)
+        np.testing.assert_allclose(result.target.means[:, a], gaussians.means[:, 1], atol=1e-12)
     assert result.optimality == 0.0
 
 
 @pytest.mark.parametrize("intervention", INTERVENTIONS)
 @pytest.mark.parametrize("conditions", ["affine", "whitened"])
-def test_an_ideal_law_is_left_alone(conditions, intervention, rng):
-    law = random_gaussians(3, 3, 3, 5)
+def test_an_ideal_distribution_is_kept(conditions, intervention, rng):
+    gaussians = random_gaussians(3, 3, 3, 5)
     if conditions == "affine":
         matrices = np.eye(3) + 0.4 * rng.normal(size=(3, 3, 3))
     else:
-        values, vectors = np.linalg.eigh(law.covariances[2, 0])
+        values, vectors = np.linalg.eigh(gaussians.covariances[2, 0])
         whiten = (vectors / np.sqrt(values)) @ vectors.T
         factors = rng.normal(size=(3, 3, 3))
         matrices = (factors @ np.swapaxes(factors, -1, -2) + 0.5 * np.eye(3)) @ whiten
     maps = AffineMap(matrices, rng.normal(size=(3, 3)))
-    means, covariances = maps.pushforward(law.means[:, :1], law.covariances[:, :1])
-    ideal = with_parts(law, means=means, covariances=0.5 * (covariances + covariances.mT))
+    means, covariances = maps.pushforward(gaussians.means[:, :1], gaussians.covariances[:, :1])
+    ideal = with_parts(gaussians, means=means, covariances=0.5 * (covariances + covariances.mT))
     for reference in ideal.groups:
         options = {"intervention": intervention, "reference_group": reference}
         result = nearest_ideal(ideal, conditions=conditions, **options)
@@ -209,13 +209,13 @@ def test_an_ideal_law_is_left_alone(conditions, intervention, rng):
 
 
 @pytest.mark.parametrize("intervention", INTERVENTIONS)
-def test_identical_laws_are_left_alone_exactly(intervention):
-    law = random_gaussians(3, 3, 3, 5).like_group(1)
+def test_equal_groups_are_kept_exactly(intervention):
+    gaussians = random_gaussians(3, 3, 3, 5).like_group(1)
     for conditions in ("affine", "whitened", "identical"):
-        result = nearest_ideal(law, conditions=conditions, intervention=intervention)
+        result = nearest_ideal(gaussians, conditions=conditions, intervention=intervention)
         assert result.kl_divergence < 1e-12
-        np.testing.assert_allclose(result.target.means, law.means, atol=1e-6)
-        np.testing.assert_allclose(result.target.covariances, law.covariances, atol=1e-6)
+        np.testing.assert_allclose(result.target.means, gaussians.means, atol=1e-6)
+        np.testing.assert_allclose(result.target.covariances, gaussians.covariances, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -229,11 +229,11 @@ def test_identical_laws_are_left_alone_exactly(intervention):
         ("affine", "affine", 3),
     ],
 )
-def test_every_solver_leaves_an_ideal_law_alone(solver, conditions, d, rng):
-    law = tied_gaussians(3, 3, d, 5)
+def test_every_solver_keeps_an_ideal_distribution(solver, conditions, d, rng):
+    gaussians = tied_gaussians(3, 3, d, 5)
     maps = AffineMap(rng.normal(size=(3, d, d)) + (1.5 if d == 1 else 0.0), rng.normal(size=(3, d)))
     maps = AffineMap(np.abs(maps.matrix) if d == 1 else maps.matrix, maps.offset)
-    ideal = law.like_group(0).pushforward(maps)
+    ideal = gaussians.like_group(0).pushforward(maps)
     ideal = with_parts(ideal, covariances=0.5 * (ideal.covariances + ideal.covariances.mT))
     for reference in ideal.groups:
         result = nearest_ideal(
@@ -243,42 +243,42 @@ def test_every_solver_leaves_an_ideal_law_alone(solver, conditions, d, rng):
         np.testing.assert_allclose(result.target.means, ideal.means, atol=1e-6)
 
 
-def special_law(kind, seed):
+def special_gaussians(kind, seed):
     """Laws whose labels agree in part, so that one contrast does not tell them apart."""
     n_labels = 4 if kind == "four labels, equal means" else 3
-    law = random_gaussians(n_labels, 2, 3, seed)
-    means, covariances = law.means.copy(), law.covariances.copy()
+    gaussians = random_gaussians(n_labels, 2, 3, seed)
+    means, covariances = gaussians.means.copy(), gaussians.covariances.copy()
     if kind.endswith("equal means"):
         means[:] = means[:1]
-    elif kind == "first and last alike":
+    elif kind == "equal first and last label":
         means[2], covariances[2] = means[0], covariances[0]
     else:
         means[1], means[2], covariances[2] = 0.0, -means[0], covariances[0]
-    return with_parts(law, means=means, covariances=covariances)
+    return with_parts(gaussians, means=means, covariances=covariances)
 
 
 @pytest.mark.parametrize("seed", range(15))
 @pytest.mark.parametrize(
-    "kind", ["equal means", "four labels, equal means", "first and last alike", "mirrored"]
+    "kind", ["equal means", "four labels, equal means", "equal first and last label", "mirrored"]
 )
-def test_special_ideal_laws_are_recognised(kind, seed, rng):
-    law = special_law(kind, seed)
+def test_special_ideal_distributions_are_recognized(kind, seed, rng):
+    gaussians = special_gaussians(kind, seed)
     maps = AffineMap(rng.normal(size=(2, 3, 3)), rng.normal(size=(2, 3)))
-    means, covariances = maps.pushforward(law.means[:, :1], law.covariances[:, :1])
-    ideal = with_parts(law, means=means, covariances=0.5 * (covariances + covariances.mT))
+    means, covariances = maps.pushforward(gaussians.means[:, :1], gaussians.covariances[:, :1])
+    ideal = with_parts(gaussians, means=means, covariances=0.5 * (covariances + covariances.mT))
     assert nearest_ideal(ideal).kl_divergence < 1e-12
 
 
 @pytest.mark.parametrize("eps", [1e-9, 1e-11, 1e-12, 1e-13])
 @pytest.mark.filterwarnings("ignore:The .* solver stopped:RuntimeWarning")
-def test_nearly_singular_laws_are_solved_or_refused_in_a_sentence(eps):
-    law = random_gaussians(2, 2, 3, 0)
+def test_nearly_singular_covariances_are_solved_or_refused(eps):
+    gaussians = random_gaussians(2, 2, 3, 0)
     squeeze = np.diag([1.0, 1.0, np.sqrt(eps)])
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3))).Q
-    covariances = turn @ squeeze @ law.covariances @ squeeze @ turn.T
-    law = with_parts(law, covariances=0.5 * (covariances + covariances.mT))
+    covariances = turn @ squeeze @ gaussians.covariances @ squeeze @ turn.T
+    gaussians = with_parts(gaussians, covariances=0.5 * (covariances + covariances.mT))
     try:
-        result = nearest_ideal(law)
+        result = nearest_ideal(gaussians)
     except ValueError as error:
         assert "raise shrinkage" in str(error)
     else:
@@ -287,46 +287,46 @@ def test_nearly_singular_laws_are_solved_or_refused_in_a_sentence(eps):
 
 def test_one_feature_given_to_the_general_solvers_equals_the_closed_form():
     for seed in range(10):
-        law = random_gaussians(3, 3, 1, seed)
-        closed = nearest_ideal(law, solver="univariate", conditions="whitened")
-        general = nearest_ideal(law, solver="whitened", conditions="whitened")
+        gaussians = random_gaussians(3, 3, 1, seed)
+        closed = nearest_ideal(gaussians, solver="univariate", conditions="whitened")
+        general = nearest_ideal(gaussians, solver="whitened", conditions="whitened")
         assert general.kl_divergence == pytest.approx(closed.kl_divergence, abs=1e-10)
-        best = nearest_ideal(law, solver="univariate")
-        found = nearest_ideal(law, solver="affine")
+        best = nearest_ideal(gaussians, solver="univariate")
+        found = nearest_ideal(gaussians, solver="affine")
         assert found.kl_divergence == pytest.approx(best.kl_divergence, abs=1e-10)
 
 
 @pytest.mark.parametrize("conditions", ["affine", "whitened", "identical"])
 def test_permuting_labels_groups_and_features_permutes_the_result(conditions):
-    law = random_gaussians(3, 3, 3, 7)
-    before = nearest_ideal(law, conditions=conditions, reference_group="b", anchor=1)
+    gaussians = random_gaussians(3, 3, 3, 7)
+    before = nearest_ideal(gaussians, conditions=conditions, reference_group="b", anchor=1)
     labels, groups, features = [2, 0, 1], [1, 2, 0], [2, 1, 0]
-    cells = np.ix_(labels, groups)
+    order = np.ix_(labels, groups)
     permuted = with_parts(
-        law,
-        labels=law.labels[labels],
-        groups=law.groups[groups],
-        priors=law.priors[cells],
-        counts=law.counts[cells],
-        means=law.means[cells][..., features],
-        covariances=law.covariances[cells][..., features, :][..., features],
+        gaussians,
+        labels=gaussians.labels[labels],
+        groups=gaussians.groups[groups],
+        priors=gaussians.priors[order],
+        counts=gaussians.counts[order],
+        means=gaussians.means[order][..., features],
+        covariances=gaussians.covariances[order][..., features, :][..., features],
     )
     after = nearest_ideal(permuted, conditions=conditions, reference_group="b", anchor=1)
     assert after.kl_divergence == pytest.approx(before.kl_divergence, abs=1e-10)
-    expected = before.target.means[cells][..., features]
+    expected = before.target.means[order][..., features]
     np.testing.assert_allclose(after.target.means, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("conditions", ["affine", "identical"])
 def test_rescaling_and_shifting_features_rescales_the_result(conditions):
-    law = random_gaussians(3, 3, 3, 8)
+    gaussians = random_gaussians(3, 3, 3, 8)
     units, shift = np.array([1e-4, 1.0, 1e5]), np.array([3.0, -1e3, 1e6])
     rescaled = with_parts(
-        law,
-        means=law.means * units + shift,
-        covariances=law.covariances * np.outer(units, units),
+        gaussians,
+        means=gaussians.means * units + shift,
+        covariances=gaussians.covariances * np.outer(units, units),
     )
-    before = nearest_ideal(law, conditions=conditions)
+    before = nearest_ideal(gaussians, conditions=conditions)
     after = nearest_ideal(rescaled, conditions=conditions)
     assert after.kl_divergence == pytest.approx(before.kl_divergence, rel=1e-6)
     np.testing.assert_allclose((after.target.means - shift) / units, before.target.means, atol=1e-6)
@@ -334,10 +334,10 @@ def test_rescaling_and_shifting_features_rescales_the_result(conditions):
 
 @pytest.mark.parametrize("priors", ["keep", "independent", "nearest"])
 def test_priors_are_part_of_the_divergence(priors):
-    law = random_gaussians(3, 3, 2, 9)
-    result = nearest_ideal(law, priors=priors)
+    gaussians = random_gaussians(3, 3, 2, 9)
+    result = nearest_ideal(gaussians, priors=priors)
     q = result.target.priors
-    expected = np.sum(q * (np.log(q / law.priors) + result.kl_per_subgroup))
+    expected = np.sum(q * (np.log(q / gaussians.priors) + result.kl_per_subgroup))
     assert result.kl_divergence == pytest.approx(expected)
     if priors != "keep":
         np.testing.assert_allclose(q, np.outer(q.sum(axis=1), q.sum(axis=0)), atol=1e-12)
@@ -345,17 +345,17 @@ def test_priors_are_part_of_the_divergence(priors):
 
 def test_nearest_priors_are_nearest():
     for seed in range(5):
-        law = random_gaussians(3, 3, 2, seed)
-        nearest = nearest_ideal(law, priors="nearest").kl_divergence
-        assert nearest <= nearest_ideal(law, priors="independent").kl_divergence + 1e-9
+        gaussians = random_gaussians(3, 3, 2, seed)
+        nearest = nearest_ideal(gaussians, priors="nearest").kl_divergence
+        assert nearest <= nearest_ideal(gaussians, priors="independent").kl_divergence + 1e-9
 
 
 def test_restarts_never_lose():
-    law = random_gaussians(2, 2, 4, 3)
-    once = nearest_ideal(law)
-    often = nearest_ideal(law, n_init=10, random_state=0)
+    gaussians = random_gaussians(2, 2, 4, 3)
+    once = nearest_ideal(gaussians)
+    often = nearest_ideal(gaussians, n_init=10, random_state=0)
     assert often.kl_divergence <= once.kl_divergence + 1e-9
-    again = nearest_ideal(law, n_init=10, random_state=0)
+    again = nearest_ideal(gaussians, n_init=10, random_state=0)
     assert np.array_equal(often.group_maps.matrix, again.group_maps.matrix)
 
 
@@ -367,12 +367,12 @@ def test_the_default_reference_group():
     assert default_reference_group(np.ones((2, 3))) == 0
 
 
-def test_solvers_say_what_they_serve():
-    law = random_gaussians(2, 2, 3, 0)
+def test_options_that_do_not_fit_are_refused():
+    gaussians = random_gaussians(2, 2, 3, 0)
     cases = [
         ({"conditions": "equal"}, "conditions must be one of"),
         ({"solver": "magic"}, "solver must be one of"),
-        ({"solver": "whitened"}, "solver='whitened' serves intervention 'affirmative'"),
+        ({"solver": "whitened"}, "solver='whitened' handles intervention='affirmative' with conditions"),
         ({"solver": "univariate"}, "needs exactly one feature"),
         ({"solver": "tied"}, "needs one covariance shared by all labels"),
         ({"reference_group": "q"}, "there is no group 'q'"),
@@ -382,7 +382,7 @@ def test_solvers_say_what_they_serve():
     ]
     for options, message in cases:
         with pytest.raises(ValueError, match=message):
-            nearest_ideal(law, **options)
+            nearest_ideal(gaussians, **options)
     with pytest.raises(ValueError, match="at least two groups"):
         nearest_ideal(random_gaussians(2, 1, 3, 0))
 

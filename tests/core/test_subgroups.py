@@ -16,29 +16,31 @@ from tests.conftest import with_parts
 CONDITIONS = ("affine", "whitened", "identical")
 
 
-def univariate_objective(z, law):
-    """The divergence of any one-dimensional law that meets the affine conditions."""
-    K, G = law.priors.shape
+def univariate_objective(z, gaussians):
+    """Return the divergence of a one-dimensional distribution that is ideal."""
+    K, G = gaussians.priors.shape
     slopes, offsets = np.exp(z[: G - 1]), z[G - 1 : 2 * G - 2]
     slopes, offsets = np.append(slopes, 1.0), np.append(offsets, 0.0)
     means, deviations = z[2 * G - 2 : 2 * G - 2 + K], np.exp(z[2 * G - 2 + K :])
     target = (means[:, None] * slopes + offsets)[..., None]
     variances = ((deviations[:, None] * slopes) ** 2)[..., None, None]
-    return np.sum(law.priors * gaussian_kl(target, variances, law.means, law.covariances))
+    return np.sum(
+        gaussians.priors * gaussian_kl(target, variances, gaussians.means, gaussians.covariances)
+    )
 
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize(("n_labels", "n_groups"), [(2, 2), (3, 2), (2, 3), (4, 3)])
 def test_one_feature_equals_brute_force(n_labels, n_groups, seed):
-    law = random_gaussians(n_labels, n_groups, 1, seed)
-    result = nearest_ideal(law, intervention="all_subgroups", conditions="whitened")
+    gaussians = random_gaussians(n_labels, n_groups, 1, seed)
+    result = nearest_ideal(gaussians, intervention="all_subgroups", conditions="whitened")
     rng = np.random.default_rng(seed)
     size = 2 * (n_groups - 1) + 2 * n_labels
     best = min(
         minimize(
             univariate_objective,
             rng.normal(size=size),
-            (law,),
+            (gaussians,),
             method="BFGS",
             options={"gtol": 1e-9},
         ).fun
@@ -49,11 +51,11 @@ def test_one_feature_equals_brute_force(n_labels, n_groups, seed):
 
 @pytest.mark.parametrize("seed", range(50))
 def test_never_farther_than_any_affirmative_intervention(seed):
-    law = random_gaussians(2 + seed % 2, 3, 2 + seed % 3, seed)
+    gaussians = random_gaussians(2 + seed % 2, 3, 2 + seed % 3, seed)
     conditions = CONDITIONS[seed % 3] if seed % 5 == 0 else "affine"
-    every = nearest_ideal(law, intervention="all_subgroups", conditions=conditions)
-    for group in law.groups:
-        one = nearest_ideal(law, reference_group=group, conditions=conditions)
+    every = nearest_ideal(gaussians, intervention="all_subgroups", conditions=conditions)
+    for group in gaussians.groups:
+        one = nearest_ideal(gaussians, reference_group=group, conditions=conditions)
         assert every.kl_divergence <= one.kl_divergence + 1e-12
     assert every.converged
     assert is_ideal(every.target, conditions)
@@ -61,24 +63,24 @@ def test_never_farther_than_any_affirmative_intervention(seed):
 
 @pytest.mark.parametrize("conditions", CONDITIONS)
 def test_frames_targets_and_divergences_agree(conditions):
-    law = random_gaussians(3, 3, 3, 1)
+    gaussians = random_gaussians(3, 3, 3, 1)
     result = nearest_ideal(
-        law, intervention="all_subgroups", conditions=conditions, reference_group="b"
+        gaussians, intervention="all_subgroups", conditions=conditions, reference_group="b"
     )
     assert np.array_equal(result.group_maps.matrix[1], np.eye(3))
     mapped = result.ideal.pushforward(result.group_maps)
     np.testing.assert_allclose(mapped.means, result.target.means, atol=1e-10)
     np.testing.assert_allclose(mapped.covariances, result.target.covariances, atol=1e-10)
-    kl = gaussian_kl(mapped.means, mapped.covariances, law.means, law.covariances)
-    assert result.kl_divergence == pytest.approx(np.sum(law.priors * kl), abs=1e-10)
+    kl = gaussian_kl(mapped.means, mapped.covariances, gaussians.means, gaussians.covariances)
+    assert result.kl_divergence == pytest.approx(np.sum(gaussians.priors * kl), abs=1e-10)
     assert np.all(result.kl_per_subgroup > 0)
 
 
-def test_the_frame_does_not_change_the_law():
-    law = random_gaussians(2, 3, 2, 2)
+def test_the_frame_does_not_change_the_distribution():
+    gaussians = random_gaussians(2, 3, 2, 2)
     results = [
-        nearest_ideal(law, intervention="all_subgroups", reference_group=group)
-        for group in law.groups
+        nearest_ideal(gaussians, intervention="all_subgroups", reference_group=group)
+        for group in gaussians.groups
     ]
     for other in results[1:]:
         assert other.kl_divergence == pytest.approx(results[0].kl_divergence, abs=1e-10)
@@ -87,30 +89,32 @@ def test_the_frame_does_not_change_the_law():
 
 @pytest.mark.parametrize("conditions", ["affine", "whitened"])
 def test_the_objective_never_rises(conditions):
-    law = random_gaussians(3, 3, 3, 3)
+    gaussians = random_gaussians(3, 3, 3, 3)
     settings = Settings(
         conditions=conditions,
         reference=0,
         anchor=2,
-        priors=law.priors,
+        priors=gaussians.priors,
         n_init=1,
         rng=np.random.default_rng(0),
     )
     start = AffineMap(np.tile(2.0 * np.eye(3), (3, 1, 1)), np.zeros((3, 3)))
-    history = [state.objective for state in _alternate(law, settings, start, 1e-9)]
-    assert len(history) > 5
-    assert np.all(np.diff(history) <= 1e-12)
-    assert history[0] - history[-1] > 0.1
+    objectives = [state.objective for state in _alternate(gaussians, settings, start, 1e-9)]
+    assert len(objectives) > 5
+    assert np.all(np.diff(objectives) <= 1e-12)
+    assert objectives[0] - objectives[-1] > 0.1
 
 
 def test_the_template_is_the_best_one_for_its_maps(rng):
-    law = random_gaussians(2, 3, 3, 4)
+    gaussians = random_gaussians(2, 3, 3, 4)
     maps = AffineMap(np.eye(3) + 0.2 * rng.normal(size=(3, 3, 3)), rng.normal(size=(3, 3)))
-    template = fit_template(law, law.priors, maps)
+    template = fit_template(gaussians, gaussians.priors, maps)
 
     def objective(means, covariances):
         mapped = maps.pushforward(means[:, None], covariances[:, None])
-        return np.sum(law.priors * gaussian_kl(*mapped, law.means, law.covariances))
+        return np.sum(
+            gaussians.priors * gaussian_kl(*mapped, gaussians.means, gaussians.covariances)
+        )
 
     best = objective(template.means, template.covariances)
     for _ in range(20):
@@ -120,43 +124,45 @@ def test_the_template_is_the_best_one_for_its_maps(rng):
         assert objective(template.means + shift, other) > best
 
 
-def test_one_label_meets_at_the_barycentre():
-    law = random_gaussians(1, 3, 3, 5)
-    result = nearest_ideal(law, intervention="all_subgroups")
+def test_a_single_label_leads_to_the_barycenter():
+    gaussians = random_gaussians(1, 3, 3, 5)
+    result = nearest_ideal(gaussians, intervention="all_subgroups")
     assert result.kl_divergence < 1e-12
-    weights = law.priors[0]
-    np.testing.assert_allclose(result.ideal.means[0, 0], weights @ law.means[0], atol=1e-12)
+    weights = gaussians.priors[0]
+    np.testing.assert_allclose(result.ideal.means[0, 0], weights @ gaussians.means[0], atol=1e-12)
     average = np.einsum("a,ajk->jk", weights, result.group_maps.matrix)
-    scale = law.feature_scale
+    scale = gaussians.feature_scale
     np.testing.assert_allclose(average * scale / scale[:, None], np.eye(3), atol=1e-8)
 
 
 def test_one_label_and_one_feature_average_the_deviations():
-    law = random_gaussians(1, 3, 1, 6)
-    result = nearest_ideal(law, intervention="all_subgroups")
-    deviations = np.sqrt(law.covariances[0, :, 0, 0])
-    expected = law.priors[0] @ deviations
+    gaussians = random_gaussians(1, 3, 1, 6)
+    result = nearest_ideal(gaussians, intervention="all_subgroups")
+    deviations = np.sqrt(gaussians.covariances[0, :, 0, 0])
+    expected = gaussians.priors[0] @ deviations
     assert result.ideal.covariances[0, 0, 0, 0] == pytest.approx(expected**2)
 
 
 @pytest.mark.parametrize("conditions", CONDITIONS)
 def test_priors_join_in(conditions):
-    law = random_gaussians(2, 3, 2, 7)
+    gaussians = random_gaussians(2, 3, 2, 7)
     options = {"intervention": "all_subgroups", "conditions": conditions}
-    nearest = nearest_ideal(law, priors="nearest", **options)
-    independent = nearest_ideal(law, priors="independent", **options)
+    nearest = nearest_ideal(gaussians, priors="nearest", **options)
+    independent = nearest_ideal(gaussians, priors="independent", **options)
     assert nearest.kl_divergence <= independent.kl_divergence + 1e-9
     q = nearest.target.priors
     np.testing.assert_allclose(q, np.outer(q.sum(axis=1), q.sum(axis=0)), atol=1e-12)
 
 
 def test_rescaling_features_rescales_the_result():
-    law = random_gaussians(2, 3, 2, 8)
+    gaussians = random_gaussians(2, 3, 2, 8)
     units = np.array([1e-4, 1e5])
     scaled = with_parts(
-        law, means=law.means * units, covariances=law.covariances * np.outer(units, units)
+        gaussians,
+        means=gaussians.means * units,
+        covariances=gaussians.covariances * np.outer(units, units),
     )
-    before = nearest_ideal(law, intervention="all_subgroups")
+    before = nearest_ideal(gaussians, intervention="all_subgroups")
     after = nearest_ideal(scaled, intervention="all_subgroups")
     assert after.kl_divergence == pytest.approx(before.kl_divergence, rel=1e-6)
     np.testing.assert_allclose(after.target.means / units, before.target.means, atol=1e-5)

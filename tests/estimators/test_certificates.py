@@ -141,7 +141,7 @@ def test_lognormal_needs_positive_features_in_fit_and_transform(rows):
     steering = fitted((np.exp(X), y, groups), family="lognormal")
     bad = np.exp(X[:3])
     bad[1, 2] = 0.0
-    with pytest.raises(ValueError, match=r"column\(s\) \[2\] hold values down to 0"):
+    with pytest.raises(ValueError, match=r"column\(s\) \[2\] have values as low as 0"):
         steering.transform(bad, sensitive_features=groups[:3])
 
 

@@ -218,7 +218,7 @@ def test_log_normal_features_are_positive_in_every_batch(table):
     bad = X[500:].copy()
     bad.iloc[7, bad.columns.get_loc("x2")] = -2.0
     for finish in (True, False):
-        with pytest.raises(ValueError, match=r"column\(s\) \['x2'\] hold values down to -2"):
+        with pytest.raises(ValueError, match=r"column\(s\) \['x2'\] have values as low as -2"):
             found.partial_fit(bad, y[500:], finish=finish)
     assert_same_fit(found.partial_fit(X[500:], y[500:]), steering(family="lognormal").fit(X, y))
     shifted = X.assign(constant=-1.0)
@@ -265,7 +265,7 @@ def test_what_cannot_be_merged(table):
         found.merge(steering())
     with pytest.raises(TypeError, match="WithinLabelEraser"):
         found.merge(WithinLabelEraser("group"))
-    with pytest.raises(ValueError, match="over 4 and over 3 features do not add up"):
+    with pytest.raises(ValueError, match="of 4 and of 3 features cannot be merged"):
         arrays = [OptimalSteeringTransformer() for _ in range(2)]
         numbers = X[["x0", "x1", "x2", "x3"]].to_numpy()
         arrays[0].fit(numbers, y, sensitive_features=X["group"])

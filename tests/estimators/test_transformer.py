@@ -627,5 +627,5 @@ def test_every_column_without_logarithms_is_named_wherever_its_rows_stand(data, 
     bad = positive.copy()
     bad.iloc[0, bad.columns.get_loc(first)] = -1.0
     bad.iloc[-1, bad.columns.get_loc(second)] = -2.0
-    with pytest.raises(ValueError, match=rf"\['{first}', '{second}'\] hold values down to -2"):
+    with pytest.raises(ValueError, match=rf"\['{first}', '{second}'\] have values as low as -2"):
         fitted.transform(bad)

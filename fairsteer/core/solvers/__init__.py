@@ -35,13 +35,27 @@ _MAX_ROUNDS = 500
 
 @dataclass(frozen=True)
 class Solver:
-    """A way to solve, the interventions and conditions it serves, and what it asks of the law."""
+    """A solver and when it applies.
+
+    Parameters
+    ----------
+    solve : callable
+        From distribution and settings to solution.
+    intervention : str
+        In `INTERVENTIONS`.
+    conditions : tuple of str
+        Those of `CONDITIONS` that it handles.
+    accepts : callable
+        Whether it can solve for a distribution.
+    needs : str
+        What it requires of the distribution, for messages.
+    """
 
     solve: Callable[[SubgroupGaussians, Settings], Solution]
     intervention: str
     conditions: tuple[str, ...]
     accepts: Callable[[SubgroupGaussians], bool] = lambda gaussians: True
-    needs: str = "any law"
+    needs: str = "any distribution"
 
 
 def _is_tied(gaussians: SubgroupGaussians) -> bool:
@@ -72,15 +86,15 @@ SOLVERS: dict[str, Solver] = {
 
 
 def default_reference_group(priors: Array, positive: int = -1) -> int:
-    """Return the position of the group that keeps its law unless the user names another.
+    """Return the position of the default reference group, which keeps its distribution.
 
-    Two labels: the group with the largest ``P(positive | group)``; otherwise the group with
-    the most rows. Ties go to the first.
+    With two labels, the group with the largest ``P(positive | group)``; otherwise the group with
+    the most rows. The first group wins ties.
 
     Parameters
     ----------
     priors : ndarray of shape (K, G)
-        Law (or counts) of label and group.
+        ``P(label, group)``, or counts.
     positive : int, default=-1
         Position of the positive label.
     """
@@ -101,30 +115,30 @@ def nearest_ideal(
     n_init: int = 1,
     random_state: int | None = None,
 ) -> SteeringResult:
-    """Find the ideal law nearest in ``KL(ideal || data)``.
+    """Find the ideal distribution nearest in ``KL(ideal || data)``.
 
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        Law of the data: K labels, G groups, d features.
+        Distribution of the data: K labels, G groups, d features.
     intervention : {"affirmative", "all_subgroups"}, default="affirmative"
-        Whether the reference group keeps its law or every subgroup may change.
+        Whether the reference group keeps its distribution or every subgroup may change.
     reference_group : object, default=None
-        Value of the group that keeps its law (or, with all subgroups, whose frame the ideal
-        law takes); see :func:`default_reference_group`.
+        Value of the group that keeps its distribution or, with ``"all_subgroups"``, whose frame the
+        ideal distribution is expressed in; see :func:`default_reference_group`.
     conditions : {"affine", "whitened", "identical"}, default="affine"
-        What makes a law ideal. ``"whitened"`` are the paper's (Proposition 3.2) and depend on
-        the features' units, ``"affine"`` are weaker and ``"identical"`` stricter; the
-        divergences are ordered accordingly.
+        Which distributions are ideal. ``"whitened"`` are the conditions of Proposition 3.2 of the
+        paper, which depend on the features' units; ``"affine"`` are weaker and ``"identical"``
+        stricter, so their divergences are smaller and larger.
     anchor : object, default=None
-        Label whose covariance whitens in the whitened conditions; default the last.
+        Label whose covariance whitens in the whitened conditions, default the last.
     priors : {"keep", "independent", "nearest"}, default="keep"
-        Law of (label, group) of the target; see :func:`fairsteer.core.priors.ideal_priors`.
+        ``P(label, group)`` of the target; see :func:`fairsteer.core.priors.ideal_priors`.
     solver : str, default="auto"
         ``"univariate"``, ``"tied"``, ``"whitened"``, ``"affine"``, ``"identical"`` or
         ``"subgroups"``.
     n_init : int, default=1
-        ``n_init - 1`` random restarts of the affine solver.
+        One more than the number of random restarts of the affine solver.
     random_state : int, default=None
         Seed of the restarts.
 
@@ -135,8 +149,8 @@ def nearest_ideal(
     Raises
     ------
     ValueError
-        If an option is unknown, the group or label does not exist, there is one group only, or
-        the solver does not serve these conditions, this intervention or this law.
+        If an option is unknown, the group or label does not exist, there is only one group, or the
+        solver does not handle these conditions, this intervention or this distribution.
 
     Warns
     -----
@@ -153,17 +167,17 @@ def nearest_ideal(
     if n_init < 1:
         raise ValueError(f"n_init must be at least 1, got {n_init!r}.")
     if gaussians.n_groups < 2:
-        raise ValueError("steering needs at least two groups, but the law has one.")
+        raise ValueError("steering needs at least 2 groups, but the distribution has 1.")
     name = _choose_solver(gaussians, intervention, conditions, solver)
     if reference_group is None:
         reference = default_reference_group(gaussians.priors)
     else:
         reference = gaussians.group_index(reference_group)
 
-    # Whitening depends on the units of the features, everything else is made independent of them.
+    # Only the whitened conditions depend on the units of the features.
     scale = np.ones(gaussians.n_features) if conditions == "whitened" else gaussians.feature_scale
-    centre = np.einsum("ia,iaj->j", gaussians.priors, gaussians.means)
-    standardised = gaussians.in_units(centre, scale)
+    center = np.einsum("ia,iaj->j", gaussians.priors, gaussians.means)
+    standardized = gaussians.in_units(center, scale)
     settings = Settings(
         conditions=conditions,
         reference=reference,
@@ -173,8 +187,8 @@ def nearest_ideal(
         rng=np.random.default_rng(random_state),
     )
     for _ in range(_MAX_ROUNDS):
-        solution = SOLVERS[name].solve(standardised, settings)
-        kl = _subgroup_kl(solution, standardised)
+        solution = SOLVERS[name].solve(standardized, settings)
+        kl = _subgroup_kl(solution, standardized)
         if intervention == "affirmative":
             kl[:, reference] = 0.0
         next_q = ideal_priors(gaussians.priors, priors, kl)
@@ -188,24 +202,24 @@ def nearest_ideal(
     if not converged:
         warnings.warn(
             f"The {name} solver stopped at an optimality of {solution.optimality:.1e} instead of "
-            f"{CONVERGED:.0e}{'' if settled else ' and before the priors settled'}; a larger "
-            "shrinkage or covariance_type='tied' conditions the problem better.",
+            f"{CONVERGED:.0e}{'' if settled else ' and before the priors converged'}: use a larger "
+            "shrinkage or covariance_type='tied', which make the problem better conditioned.",
             RuntimeWarning,
             stacklevel=2,
         )
-    maps = _map_in_units(solution.maps, centre, scale)
+    maps = _map_in_units(solution.maps, center, scale)
     if intervention == "affirmative":
         template = Template(gaussians.means[:, reference], gaussians.covariances[:, reference])
     else:
         template = Template(
-            solution.template.means * scale + centre,
+            solution.template.means * scale + center,
             solution.template.covariances * np.outer(scale, scale),
         )
     frame = AffineMap.identity(gaussians.n_features, (gaussians.n_groups,))
     kl.flags.writeable = False
     return SteeringResult(
-        target=_with_laws(gaussians, ideal_q, *_carry(maps, template)),
-        ideal=_with_laws(gaussians, ideal_q, *_carry(frame, template)),
+        target=_with_gaussians(gaussians, ideal_q, *_map_template(maps, template)),
+        ideal=_with_gaussians(gaussians, ideal_q, *_map_template(frame, template)),
         kl_divergence=mixture_kl(ideal_q, gaussians.priors, kl),
         kl_per_subgroup=kl,
         group_maps=maps,
@@ -218,7 +232,7 @@ def nearest_ideal(
 
 
 def unchanged(gaussians: SubgroupGaussians) -> SteeringResult:
-    """Return the result for a law that stays as it is, such as that of a single group."""
+    """Return the result that keeps a distribution, for instance of a single group."""
     shape = (gaussians.n_labels, gaussians.n_groups)
     return SteeringResult(
         target=gaussians,
@@ -255,38 +269,36 @@ def _choose_solver(
     chosen = SOLVERS[solver]
     if intervention != chosen.intervention or conditions not in chosen.conditions:
         raise ValueError(
-            f"solver={solver!r} serves intervention {chosen.intervention!r} with conditions "
-            f"{list(chosen.conditions)}, not {intervention!r} with {conditions!r}; solver='auto' "
-            "chooses one that does."
+            f"solver={solver!r} handles intervention={chosen.intervention!r} with conditions "
+            f"{list(chosen.conditions)}, not {intervention!r} with {conditions!r}: use "
+            "solver='auto'."
         )
     if not chosen.accepts(gaussians):
-        raise ValueError(
-            f"solver={solver!r} needs {chosen.needs}; solver='auto' chooses one that fits."
-        )
+        raise ValueError(f"solver={solver!r} needs {chosen.needs}: use solver='auto'.")
     return solver
 
 
-def _carry(maps: AffineMap, template: Template) -> tuple[Array, Array]:
-    """Push the template through the maps: means (K, G, d), covariances (K, G, d, d)."""
+def _map_template(maps: AffineMap, template: Template) -> tuple[Array, Array]:
+    """Return means (K, G, d) and covariances (K, G, d, d) of the mapped template."""
     covariances = distinct(template.covariances)
-    means, carried = maps.pushforward(template.means[:, None], covariances[:, None])
-    return means, np.broadcast_to(carried, (len(means), *carried.shape[1:]))
+    means, mapped = maps.pushforward(template.means[:, None], covariances[:, None])
+    return means, np.broadcast_to(mapped, (len(means), *mapped.shape[1:]))
 
 
 def _subgroup_kl(solution: Solution, gaussians: SubgroupGaussians) -> Array:
-    means, covariances = _carry(solution.maps, solution.template)
+    means, covariances = _map_template(solution.maps, solution.template)
     return gaussian_kl(
         means, distinct(covariances), gaussians.means, distinct(gaussians.covariances)
     )
 
 
-def _map_in_units(maps: AffineMap, centre: Array, scale: Array) -> AffineMap:
+def _map_in_units(maps: AffineMap, center: Array, scale: Array) -> AffineMap:
     matrix = scale[:, None] * maps.matrix / scale
-    offset = scale * maps.offset + centre - np.einsum("ajk,k->aj", matrix, centre)
+    offset = scale * maps.offset + center - np.einsum("ajk,k->aj", matrix, center)
     return AffineMap(matrix, offset)
 
 
-def _with_laws(
+def _with_gaussians(
     gaussians: SubgroupGaussians, priors: Array, means: Array, covariances: Array
 ) -> SubgroupGaussians:
     return replace(gaussians, priors=priors, means=means, covariances=covariances)

@@ -13,7 +13,7 @@ Operator = Callable[[Array], Array]
 
 
 class Model(NamedTuple):
-    """Second-order expansion at a point, and a metric near its Hessian with its inverse."""
+    """Gradient and Hessian at a point, and a metric that approximates the Hessian."""
 
     gradient: Array
     hessian: Operator
@@ -29,29 +29,29 @@ _SMALLEST_EIGENVALUE = 1e-3
 
 
 class NewtonResult(NamedTuple):
-    """Where the method stopped: point, norm of its gradient, iterations."""
+    """Final point, norm of the gradient there, and number of iterations."""
 
     point: Array
     gradient_norm: float
     n_iter: int
 
 
-def minimise(
+def minimize(
     value: Callable[[Array], float],
     model: Callable[[Array], Model],
     retract: Callable[[Array, Array], Array],
     start: Array,
 ) -> NewtonResult:
-    """Minimise a smooth function of a matrix.
+    """Minimize a smooth function of a matrix.
 
     Parameters
     ----------
     value : callable
-        Point to objective.
+        From a point to the objective.
     model : callable
-        Point to the expansion of ``step -> value(retract(point, step))`` at step 0.
+        From a point to the expansion of ``step -> value(retract(point, step))`` at step 0.
     retract : callable
-        Point and step to the next point.
+        From a point and a step to the next point.
     start : ndarray of shape (d, d)
         First point.
 
@@ -75,7 +75,7 @@ def minimise(
         candidate = retract(point, step)
         reached = value(candidate)
         if predicted < 1e-13 * max(1.0, abs(current)):
-            # The decrease drowns in rounding: only the gradient can still tell progress.
+            # The decrease is below rounding error, so progress is measured by the gradient.
             new_local = model(candidate)
             new_norm = float(np.linalg.norm(new_local.gradient))
             if not new_norm < norm:
@@ -95,7 +95,7 @@ def minimise(
 
 
 def _truncated_cg(local: Model, radius: float) -> tuple[Array, bool]:
-    """Minimise the quadratic model in a ball of the metric; say whether the border was hit."""
+    """Minimize the quadratic model in a ball; return the step and whether it hit the boundary."""
     step = np.zeros_like(local.gradient)
     residual = local.gradient
     pulled = local.inverse_metric(residual)
@@ -107,10 +107,10 @@ def _truncated_cg(local: Model, radius: float) -> tuple[Array, bool]:
         image = local.hessian(direction)
         curvature = float(np.sum(direction * image))
         if curvature <= 0.0:
-            return _to_border(local.metric, step, direction, radius), True
+            return _to_boundary(local.metric, step, direction, radius), True
         further = step + square / curvature * direction
         if np.sum(further * local.metric(further)) >= radius**2:
-            return _to_border(local.metric, step, direction, radius), True
+            return _to_boundary(local.metric, step, direction, radius), True
         step = further
         residual = residual + square / curvature * image
         if np.linalg.norm(residual) <= tolerance:
@@ -121,7 +121,7 @@ def _truncated_cg(local: Model, radius: float) -> tuple[Array, bool]:
     return step, False
 
 
-def _to_border(metric: Operator, step: Array, direction: Array, radius: float) -> Array:
+def _to_boundary(metric: Operator, step: Array, direction: Array, radius: float) -> Array:
     image = metric(direction)
     a = float(np.sum(direction * image))
     b = float(np.sum(step * image))
@@ -132,8 +132,8 @@ def _to_border(metric: Operator, step: Array, direction: Array, radius: float) -
 def pair_metric(curvatures: Array) -> tuple[Operator, Operator]:
     """Return ``X -> curvatures * X + X'`` and its inverse, made positive definite.
 
-    Entries (j, k) and (k, j) form 2 by 2 blocks; a multiple of the identity lifts those whose
-    smaller eigenvalue is not clearly positive.
+    Entries (j, k) and (k, j) form 2 by 2 blocks; a multiple of the identity is added to those whose
+    smaller eigenvalue is below ``_SMALLEST_EIGENVALUE``.
 
     Parameters
     ----------

@@ -12,15 +12,15 @@ from fairsteer.core.linalg import Array, distinct, inv_spd, logdet, roots, sqrtm
 
 @dataclass(frozen=True, eq=False)
 class GroupProblem:
-    """Find ``(B, c)`` so that the reference's laws, mapped by it, are near the group's.
+    """Find the map ``(B, c)`` that brings the reference's Gaussians nearest to those of a group.
 
-    ``J(B, c) = sum_i w_i KL(N(B m_i + c, B S_i B') || N(mu_i, Sigma_i))`` in nats, the share of
-    one group in the divergence of an affirmative intervention, its weight divided out.
+    The objective ``J(B, c) = sum_i w_i KL(N(B m_i + c, B S_i B') || N(mu_i, Sigma_i))``, in nats,
+    is the group's term in the divergence of an affirmative intervention, divided by its weight.
 
     Parameters
     ----------
     weights : ndarray of shape (K,)
-        ``w_i``, positive, summing to one.
+        ``w_i``, positive, summing to 1.
     reference_means : ndarray of shape (K, d)
         ``m_i``.
     reference_covariances : ndarray of shape (K, d, d)
@@ -59,7 +59,7 @@ class GroupProblem:
 
     @cached_property
     def constant(self) -> float:
-        """The part of J that depends on neither B nor c."""
+        """The terms of J that depend on neither B nor c."""
         log_ratio = logdet(distinct(self.covariances)) - logdet(
             distinct(self.reference_covariances)
         )
@@ -100,8 +100,8 @@ class GroupProblem:
         e = self.residuals(matrix)
         if self.tied:
             products = (self.weights[:, None] * e).T @ self.reference_means
-            carried = matrix @ self.reference_covariances[0] + products
-            return np.linalg.solve(self.covariances[0], carried)
+            total = matrix @ self.reference_covariances[0] + products
+            return np.linalg.solve(self.covariances[0], total)
         inner = matrix @ self.reference_covariances + e[:, :, None] * self.reference_means[:, None]
         gradient: Array = np.sum(self.weighted_precisions @ inner, axis=0)
         return gradient
@@ -109,8 +109,8 @@ class GroupProblem:
     def curvature(self, precisions: Array, direction: Array) -> Array:
         """Apply the Hessian of the quadratic part to a direction, shape (d, d).
 
-        ``sum_i P_i [X S_i + (X m_i + dc) m_i']`` with ``dc`` the response of the optimal
-        offset, for weighted precisions ``P_i`` expressed where the direction lives.
+        ``sum_i P_i [X S_i + (X m_i + dc) m_i']``, with ``dc`` the derivative of the optimal offset
+        and ``P_i`` weighted precisions in the coordinates of the direction.
         """
         shifts = self.reference_means @ direction.T
         pull = np.einsum("ijk,ik->j", precisions, shifts)
@@ -121,7 +121,7 @@ class GroupProblem:
         return product
 
     def in_coordinates(self, left: Array, right: Array) -> GroupProblem:
-        """Return the same problem for ``left B right^{-1}``, the features mapped linearly."""
+        """Return the problem for ``left B right^{-1}``, after linear maps of the features."""
         return GroupProblem(
             weights=self.weights,
             reference_means=self.reference_means @ right.T,

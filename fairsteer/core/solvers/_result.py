@@ -1,4 +1,4 @@
-"""What goes into the solvers and what comes out."""
+"""Inputs and results of the solvers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONVERGED = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """What a solver needs besides the law.
+    """Options of a solver.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ class Settings:
     anchor : int
         Position of the label whose covariance whitens.
     priors : ndarray of shape (K, G)
-        Law of (label, group) of the target.
+        ``P(label, group)`` of the target.
     n_init : int
         One more than the number of random starts.
     rng : numpy.random.Generator
-        Their source.
+        Source of the random starts.
     start : Solution, default=None
-        A solution for nearby priors, to go on from.
+        A solution for nearby priors to start from.
     """
 
     conditions: str
@@ -47,7 +47,7 @@ class Settings:
 
 
 class GroupSolution(NamedTuple):
-    """Optimal map of one group: ``B``, optimality (see SteeringResult), iterations."""
+    """Optimal ``B`` of one group, its optimality (see SteeringResult), number of iterations."""
 
     matrix: Array
     optimality: float
@@ -55,14 +55,14 @@ class GroupSolution(NamedTuple):
 
 
 class Template(NamedTuple):
-    """One law per label, carried by the groups' maps into their frames: (K, d), (K, d, d)."""
+    """A Gaussian per label, (K, d) and (K, d, d), which each group's map takes to its frame."""
 
     means: Array
     covariances: Array
 
 
 class Solution(NamedTuple):
-    """Maps (G,) from a template, the template, optimality and iterations."""
+    """Maps (G,) from a template, the template, optimality and number of iterations."""
 
     maps: AffineMap
     template: Template
@@ -72,33 +72,34 @@ class Solution(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SteeringResult:
-    """A nearest ideal law and how it was reached.
+    """The nearest ideal distribution and how it was found.
 
     Attributes
     ----------
     target : SubgroupGaussians
-        The ideal law, each group in its own (native) frame.
+        The ideal distribution, each group in its own frame.
     ideal : SubgroupGaussians
-        The same law in the template's frame, where all groups share one law per label.
+        The same distribution in the template's frame, where all groups have the same Gaussians.
     kl_divergence : float
         ``KL(target || data)`` in nats, priors included.
     kl_per_subgroup : ndarray of shape (K, G)
         Divergence of each subgroup's features, in nats, unweighted.
     group_maps : AffineMap of shape (G,)
-        From the template's frame to each group's. The template's frame is the reference
-        group's, whose map is the identity; with one label and all subgroups changing it is
-        that of the barycentre.
+        Maps from the template's frame to the frame of each group. The template's frame is that of
+        the reference group, whose map is the identity; with ``"all_subgroups"`` and a single label
+        it is that of the barycenter.
     optimality : float
         Frobenius norm of the gradient relative to the map,
         ``Sigma_r^{1/2} B' (dJ/dB) Sigma_r^{-1/2}``, with ``Sigma_r`` the template's pooled
-        covariance; for the whitened conditions of the gradient in the symmetric factor ``S``,
-        ``S^{1/2} (dJ/dS) S^{1/2}``. The largest over groups; 0 where nothing is optimised.
+        covariance; for the whitened conditions, of the gradient in the symmetric factor ``S``,
+        ``S^{1/2} (dJ/dS) S^{1/2}``. The largest over groups; 0 if nothing is optimized.
     n_iter : int
-        Iterations, summed over groups (``subgroups``: rounds, summed over starts).
+        Number of iterations, summed over groups (solver ``"subgroups"``: rounds, summed over
+        starts).
     converged : bool
         Whether ``optimality`` is at most 1e-6.
     reference_group : object
-        Value of the group that keeps its law, or whose frame is the template's.
+        Value of the group that keeps its distribution, or whose frame is the template's.
     solver : str
         Name of the solver.
     """

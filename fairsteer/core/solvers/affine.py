@@ -1,4 +1,4 @@
-"""Nearest ideal law under the affine conditions: any invertible map per group."""
+"""Nearest ideal distribution under the affine conditions: any invertible map per group."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.stats import ortho_group
 
 from fairsteer.core.affine import transport_matrix
 from fairsteer.core.linalg import Array, invsqrtm, symmetrize
-from fairsteer.core.solvers._newton import Model, NewtonResult, minimise, pair_metric
+from fairsteer.core.solvers._newton import Model, NewtonResult, minimize, pair_metric
 from fairsteer.core.solvers._problem import GroupProblem
 from fairsteer.core.solvers._result import GroupSolution
 from fairsteer.core.solvers.tied import tied_matrix
@@ -28,20 +28,20 @@ def solve_affine(
 ) -> GroupSolution:
     """Return the best local optimum found over all invertible ``B``.
 
-    The objective is smooth but not convex. Newton's method runs from the optimal-transport map
-    of the pooled covariances, the whitened optimum, the closed form for pooled covariances, and
-    the map that matches the spectra of a contrast of the labels. So the divergence never
-    exceeds that of the whitened conditions, and an ideal law is recognised; then from
-    ``n_init - 1`` random starts. Among optima that tie, the one that moves the features
-    least is kept. Restarts alternate between uniformly random rotations (or
-    reflections) and random rotations of the best point so far.
+    The objective is smooth but not convex. Newton's method starts from the optimal-transport map of
+    the pooled covariances, the whitened optimum, the closed form for pooled covariances, and the
+    maps that match the spectra of contrasts of the labels. So the divergence never exceeds that of
+    the whitened conditions, and a distribution that is already ideal is recognized. Then follow
+    ``n_init - 1`` random starts, which alternate between uniformly random rotations (or
+    reflections) and random rotations of the best point so far. Among equal optima, the map nearest
+    to the identity is returned.
 
     Parameters
     ----------
     problem : GroupProblem
         Any number of features and labels.
     anchor : int
-        Label that whitens in the whitened start.
+        Position of the label whose covariance whitens in the whitened start.
     n_init : int, default=1
         One more than the number of random starts.
     random_state : numpy.random.Generator, default=None
@@ -52,7 +52,7 @@ def solve_affine(
     GroupSolution
     """
     reference, group = problem.pooled()
-    frame = _Frame.of(problem)
+    frame = _Frame.from_problem(problem)
     starts = [
         frame.inward(matrix)
         for matrix in (
@@ -80,7 +80,7 @@ class _Frame:
     right: Array
 
     @classmethod
-    def of(cls, problem: GroupProblem) -> _Frame:
+    def from_problem(cls, problem: GroupProblem) -> _Frame:
         (_, whiten_reference), (_, whiten_group) = problem.roots
         scores = problem.weights * np.linspace(-1.0, 1.0, len(problem.weights))
         contrast = np.einsum("i,ijk->jk", scores, problem.reference_covariances)
@@ -90,22 +90,22 @@ class _Frame:
         return cls(problem.in_coordinates(left, right), left, right)
 
     def inward(self, matrix: Array) -> Array:
-        """Express a map between the original features in these coordinates."""
+        """Return a map between the original features in these coordinates."""
         return np.asarray(np.linalg.solve(self.right.T, (self.left @ matrix).T).T)
 
     def outward(self, point: Array) -> Array:
-        """Express a point as a map between the original features."""
+        """Return a point as a map between the original features."""
         return np.asarray(np.linalg.solve(self.left, point @ self.right))
 
 
 def _spectral_matrices(problem: GroupProblem) -> list[Array]:
-    """Match the spectra of contrasts of the labels' second moments in both groups.
+    """Return maps that match the spectra of contrasts of the labels' second moments.
 
-    Where one affine map carries all laws of the reference onto the group's, it carries the
-    eigenvectors of ``sum_i w_i t_i E[xx' | i]`` relative to ``sum_i w_i E[xx' | i]`` too, up to
-    their signs. Agreement of all moments in the two eigenbases settles those: they are the
-    signs of a leading eigenvector. For distinct eigenvalues the result is that map. Two
-    contrasts are tried, since one may leave labels apart that the other does not.
+    If an affine map takes all Gaussians of the reference to those of the group, it also takes the
+    eigenvectors of ``sum_i w_i t_i E[xx' | i]`` relative to ``sum_i w_i E[xx' | i]``, up to their
+    signs. The signs follow from the agreement of all moments in the two eigenbases, as those of a
+    leading eigenvector. For distinct eigenvalues the result is that map. Two contrasts are tried,
+    since the eigenvalues of a contrast may coincide.
     """
     weights = problem.weights
     labels = np.arange(len(weights))
@@ -114,16 +114,16 @@ def _spectral_matrices(problem: GroupProblem) -> list[Array]:
         (problem.reference_means, problem.reference_covariances),
         (problem.means, problem.covariances),
     ):
-        centred = means - weights @ means
-        moments = covariances + centred[:, :, None] * centred[:, None, :]
+        centered = means - weights @ means
+        moments = covariances + centered[:, :, None] * centered[:, None, :]
         whiten = invsqrtm(np.einsum("i,ijk->jk", weights, moments))
-        sides.append((whiten, centred @ whiten, symmetrize(whiten @ moments @ whiten)))
+        sides.append((whiten, centered @ whiten, symmetrize(whiten @ moments @ whiten)))
     matrices = []
     for scores in (np.linspace(-1.0, 1.0, len(weights)), np.cos(1.0 + 3.0 * labels)):
         turned = []
-        for whiten, centred, second in sides:
+        for whiten, centered, second in sides:
             axes = np.linalg.eigh(np.einsum("i,ijk->jk", weights * scores, second))[1]
-            turned.append((axes.T @ whiten, centred @ axes, axes.T @ second @ axes))
+            turned.append((axes.T @ whiten, centered @ axes, axes.T @ second @ axes))
         (frame, mean, moment), (own_frame, own_mean, own_moment) = turned
         products = mean * own_mean
         agreement = np.einsum("i,ijk,ijk->jk", weights, moment, own_moment)
@@ -137,17 +137,17 @@ def _spectral_matrices(problem: GroupProblem) -> list[Array]:
 
 def refine_affine(problem: GroupProblem, matrix: Array) -> GroupSolution:
     """Return the local optimum that Newton's method reaches from a given ``B``."""
-    frame = _Frame.of(problem)
+    frame = _Frame.from_problem(problem)
     found = _descend(frame.problem, frame.inward(matrix))
     return GroupSolution(frame.outward(found.point), found.gradient_norm, found.n_iter)
 
 
 def _descend(local: GroupProblem, start: Array) -> NewtonResult:
-    return minimise(local.value, lambda e: _model(local, e), _move, start)
+    return minimize(local.value, lambda e: _model(local, e), _move, start)
 
 
 def _restart(best: Array, k: int, rng: np.random.Generator) -> Array:
-    """Alternate between a uniform rotation or reflection and a rotation of the best so far."""
+    """Return a uniform rotation or reflection, or for odd k a rotation of the best point."""
     d = len(best)
     if k % 2 == 0:
         return np.asarray(ortho_group.rvs(d, random_state=rng)) if d > 1 else -best
@@ -160,8 +160,8 @@ def _select(frame: _Frame, found: list[NewtonResult]) -> NewtonResult:
     values = np.array([frame.problem.value(result.point) for result in found])
     if not np.isfinite(values).any():
         raise ValueError(
-            "The covariances are too close to singular to solve for: raise shrinkage, or drop "
-            "features that are almost combinations of others."
+            "The covariances are too close to singular: raise shrinkage, or drop features that are "
+            "almost linear combinations of others."
         )
     values[~np.isfinite(values)] = np.inf
     tied = np.flatnonzero(values <= values.min() + _TIE * max(1.0, abs(float(values.min()))))
@@ -173,9 +173,10 @@ def _select(frame: _Frame, found: list[NewtonResult]) -> NewtonResult:
 def _model(problem: GroupProblem, e: Array) -> Model:
     """Expand ``X -> J(e exp(X))`` to second order.
 
-    ``exp`` follows rotations exactly, along which the objective is nearly flat. In coordinates
-    in which the reference's covariances are nearly diagonal, near the optimum so are the
-    group's precisions pulled back, and the Hessian acts on entries (j, k) and (k, j) alone.
+    ``exp`` parametrizes rotations exactly, along which the objective is nearly flat. In coordinates
+    in which the reference's covariances are nearly diagonal, the pullbacks of the group's
+    precisions are nearly diagonal at the optimum, and the Hessian couples only entries (j, k) and
+    (k, j).
     """
     quadratic = e.T @ problem.quadratic_gradient(e)
     precisions = e.T @ problem.weighted_precisions @ e

@@ -1,4 +1,4 @@
-"""Affirmative intervention: every group but the reference is solved for on its own."""
+"""Affirmative intervention: a separate problem for every group except the reference."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from fairsteer.core.solvers.tied import solve_tied
 from fairsteer.core.solvers.univariate import solve_univariate
 from fairsteer.core.solvers.whitened import solve_whitened
 
-# Below this many features the groups' threads mostly wait for the interpreter lock.
-_THREADS_PAY = 100
+# With fewer features, threads mostly wait for the interpreter lock.
+_MIN_THREADED_FEATURES = 100
 
 GroupSolver = Callable[[GroupProblem, Settings, Array | None], GroupSolution]
 
@@ -27,7 +27,7 @@ GroupSolver = Callable[[GroupProblem, Settings, Array | None], GroupSolution]
 def group_problem(
     gaussians: SubgroupGaussians, settings: Settings, template: Template, group: int
 ) -> GroupProblem:
-    """Return the problem of carrying a template onto one group."""
+    """Return the problem of mapping a template to one group."""
     share = settings.priors[:, group]
     return GroupProblem(
         weights=share / share.sum(),
@@ -39,7 +39,7 @@ def group_problem(
 
 
 def affirmative(solve_group: GroupSolver) -> Callable[[SubgroupGaussians, Settings], Solution]:
-    """Turn the solver of one group into a solver of all groups but the reference."""
+    """Return a solver for all groups except the reference, given the solver of one group."""
 
     def solve(gaussians: SubgroupGaussians, settings: Settings) -> Solution:
         r, d = settings.reference, gaussians.n_features
@@ -49,7 +49,7 @@ def affirmative(solve_group: GroupSolver) -> Callable[[SubgroupGaussians, Settin
         starts = [None if settings.start is None else settings.start.maps.matrix[a] for a in others]
         own = [replace(settings, rng=rng) for rng in settings.rng.spawn(len(others))]
         with ThreadPoolExecutor() as pool:
-            run = pool.map if d >= _THREADS_PAY else map
+            run = pool.map if d >= _MIN_THREADED_FEATURES else map
             solutions = list(run(solve_group, problems, own, starts))
 
         matrices = np.tile(np.eye(d), (gaussians.n_groups, 1, 1))
@@ -68,7 +68,7 @@ def affirmative(solve_group: GroupSolver) -> Callable[[SubgroupGaussians, Settin
 
 
 def identical(gaussians: SubgroupGaussians, settings: Settings) -> Solution:
-    """Give every group the reference's laws; nothing is optimised."""
+    """Return the solution in which every group has the Gaussians of the reference."""
     r = settings.reference
     template = Template(gaussians.means[:, r], gaussians.covariances[:, r])
     maps = AffineMap.identity(gaussians.n_features, (gaussians.n_groups,))

@@ -1,4 +1,4 @@
-"""All-subgroups intervention (Proposition 4.3 of Sharma et al. 2025): every law may change."""
+"""All-subgroups intervention (Proposition 4.3 of Sharma et al. 2025): every subgroup may change."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def fit_template(
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        Law of the data.
+        Distribution of the data.
     priors : ndarray of shape (K, G)
-        Law of (label, group) of the target.
+        ``P(label, group)`` of the target.
     maps : AffineMap of shape (G,)
-        Template to group.
+        Maps from the template to the groups.
     anchor : int, default=None
         Label whose covariance stays the identity (whitened conditions).
 
@@ -58,17 +58,18 @@ def fit_template(
 
 
 def solve_subgroups(gaussians: SubgroupGaussians, settings: Settings) -> Solution:
-    """Return the best law found in which every subgroup may change.
+    """Return the best solution found in which every subgroup may change.
 
-    Template and maps are optimised in turn, which never raises the objective, from the
-    affirmative optimum of every group; so the divergence is at most the smallest of theirs.
+    Template and maps are optimized in turn, which never increases the objective, starting from the
+    affirmative optimum for every choice of the reference group. So the divergence is at most that
+    of the best affirmative intervention.
 
     Parameters
     ----------
     gaussians : SubgroupGaussians
-        Law of the data.
+        Distribution of the data.
     settings : Settings
-        Conditions; the reference group is the one whose frame the template takes.
+        Options; the template is expressed in the frame of the reference group.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def solve_subgroups(gaussians: SubgroupGaussians, settings: Settings) -> Solutio
         maps = AffineMap.identity(gaussians.n_features, (gaussians.n_groups,))
         return Solution(maps, fit_template(gaussians, settings.priors, maps), 0.0, 1)
     if gaussians.n_labels == 1:
-        return barycentre(gaussians, settings.priors)
+        return barycenter(gaussians, settings.priors)
     starts = _starts(gaussians, settings)
     runs = [_alternate(gaussians, settings, start, _ROUGH) for start in starts]
     best = min(runs, key=lambda run: run[-1].objective)
@@ -89,7 +90,7 @@ def solve_subgroups(gaussians: SubgroupGaussians, settings: Settings) -> Solutio
 
 
 def _starts(gaussians: SubgroupGaussians, settings: Settings) -> list[AffineMap]:
-    """Return the affirmative optimum of every group, or an earlier solution, as maps."""
+    """Return the maps of the affirmative optimum of every group, or of an earlier solution."""
     whiten = settings.conditions == "whitened"
     if settings.start is not None:
         solutions = [settings.start]
@@ -101,7 +102,7 @@ def _starts(gaussians: SubgroupGaussians, settings: Settings) -> list[AffineMap]
         solutions = [solve(gaussians, replace(settings, reference=r)) for r in groups]
     if not whiten:
         return [solution.maps for solution in solutions]
-    # The template is whitened at the anchor: the maps take over the square root.
+    # The template is whitened at the anchor, so the square root moves to the maps.
     roots = [sqrtm(solution.template.covariances[settings.anchor]) for solution in solutions]
     return [
         AffineMap(solution.maps.matrix @ root, solution.maps.offset)
@@ -119,7 +120,7 @@ def _improve(problem: GroupProblem, settings: Settings, matrix: Array) -> GroupS
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """Maps, the best template for them, the groups' problems and the objective in nats."""
+    """Maps, their best template, the groups' problems, objective in nats and optimality."""
 
     maps: AffineMap
     template: Template
@@ -146,10 +147,10 @@ def _state(gaussians: SubgroupGaussians, settings: Settings, maps: AffineMap) ->
 def _alternate(
     gaussians: SubgroupGaussians, settings: Settings, start: AffineMap, tolerance: float
 ) -> list[_State]:
-    """Optimise template and maps in turn until the gradient vanishes; return every round.
+    """Optimize template and maps in turn until the gradient vanishes; return every round.
 
-    Rounds converge linearly, so they are extrapolated from the last few (Anderson's method);
-    an extrapolation that raises the objective is dropped, so the objective never rises.
+    Rounds converge linearly, so they are extrapolated from the most recent ones (Anderson's
+    method); an extrapolation that increases the objective is rejected.
     """
     path = [_state(gaussians, settings, start)]
     points: list[Array] = []
@@ -163,12 +164,12 @@ def _alternate(
         offsets = [p.offset(m) for p, m in zip(current.problems, improved, strict=True)]
         plain = AffineMap(np.stack(improved), np.stack(offsets))
         points, images = (
-            [*points, _flat(current.maps)][-_MEMORY:],
-            [*images, _flat(plain)][-_MEMORY:],
+            [*points, _flatten(current.maps)][-_MEMORY:],
+            [*images, _flatten(plain)][-_MEMORY:],
         )
         reached = _state(gaussians, settings, plain)
         if len(points) > 1:
-            guess = _unflat(_extrapolate(points, images), plain)
+            guess = _unflatten(_extrapolate(points, images), plain)
             if settings.conditions != "whitened" or is_spd(guess.matrix):
                 further = _state(gaussians, settings, guess)
                 if further.objective <= reached.objective:
@@ -183,25 +184,25 @@ def _alternate(
 
 
 def _extrapolate(points: list[Array], images: list[Array]) -> Array:
-    """Return the combination of images whose step, linearly extrapolated, is shortest."""
+    """Return the combination of images whose linearly extrapolated step is shortest."""
     steps = np.stack(images) - np.stack(points)
     weights = np.linalg.lstsq(np.diff(steps, axis=0).T, steps[-1], rcond=None)[0]
     extrapolated: Array = images[-1] - weights @ np.diff(np.stack(images), axis=0)
     return extrapolated
 
 
-def _flat(maps: AffineMap) -> Array:
+def _flatten(maps: AffineMap) -> Array:
     return np.concatenate([maps.matrix.ravel(), maps.offset.ravel()])
 
 
-def _unflat(values: Array, like: AffineMap) -> AffineMap:
+def _unflatten(values: Array, like: AffineMap) -> AffineMap:
     size = like.matrix.size
     matrix = values[:size].reshape(like.matrix.shape)
     return AffineMap(matrix, values[size:].reshape(like.offset.shape))
 
 
 def _in_frame_of(maps: AffineMap, template: Template, group: int) -> tuple[AffineMap, Template]:
-    """Express maps and template so that one group's map is the identity."""
+    """Return maps and template in the frame of a group, whose map is then the identity."""
     frame = maps[group]
     moved = maps.compose(frame.inverse()[None])
     matrix, offset = moved.matrix.copy(), moved.offset.copy()
@@ -209,11 +210,11 @@ def _in_frame_of(maps: AffineMap, template: Template, group: int) -> tuple[Affin
     return AffineMap(matrix, offset), Template(*frame.pushforward(*template))
 
 
-def barycentre(gaussians: SubgroupGaussians, priors: Array) -> Solution:
-    """Return the Wasserstein barycentre of the groups' laws (one label) and the maps from it.
+def barycenter(gaussians: SubgroupGaussians, priors: Array) -> Solution:
+    """Return the Wasserstein barycenter of the groups' Gaussians (one label) and the maps from it.
 
-    Under the affine conditions with one label every law is ideal; the barycentre is the common
-    law that moves the rows least.
+    With one label, every distribution is ideal under the affine conditions; the barycenter is the
+    common Gaussian that moves the rows least.
 
     References
     ----------
@@ -223,16 +224,16 @@ def barycentre(gaussians: SubgroupGaussians, priors: Array) -> Solution:
     weights = priors[0]
     covariances = gaussians.covariances[0]
     mean = weights @ gaussians.means[0]
-    centre = np.einsum("a,ajk->jk", weights, covariances)
+    center = np.einsum("a,ajk->jk", weights, covariances)
     rounds, moved = 0, np.inf
     while moved > 1e-14 and rounds < MAX_ROUNDS:
         rounds += 1
-        root, inverse = sqrtm(centre), invsqrtm(centre)
+        root, inverse = sqrtm(center), invsqrtm(center)
         spread = np.einsum("a,ajk->jk", weights, sqrtm(symmetrize(root @ covariances @ root)))
-        previous, centre = centre, symmetrize(inverse @ spread @ spread @ inverse)
-        moved = float(np.abs(centre - previous).max() / np.abs(centre).max())
-    maps = transport_map(mean[None], centre[None], gaussians.means[0], covariances)
-    # First-order optimality of a barycentre: the maps to the groups average to the identity.
+        previous, center = center, symmetrize(inverse @ spread @ spread @ inverse)
+        moved = float(np.abs(center - previous).max() / np.abs(center).max())
+    maps = transport_map(mean[None], center[None], gaussians.means[0], covariances)
+    # First-order optimality of a barycenter: the maps to the groups average to the identity.
     average = np.einsum("a,ajk->jk", weights, maps.matrix)
     residual = float(np.linalg.norm(average - np.eye(gaussians.n_features)))
-    return Solution(maps, Template(mean[None], centre[None]), residual, rounds)
+    return Solution(maps, Template(mean[None], center[None]), residual, rounds)

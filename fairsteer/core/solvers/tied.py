@@ -1,4 +1,4 @@
-"""Global optimum in closed form when the labels of a group share one covariance."""
+"""Global optimum in closed form for labels that share a covariance."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from fairsteer.core.solvers._result import GroupSolution
 def tied_matrix(problem: GroupProblem) -> Array:
     """Return the optimal ``B`` for the pooled covariances of both groups.
 
-    Whitened and centred class means ``V``, ``M = I + V_r V_r'`` and
-    ``M^{-1/2} V_r V_a' = U diag(s) Z'`` give ``B = Sigma_a^{1/2} E M^{-1/2} Sigma_r^{-1/2}`` with
-    ``E = Z diag((s + sqrt(s^2 + 4)) / 2) U'``. Directions with ``s = 0`` are free up to a
-    rotation; the one that moves the features least is taken, so that for a single label ``B`` is
-    the optimal-transport map.
+    ``B = Sigma_a^{1/2} E M^{-1/2} Sigma_r^{-1/2}`` with ``E = Z diag((s + sqrt(s^2 + 4)) / 2) U'``,
+    where ``V`` are whitened, centered label means, ``M = I + V_r V_r'`` and
+    ``M^{-1/2} V_r V_a' = U diag(s) Z'``. Directions with ``s = 0`` are determined up to a rotation;
+    the rotation that moves the features least is used, so for a single label ``B`` is the
+    optimal-transport map.
 
     Parameters
     ----------
     problem : GroupProblem
-        Class-specific covariances are pooled.
+        Covariances of the labels are pooled.
 
     Returns
     -------
@@ -29,11 +29,11 @@ def tied_matrix(problem: GroupProblem) -> Array:
     """
     (root_reference, whiten_reference), (root_group, whiten_group) = problem.roots
     root_weights = np.sqrt(problem.weights)[:, None]
-    centre = problem.weights @ problem.reference_means
-    v_reference = (root_weights * (problem.reference_means - centre)) @ whiten_reference
+    center = problem.weights @ problem.reference_means
+    v_reference = (root_weights * (problem.reference_means - center)) @ whiten_reference
     v_group = (root_weights * (problem.means - problem.weights @ problem.means)) @ whiten_group
 
-    # M differs from I, and M^{-1/2} V_r' V_a from 0, in as many dimensions as there are labels.
+    # M differs from I, and M^{-1/2} V_r' V_a from 0, in at most as many dimensions as labels.
     _, sizes, axes = np.linalg.svd(v_reference, full_matrices=False)
     shrink = 1.0 / np.sqrt(1.0 + sizes**2) - 1.0
     mean_root = np.eye(problem.n_features) + (axes.T * shrink) @ axes
@@ -53,12 +53,12 @@ def tied_matrix(problem: GroupProblem) -> Array:
 
 
 def _complement(axes: Array) -> Array:
-    """Return orthonormal columns that span what those of axes (d, k) leave, shape (d, d - k)."""
+    """Return an orthonormal basis (d, d - k) of the complement of the columns of axes (d, k)."""
     d, rank = axes.shape
     return np.linalg.qr(axes, mode="complete")[0][:, rank:] if rank else np.eye(d)
 
 
 def solve_tied(problem: GroupProblem) -> GroupSolution:
-    """Return the global optimum for class-shared covariances, any number of labels."""
+    """Return the global optimum for a covariance shared by any number of labels."""
     matrix = tied_matrix(problem)
     return GroupSolution(matrix, problem.optimality(matrix), 0)

@@ -16,9 +16,9 @@ def solve_univariate(problem: GroupProblem, *, reflect: bool) -> GroupSolution:
     problem : GroupProblem
         With one feature.
     reflect : bool
-        Whether a map of negative slope is allowed (it is under the affine conditions, not under
-        the whitened ones). It is chosen only where it has the smaller divergence, which
-        happens when the labels are ordered differently in the two groups.
+        Whether the slope may be negative, as under the affine but not the whitened conditions. A
+        negative slope is chosen only if its divergence is smaller, which happens when the order of
+        the labels' means differs between the groups.
 
     Returns
     -------
@@ -29,8 +29,8 @@ def solve_univariate(problem: GroupProblem, *, reflect: bool) -> GroupSolution:
     group = problem.means[:, 0] - np.average(problem.means[:, 0], weights=p)
     alpha = float(p @ (problem.reference_covariances[:, 0, 0] + reference**2))
     beta = float(p @ (reference * group))
-    # -log|g| + alpha g^2 / 2 - beta g has one stationary point of each sign; the one whose sign
-    # is beta's is lower.
+    # -log|g| + alpha g^2 / 2 - beta g has a stationary point of each sign; the one with the sign of
+    # beta is lower.
     sign = -1.0 if reflect and beta < 0.0 else 1.0
     half = np.hypot(beta, 2.0 * np.sqrt(alpha))
     slope = sign * (

@@ -1,4 +1,4 @@
-"""The paper's convex program (Theorem 4.1 of Sharma et al. 2025)."""
+"""Convex program of Theorem 4.1 of Sharma et al. (2025)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy.linalg import expm
 
 from fairsteer.core.affine import transport_matrix
 from fairsteer.core.linalg import Array, invsqrtm, sqrtm, symmetrize
-from fairsteer.core.solvers._newton import Model, minimise
+from fairsteer.core.solvers._newton import Model, minimize
 from fairsteer.core.solvers._problem import GroupProblem
 from fairsteer.core.solvers._result import GroupSolution
 
@@ -24,7 +24,7 @@ def solve_whitened(
     anchor : int
         Position k of the label whose covariance whitens.
     start : ndarray of shape (d, d), default=None
-        First S, symmetric positive definite. The objective is convex in S, so the optimum does
+        Initial S, symmetric positive definite. The objective is convex in S, so the optimum does
         not depend on it.
 
     Returns
@@ -35,7 +35,7 @@ def solve_whitened(
     inner = problem.in_coordinates(np.eye(problem.n_features), whiten)
     if start is None:
         start = transport_matrix(*inner.pooled())
-    found = minimise(inner.value, lambda s: _model(inner, s), _along_geodesic, start)
+    found = minimize(inner.value, lambda s: _model(inner, s), _along_geodesic, start)
     return GroupSolution(found.point @ whiten, found.gradient_norm, found.n_iter)
 
 
