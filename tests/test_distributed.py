@@ -14,7 +14,7 @@ from fairsteer.datasets import make_gaussian_subgroups
 
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
-pytestmark = pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")]
 
 
 @pytest.fixture(scope="module")

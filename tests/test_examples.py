@@ -10,6 +10,8 @@ import pytest
 
 import fairsteer
 
+pytestmark = pytest.mark.slow
+
 matplotlib = pytest.importorskip("matplotlib")
 
 DOCS = Path(__file__).parents[1] / "docs"

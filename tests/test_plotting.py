@@ -12,6 +12,8 @@ from fairsteer import OptimalSteeringTransformer
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.plotting import plot_densities, plot_ellipses
 
+pytestmark = pytest.mark.slow
+
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 

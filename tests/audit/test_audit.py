@@ -22,6 +22,8 @@ from fairsteer.audit._advice import (
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.metrics._attacks import Leakage, null_auc_deviation
 
+pytestmark = pytest.mark.slow
+
 LABELS, GROUPS, D = 3, 3, 3
 
 

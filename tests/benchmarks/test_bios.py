@@ -9,6 +9,8 @@ from pages import DOCS
 from fairsteer.datasets import make_bios_like
 from fairsteer.metrics import rms_tpr_gap
 
+pytestmark = pytest.mark.slow
+
 OFFLINE = (
     *("unmitigated", "mean matching", "discriminants", "discriminants, weights"),
     *("fairsteer", "fairsteer, inferred"),

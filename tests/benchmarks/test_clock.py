@@ -3,6 +3,8 @@
 import clock
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def test_quick_work_is_timed_by_its_quickest_call(monkeypatch):
     ticks = iter([0.0, 0.2, 1.0, 1.1, 2.0, 2.15])

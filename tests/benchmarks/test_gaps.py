@@ -13,10 +13,11 @@ import simulated
 from fairsteer.compare import load_table
 from fairsteer.core.constraints import CONSTRAINTS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
 def test_every_cell_of_a_table_is_printed(monkeypatch):
     monkeypatch.setattr(gaps, "NAMES", {"logistic": "LR"})
     frame = gaps.cells("diabetes", "sex", 1, 1)
@@ -73,7 +74,6 @@ def test_weights_make_label_and_group_independent(rng):
     np.testing.assert_allclose(sums, np.outer(sums.sum(axis=1), sums.sum()) / 400)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # fairlearn's ExponentiatedGradient and pandas 3
 def test_predictions_without_the_attribute(monkeypatch):
     table = load_table("diabetes")

@@ -8,6 +8,8 @@ from sklearn.model_selection import ParameterGrid
 
 from fairsteer.datasets import load_diabetes_progression
 
+pytestmark = pytest.mark.slow
+
 EPS = 0.2
 FEW = {f"{grid.STEERING}strength": [0.0, 1.0], f"{grid.CLASSIFIER}max_iter": [3, 6]}
 

@@ -32,6 +32,8 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from fairsteer.metrics import fairness_gaps
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 COLUMNS = [
     *("dataset", "sensitive", "estimator", "method", "constraint", "strength", "repeat"),

@@ -3,6 +3,10 @@
 import runpy
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_it_prints_a_row_per_law(capsys, monkeypatch):
     monkeypatch.delenv("FAIRSTEER_DATA", raising=False)

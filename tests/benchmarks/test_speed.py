@@ -9,6 +9,8 @@ import speed
 from measuring import PeakMemory, growth, in_turn, shown, table
 from pages import DOCS
 
+pytestmark = pytest.mark.slow
+
 
 def test_speed_is_measured_against_limits_and_peers(tmp_path, capsys):
     speed.main(["--rows", "3000", "--features", "4", "--output", str(tmp_path)])
@@ -32,7 +34,6 @@ def test_scale_grows_and_batches_add_up(tmp_path, capsys):
     assert "| batches | largest difference |" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_a_cluster_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(scale, "N_PARTITIONS", 12)
     stored = scale.Stored(tmp_path, 20_000, 3)

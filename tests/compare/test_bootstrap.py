@@ -32,7 +32,7 @@ from fairsteer.metrics._gaps import permuted_gaps
 from fairsteer.metrics._report import RATES
 from tests.compare.test_compare import make_table, tabulate_outcomes
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:fairlearn")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:fairlearn")]
 METRICS = (selection_rate, true_positive_rate, false_positive_rate, accuracy_score)
 NOT_COMPARED = ["steering", "exponentiated_gradient", "threshold_optimizer"]
 

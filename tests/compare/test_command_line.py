@@ -17,6 +17,8 @@ from fairsteer.compare._report import FILES
 from fairsteer.compare._run import COLUMNS
 from fairsteer.compare._summaries import FRONTIER_COLUMNS
 
+pytestmark = pytest.mark.slow
+
 
 def skip(*names):
     return [part for name in names for part in ("--skip", name)]

@@ -20,6 +20,8 @@ from fairsteer.core import certificates as bounds
 from fairsteer.exceptions import UsageError
 from fairsteer.metrics import fairness_gaps, noise_floor
 
+pytestmark = pytest.mark.slow
+
 ALL = list(METHODS)
 QUICK = ["exponentiated_gradient", "threshold_optimizer"]
 

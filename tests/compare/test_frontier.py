@@ -16,6 +16,8 @@ from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.exceptions import UsageError
 from tests.compare.test_compare import make_table, run_method, tabulate_outcomes
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["exponentiated_gradient", "threshold_optimizer"]
 STEERED = [f"steering-{constraint}" for constraint in CONSTRAINTS]
 STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]

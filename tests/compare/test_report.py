@@ -38,6 +38,8 @@ from fairsteer.compare._table import Table
 from fairsteer.estimators._classifier_cv import UNMITIGATED, SteeredTable
 from fairsteer.metrics._report import RATES
 
+pytestmark = pytest.mark.slow
+
 GROUPS = ("<script>alert(1)</script>", "Smith & Sons", "$c$")
 QUICK = ["exponentiated_gradient", "threshold_optimizer", "correlation_remover"]
 ONE_STEERING = ["steering-equal_opportunity", "steering-demographic_parity"]

@@ -10,6 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from fairsteer import OptimalSteeringTransformer
 from fairsteer.datasets import make_gaussian_subgroups
 
+pytestmark = pytest.mark.slow
+
 N, K, G, D = 100_000, 3, 3, 3
 PROVED = {
     "none": {"label_strategy": "none"},
@@ -73,7 +75,6 @@ def sampling_error(sample):
     return np.sqrt(2 * 2 * 0.25 / min(counts))
 
 
-@pytest.mark.slow
 def test_realized_gaps_stay_below_proved_certificates(sample):
     (X, y, groups), _ = sample
     for options in PROVED.values():
@@ -87,7 +88,6 @@ def test_realized_gaps_stay_below_proved_certificates(sample):
                 assert gaps[name] <= bound + 4 * sampling_error(sample)
 
 
-@pytest.mark.slow
 def test_without_steering_the_gap_exceeds_what_steering_certifies(sample):
     """The certificate says something: untouched features break that of equal opportunity."""
     (X, y, groups), _ = sample
@@ -101,7 +101,6 @@ def test_without_steering_the_gap_exceeds_what_steering_certifies(sample):
     assert still.certificate_["equal_opportunity"].bound > 0.1
 
 
-@pytest.mark.slow
 def test_coverage_of_estimates_is_reported(sample, record_property):
     (X, y, groups), _ = sample
     for case, options in ESTIMATED.items():
@@ -120,7 +119,6 @@ def test_coverage_of_estimates_is_reported(sample, record_property):
         assert certificate.bound < 0.9
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("intervention", ["affirmative", "all_subgroups"])
 def test_moments_after_transform_labeled_match_the_ideal(sample, intervention):
     (X, y, groups), (X_new, y_new, groups_new) = sample

@@ -22,6 +22,8 @@ from fairsteer.estimators._classifier_cv import (
 from fairsteer.estimators._table_encoding import standard_encoder
 from fairsteer.metrics import fairness_gaps, noise_floor
 
+pytestmark = pytest.mark.slow
+
 LOGISTIC = LogisticRegression(max_iter=2000)
 BOOSTING = HistGradientBoostingClassifier(max_iter=20, random_state=0)
 
@@ -183,7 +185,6 @@ def test_labels_of_held_out_rows_change_no_prediction(constraint):
     np.testing.assert_array_equal(predictions[0].score, predictions[1].score)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_steering_never_widens_the_gap_it_targets(seed):
     """The benchmark of twenty tables and both estimators in small: logistic regression on four."""

@@ -17,6 +17,8 @@ from fairsteer.core.steering import LABEL_STRATEGIES, SteeringOptions
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.estimators._transformer import GROUP_STRATEGIES, OUTPUTS, SMALL_GROUPS, UNSEEN_GROUPS
 
+pytestmark = pytest.mark.slow
+
 COMBINED = {
     "constraint": CONSTRAINTS,
     "family": FAMILIES,
@@ -97,7 +99,6 @@ def test_every_free_parameter_is_in_the_signature():
     assert set(OptimalSteeringTransformer().get_params()) == {*COMBINED, *FREE, *known}
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 def test_accepted_combinations_fit_with_any_others(data, rng):
     X, y = data

@@ -39,6 +39,8 @@ from fairsteer import OptimalSteeringTransformer, SteeredClassifier, WithinLabel
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.metrics import make_fairness_scorer
 
+pytestmark = pytest.mark.slow
+
 N = 300
 SAMPLE = make_gaussian_subgroups(N, n_groups=3, n_features=4, random_state=0)
 X, GROUP, Y = SAMPLE.data, SAMPLE.sensitive_features, SAMPLE.target

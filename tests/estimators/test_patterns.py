@@ -77,6 +77,8 @@ from fairsteer import (
 from fairsteer.datasets import load_diabetes_progression, make_gaussian_subgroups
 from fairsteer.metrics import fairness_report, make_fairness_scorer, most_accurate_within
 
+pytestmark = pytest.mark.slow
+
 N = 360
 FEATURES = [f"x{j}" for j in range(5)]
 CV = StratifiedKFold(3)

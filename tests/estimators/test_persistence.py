@@ -28,6 +28,8 @@ from fairsteer import (
 )
 from fairsteer.datasets import make_gaussian_subgroups
 
+pytestmark = pytest.mark.slow
+
 
 def steering(**parameters):
     return OptimalSteeringTransformer(random_state=0, **parameters)
