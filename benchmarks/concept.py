@@ -84,7 +84,7 @@ def movers(H, concept, groups) -> dict:
         # Two probes at once may take directions far away: the figures show what comes of it.
         warnings.simplefilter("ignore", SteeringWarning)
         fits = {
-            name: ConceptSteering(probe=probe).fit(H, concept, groups)
+            name: ConceptSteering(probe=probe).fit(H, concept, sensitive_features=groups)
             for name, probe in FITTED.items()
         }
     own = fits["shared"].directions_
@@ -94,8 +94,10 @@ def movers(H, concept, groups) -> dict:
         "pooled": lambda H, groups, alpha: H + alpha * pooled,
     }
     for name, fit in fits.items():
-        moves[name] = lambda H, groups, alpha, fit=fit: fit.steer(H, alpha, groups)
-    moves["shared_inferred"] = lambda H, groups, alpha: fits["shared"].steer(H, alpha)
+        moves[name] = lambda H, groups, alpha, fit=fit: fit.transform(
+            H, alpha=alpha, sensitive_features=groups
+        )
+    moves["shared_inferred"] = lambda H, groups, alpha: fits["shared"].transform(H, alpha=alpha)
     return moves
 
 

@@ -269,8 +269,8 @@ def measure(
     metrics = bayes_metrics(law, n_samples=n_samples, random_state=random_state)
     return {
         "kl": divergence(law, data),
-        **{name: metrics[name] for name in MEASURES},
-        **{f"{name}_se": metrics["standard_error"][name] for name in MEASURES},
+        **{name: getattr(metrics, name) for name in MEASURES},
+        **{f"{name}_se": metrics.standard_error[name] for name in MEASURES},
         "ideal_gap": ideal_gap(law),
         "prior_gap": prior_gap(law),
         "error_on_data": error_on_data(law, data, n_samples, random_state),

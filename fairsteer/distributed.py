@@ -1,7 +1,7 @@
-"""Dask tables: sums of partitions are added up in a tree, and partitions are steered one by one.
+"""Fit and transform of Dask tables, partition by partition.
 
-Needs ``pip install fairsteer[dask]``. Where the work runs is Dask's business: threads of this
-process, or the workers of a ``dask.distributed.Client``.
+Needs ``pip install fairsteer[dask]``. Dask runs the work, in threads of this process or on the
+workers of a ``dask.distributed.Client``.
 """
 
 from __future__ import annotations
@@ -28,54 +28,54 @@ except ImportError as error:
 def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split_every=8):
     """Fit a transformer to a Dask table.
 
-    Each partition is read once and leaves the sums of its rows; these are added up, a few at a
-    time. Warnings that look at rows, such as that of discrete features, are not given.
+    Each partition is read once, and the sums over its rows are merged in a tree. Warnings that need
+    rows, for instance about discrete features, are not issued.
 
     Parameters
     ----------
     transformer : OptimalSteeringTransformer
-        With ``family`` normal or lognormal. It is left as it is.
+        With ``family`` ``"normal"`` or ``"lognormal"``. It is not modified.
     X : dask.dataframe.DataFrame or dask.array.Array of shape (n, p)
-        Numbers; sensitive columns may hold anything. Partitions may be empty.
+        Numbers; sensitive columns may have any values. Partitions may be empty.
     y : str, dask.dataframe.Series or dask.array.Array of shape (n,)
-        Labels, in partitions like those of X; or the column of X that holds them, which is then
-        no feature.
+        Labels, partitioned as X; or the name of the column of X that contains them, which is then
+        not a feature.
     sensitive_features : dask.dataframe.Series or dask.array.Array of shape (n,), default=None
-        The attribute, unless it stands in X.
+        The attribute, unless it is a column of X.
     sample_weight : dask.dataframe.Series or dask.array.Array of shape (n,), default=None
         Frequencies.
     split_every : int, default=8
-        How many partitions' sums are added up in one task.
+        Number of sums that are merged in a task.
 
     Returns
     -------
     OptimalSteeringTransformer
-        A fitted clone, equal to what ``fit`` makes of the whole table in memory.
+        A fitted clone, equal to the result of ``fit`` on the whole table.
 
     Raises
     ------
     TypeError
-        If an argument is not a Dask collection, or the transformer keeps no sums.
+        If an argument is not a Dask collection, or the transformer has no sums to merge.
     ValueError
-        If partitions do not fit together, there are no rows, X has no column `y`, or ``fit`` would
-        refuse the rows.
+        If the partitions of the arguments differ, there are no rows, X has no column `y`, or
+        ``fit`` raises an error for the rows.
     """
     if not hasattr(transformer, "merge"):
         raise TypeError(
-            f"{type(transformer).__name__} keeps no sums to add up: pass an "
+            f"{type(transformer).__name__} has no sums to merge: pass an "
             "OptimalSteeringTransformer."
         )
     if transformer.family not in SUMMED_FAMILIES:
         raise ValueError(
-            f"family={transformer.family!r} ranks all rows together, so it cannot be fitted to "
+            f"family={transformer.family!r} needs the ranks of all rows, so it cannot be fitted to "
             "partitions: use family='normal' or 'lognormal'."
         )
     _check_collection("X", X)
     column = y if isinstance(y, str) else None
     if column is not None and column not in getattr(X, "columns", ()):
         raise ValueError(
-            f"y={column!r} is not a column of X: name the column that holds the labels, or pass "
-            "the labels themselves as a Dask collection."
+            f"y={column!r} is not a column of X: pass the name of the column with the labels, or "
+            "the labels as a Dask collection."
         )
     given = {
         "y": None if column else y,
@@ -83,22 +83,22 @@ def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split
         "sample_weight": sample_weight,
     }
     rows = _partitions("X", X)
-    beside = {name: _partitions(name, part, X) for name, part in given.items() if part is not None}
-    for name, parts in beside.items():
+    aligned = {name: _partitions(name, part, X) for name, part in given.items() if part is not None}
+    for name, parts in aligned.items():
         if len(parts) != len(rows):
             raise ValueError(
-                f"X has {len(rows)} partitions and {name} has {len(parts)}: make them alike, for "
-                "instance by taking both from one table."
+                f"X has {len(rows)} partitions, but {name} has {len(parts)}: partition both "
+                "equally, for instance by taking both from the same table."
             )
     empty = clone(transformer)
-    summed = dask.delayed(_summed, pure=False)
+    sum_rows = dask.delayed(_sum_rows, pure=False)
     sums = [
-        summed(empty, part, column, {name: parts[k] for name, parts in beside.items()})
+        sum_rows(empty, part, column, {name: parts[k] for name, parts in aligned.items()})
         for k, part in enumerate(rows)
     ]
-    added = dask.delayed(_added, pure=False)
+    merge = dask.delayed(_merge, pure=False)
     while len(sums) > 1:
-        sums = [added(sums[k : k + split_every]) for k in range(0, len(sums), split_every)]
+        sums = [merge(sums[k : k + split_every]) for k in range(0, len(sums), split_every)]
     (total,) = dask.compute(*sums)
     if total is None:
         raise ValueError("Found array with 0 sample(s): no partition of X has rows.")
@@ -106,44 +106,44 @@ def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split
 
 
 def transform(transformer, X, *, sensitive_features=None):
-    """Steer a Dask table, partition by partition, when it is computed.
+    """Steer a Dask table lazily, partition by partition.
 
     Parameters
     ----------
     transformer : OptimalSteeringTransformer or WithinLabelEraser
-        Fitted. Under the copula, twins of a row are counted within each partition.
+        Fitted. For the copula, identical rows are counted within each partition.
     X : dask.dataframe.DataFrame or dask.array.Array of shape (n, p)
-        As in ``fit``, without the column of labels.
+        As in :func:`fit`, without the column of labels.
     sensitive_features : dask.dataframe.Series or dask.array.Array of shape (n,), default=None
-        The attribute, unless it stands in X.
+        The attribute, unless it is a column of X.
 
     Returns
     -------
     dask.dataframe.DataFrame or dask.array.Array of shape (n, n_features_out)
-        As X is; the index and the partitions stay.
+        Of the type of X, with the same index and partitions.
 
     Raises
     ------
     NotFittedError
-        Before the transformer is fitted.
+        If the transformer is not fitted.
     TypeError
-        If an argument is not a Dask collection, or they are of two kinds.
+        If an argument is not a Dask collection, or only one of them is an array.
     """
     check_is_fitted(transformer)
     for name, part in (("X", X), ("sensitive_features", sensitive_features)):
         if part is not None:
             _check_collection(name, part)
     names = transformer.get_feature_names_out()
-    beside = () if sensitive_features is None else (sensitive_features,)
-    if any(isinstance(part, da.Array) != isinstance(X, da.Array) for part in beside):
-        raise TypeError("X and sensitive_features must both be Dask frames, or both Dask arrays.")
+    extra = () if sensitive_features is None else (sensitive_features,)
+    if any(isinstance(part, da.Array) != isinstance(X, da.Array) for part in extra):
+        raise TypeError("X and sensitive_features must both be Dask frames or both be Dask arrays.")
     if isinstance(X, da.Array):
         X = X.rechunk({1: -1})
         dtype = np.float32 if X.dtype == np.float32 else np.float64
         chunks = (X.chunks[0], (len(names),))
-        beside = tuple(_along(part, X)[:, None] for part in beside)
+        extra = tuple(_align(part, X)[:, None] for part in extra)
         return da.map_blocks(
-            _steered, X, *beside, transformer=transformer, dtype=dtype, chunks=chunks, meta=X._meta
+            _steer, X, *extra, transformer=transformer, dtype=dtype, chunks=chunks, meta=X._meta
         )
     kept = X._meta.drop(columns=X._meta.columns[transformer.sensitive_positions_])
     single = all(kind == np.float32 for kind in kept.dtypes)
@@ -152,66 +152,66 @@ def transform(transformer, X, *, sensitive_features=None):
         columns=kept.columns,
         index=X._meta.index,
     )
-    return dd.map_partitions(_steered, X, *beside, transformer=transformer, meta=meta)
+    return dd.map_partitions(_steer, X, *extra, transformer=transformer, meta=meta)
 
 
 def _check_collection(name, part):
     if not isinstance(part, da.Array | dd.DataFrame | dd.Series):
         raise TypeError(
-            f"{name} is a {type(part).__name__}, not a Dask collection: make it one by "
-            "dask.dataframe.from_pandas or dask.array.from_array, or use the transformer's own "
-            "methods."
+            f"{name} is a {type(part).__name__}, not a Dask collection: convert it by "
+            "dask.dataframe.from_pandas or dask.array.from_array, or use the methods of the "
+            "transformer."
         )
 
 
 def _partitions(name, part, like=None):
-    """Return the partitions of a collection, those of an array along the rows of another."""
+    """Return the partitions of a collection; an array is partitioned like another."""
     _check_collection(name, part)
     if not isinstance(part, da.Array):
         return part.to_delayed()
     if part.ndim == 2:
         part = part.rechunk({1: -1})
-    return _along(part, like).to_delayed().ravel().tolist()
+    return _align(part, like).to_delayed().ravel().tolist()
 
 
-def _along(part, like):
-    """Cut an array along its rows as another of as many rows is cut."""
+def _align(part, like):
+    """Return an array with the row chunks of another array of equal length."""
     if isinstance(like, da.Array) and part.shape[:1] == like.shape[:1]:
         return part.rechunk({0: like.chunks[0]})
     return part
 
 
-def _summed(transformer, X, column, beside):
-    """Return a copy of a transformer that has the sums of a partition, None if that is empty."""
+def _sum_rows(transformer, X, column, aligned):
+    """Return a clone of a transformer with the sums of a partition, None if it is empty."""
     if len(X) == 0:
         return None
     if column is not None:
-        X, beside = X.drop(columns=column), beside | {"y": X[column]}
-    return clone(transformer).partial_fit(X, **beside, finish=False)
+        X, aligned = X.drop(columns=column), aligned | {"y": X[column]}
+    return clone(transformer).partial_fit(X, **aligned, finish=False)
 
 
-def _added(parts):
-    """Return one transformer with the sums of several."""
+def _merge(parts):
+    """Return a transformer with the merged sums of several transformers."""
     parts = [part for part in parts if part is not None]
     if not parts:
         return None
-    # Dask may want to run a task again, so its input stays as it is.
+    # Dask may rerun a task, so its input must not be modified.
     total = copy(parts[0])
     for part in parts[1:]:
         total.merge(part, finish=False)
     return total
 
 
-def _steered(X, sensitive_features=None, *, transformer):
-    """Steer one partition."""
+def _steer(X, sensitive_features=None, *, transformer):
+    """Return a steered partition."""
     if sensitive_features is not None and sensitive_features.ndim == 2:
         sensitive_features = sensitive_features[:, 0]
     if len(X) == 0:
         kept = np.delete(np.arange(X.shape[1]), transformer.sensitive_positions_)
         empty = X.iloc[:, kept] if isinstance(X, pd.DataFrame) else X[:, kept]
         return empty.astype(np.float64)
-    beside = {} if sensitive_features is None else {"sensitive_features": sensitive_features}
-    steered = transformer.transform(X, **beside)
+    options = {} if sensitive_features is None else {"sensitive_features": sensitive_features}
+    steered = transformer.transform(X, **options)
     if isinstance(X, pd.DataFrame):
         columns = X.columns.delete(transformer.sensitive_positions_)
         return pd.DataFrame(np.asarray(steered), index=X.index, columns=columns)

@@ -6,22 +6,22 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 
 class SteeringWarning(UserWarning):
-    """A fit that succeeded, but may not do what is expected of it."""
+    """A fit succeeded, but the result may not be what is expected."""
 
 
 class SteeringVersionWarning(InconsistentVersionWarning):
-    """A model is loaded that another version of fairsteer fitted.
+    """A loaded model was fitted with another version of fairsteer.
 
-    Filters for scikit-learn's ``InconsistentVersionWarning`` catch it.
+    Filters for scikit-learn's ``InconsistentVersionWarning`` apply to it.
 
     Parameters
     ----------
     estimator_name : str
         Class of the model.
     fitted_with : str
-        Version of fairsteer that fitted it.
+        Version of fairsteer in which it was fitted.
     loaded_with : str
-        Version of fairsteer that loads it.
+        Version of fairsteer in which it is loaded.
     """
 
     def __init__(self, estimator_name: str, fitted_with: str, loaded_with: str) -> None:
@@ -31,10 +31,10 @@ class SteeringVersionWarning(InconsistentVersionWarning):
     def __str__(self) -> str:
         return (
             f"This {self.estimator_name} was fitted with fairsteer {self.fitted_with} and is "
-            f"loaded with fairsteer {self.loaded_with}, where it may fail or give other results: "
-            f"fit it again, or install fairsteer=={self.fitted_with}."
+            f"loaded with fairsteer {self.loaded_with}, where it may fail or give different "
+            f"results: refit it, or install fairsteer=={self.fitted_with}."
         )
 
 
 class UsageError(ValueError):
-    """A request that does not fit; the message is one sentence with the remedy."""
+    """Invalid use; the message is a sentence that says what to do."""

@@ -1,7 +1,10 @@
+<<<<<<< HEAD
 """Figures: densities before and after steering, ellipses of the fitted distributions.
+=======
+"""Figures of a fitted steering: densities before and after, and ellipses of the Gaussians.
+>>>>>>> english
 
-Nothing is fitted here. Matplotlib is imported where it draws; without an ``ax`` a new pyplot
-figure is made, so that a notebook shows it.
+Matplotlib is imported when a figure is drawn. Without given axes, a new pyplot figure is created.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from fairsteer import _validation as check
 from fairsteer._validation import abbreviate
 
-# Okabe-Ito colours; marker and dashes tell the same things apart without colour.
+# Okabe-Ito colors; markers and dashes distinguish the same series without color.
 STYLES = (
     ("#0072B2", "o", "solid"),
     ("#D55E00", "s", (0, (5, 1.5))),
@@ -33,7 +36,7 @@ AXIS_NAMES = {
 
 
 def plot_densities(steering, X, *, sensitive_features=None, features=None, n_features=4, axes=None):
-    """Draw the groups' densities of some features before (above) and after (below) steering.
+    """Plot each group's densities of features before (above) and after (below) steering.
 
     Parameters
     ----------
@@ -42,26 +45,27 @@ def plot_densities(steering, X, *, sensitive_features=None, features=None, n_fea
     X : array-like of shape (n, n_features_in_)
         Rows to transform.
     sensitive_features : array-like of shape (n,) or (n, m), default=None
-        The attribute, unless it stands in X.
+        The attribute, unless it is a column of X.
     features : sequence of str, default=None
-        Names of output columns; default those that change most.
+        Names of output columns, default those that change most.
     n_features : int, default=4
-        How many of those: by the root mean square change, in standard deviations of the feature.
+        Number of features if `features` is None: those with the largest root mean square change,
+        in standard deviations of the feature.
     axes : ndarray of matplotlib Axes of shape (2, number of features), optional
-        Where to draw; default a new figure.
+        Axes to draw on, default those of a new figure.
 
     Returns
     -------
     ndarray of matplotlib Axes of shape (2, number of features)
-        A kernel density per group, in 1 / unit of the feature; a feature of which one value is
-        held by more than a tenth of a group has bars instead, in shares of the group.
+        With a kernel density per group, in 1 / unit of the feature. If more than a tenth of a group
+        has the same value of a feature, bars show shares of the group instead.
 
     Raises
     ------
     NotFittedError
         If the transformer is not fitted.
     ValueError
-        If there is no such feature, ``n_features`` is below 1 or ``axes`` has another shape.
+        If a feature does not exist, ``n_features`` is below 1, or ``axes`` has a different shape.
     ImportError
         If matplotlib is missing.
     """
@@ -97,31 +101,31 @@ def plot_densities(steering, X, *, sensitive_features=None, features=None, n_fea
 
 
 def plot_ellipses(steering, features=None, ax=None):
-    """Draw the fitted law of every group and label, and the ideal law, as ellipses.
+    """Plot the fitted Gaussians of every group and label, and the ideal Gaussians, as ellipses.
 
     Parameters
     ----------
     steering : OptimalSteeringTransformer
         Fitted, on at least two features that vary.
     features : pair of str, default=None
-        Names of two of these; default the two along which the groups' means differ most, in
+        Names of two steered features, default the two in which the groups' means differ most, in
         pooled within-subgroup standard deviations, averaged over the labels.
     ax : matplotlib Axes, optional
-        Where to draw; default a new figure.
+        Axes to draw on, default those of a new figure.
 
     Returns
     -------
     matplotlib Axes
-        Ellipses of 2 standard deviations: an outline for every label and group of
-        ``distribution_``, a filled one for every label of ``ideal_``, which all groups share in
-        the reference group's frame. The label stands above the filled ones.
+        With ellipses of 2 standard deviations: an outline for every label and group of
+        ``distribution_``, and a filled ellipse, with the label above it, for every label of
+        ``ideal_``, which all groups share in the frame of the reference group.
 
     Raises
     ------
     NotFittedError
         If the transformer is not fitted.
     ValueError
-        If there are not two features, or no such features.
+        If there are not two features, or a feature does not exist.
     ImportError
         If matplotlib is missing.
     """
@@ -134,7 +138,9 @@ def plot_ellipses(steering, features=None, ax=None):
     else:
         pair = _positions(features, names)
     if len(pair) != 2:
-        raise ValueError(f"ellipses need two features that vary in training, not {len(pair)}.")
+        raise ValueError(
+            f"ellipses need 2 features that vary in the training rows, got {len(pair)}."
+        )
 
     ax = _axes((7.0, 4.8)) if ax is None else ax
     for i, label in enumerate(fitted.labels):
@@ -142,9 +148,9 @@ def plot_ellipses(steering, features=None, ax=None):
         _ellipse(ax, ideal, (i, 0), pair, facecolor="#00000018", edgecolor="#00000060")
         _name_top(ax, ideal, (i, 0), pair, str(label))
         for a in range(fitted.n_groups):
-            colour, marker, _ = _style(a)
-            style = {"edgecolor": colour, "linestyle": dashes, "linewidth": 1.5, "fill": False}
-            ax.plot(*_ellipse(ax, fitted, (i, a), pair, **style), marker, color=colour)
+            color, marker, _ = _style(a)
+            style = {"edgecolor": color, "linestyle": dashes, "linewidth": 1.5, "fill": False}
+            ax.plot(*_ellipse(ax, fitted, (i, a), pair, **style), marker, color=color)
     _ellipse_legend(ax, fitted)
     axis_name = AXIS_NAMES.get(steering.steering_.options.family, "{}")
     ax.set_xlabel(axis_name.format(names[pair[0]]))
@@ -164,7 +170,7 @@ def _require_matplotlib():
 
 
 def _axes(size, *shape, **options):
-    """Make a figure that pyplot shows, and its axes."""
+    """Return the axes of a new pyplot figure."""
     _require_matplotlib()
     import matplotlib.pyplot as plt
 
@@ -180,7 +186,7 @@ def _group_name(group) -> str:
 
 
 def _legend(ax, *content) -> None:
-    """Add a legend beside the axes, where it hides nothing."""
+    """Add a legend beside the axes."""
     ax.legend(*content, loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False)
 
 
@@ -200,16 +206,20 @@ def _positions(features, names) -> list[int]:
     features = [features] if isinstance(features, str) else list(features)
     for feature in features:
         if feature not in names:
+<<<<<<< HEAD
             raise ValueError(
                 f"there is no feature {feature!r} to draw; there are {abbreviate(names)}."
             )
+=======
+            raise ValueError(f"there is no feature {feature!r}; the features are {listed(names)}.")
+>>>>>>> english
     if not features:
-        raise ValueError("features is empty: name at least one.")
+        raise ValueError("features is empty: pass at least one name.")
     return [names.index(feature) for feature in features]
 
 
 def _draw_densities(axes, pair, codes, groups) -> None:
-    """Draw one feature before and after, on one grid."""
+    """Plot a feature before and after steering on the same grid."""
     low, high = min(map(np.min, pair)), max(map(np.max, pair))
     atoms = any(_largest_share(pair[0][codes == a]) > ATOM for a in np.unique(codes))
     margin = 0.05 * (high - low) or 0.5
@@ -218,13 +228,13 @@ def _draw_densities(axes, pair, codes, groups) -> None:
     for ax, values in zip(axes, pair, strict=True):
         for a in np.unique(codes):
             own, name = values[codes == a], _group_name(groups[a])
-            colour, _, dashes = _style(a)
+            color, _, dashes = _style(a)
             if atoms:
                 share = np.histogram(own, grid)[0] / len(own)
-                ax.bar(grid[:-1] + (a + 1) * width, share, width, color=colour, label=name)
+                ax.bar(grid[:-1] + (a + 1) * width, share, width, color=color, label=name)
             else:
                 density = gaussian_kde(own)(grid)
-                ax.plot(grid, density, color=colour, linestyle=dashes, label=name)
+                ax.plot(grid, density, color=color, linestyle=dashes, label=name)
         ax.set_ylabel("share" if atoms else "density")
         _plain(ax)
 
@@ -233,22 +243,22 @@ def _largest_share(values) -> float:
     return np.unique(values, return_counts=True)[1].max() / len(values)
 
 
-def _ellipse(ax, law, cell, pair, **style) -> np.ndarray:
-    """Add the ellipse of 2 standard deviations of a cell and return its centre."""
+def _ellipse(ax, gaussians, subgroup, pair, **style) -> np.ndarray:
+    """Add the ellipse of 2 standard deviations of a subgroup and return its center."""
     from matplotlib.patches import Ellipse
 
-    centre = law.means[cell][pair]
-    values, vectors = np.linalg.eigh(law.covariances[cell][np.ix_(pair, pair)])
+    center = gaussians.means[subgroup][pair]
+    values, vectors = np.linalg.eigh(gaussians.covariances[subgroup][np.ix_(pair, pair)])
     angle = np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1]))
     width, height = 4.0 * np.sqrt(values[::-1])
-    ax.add_patch(Ellipse(centre, width, height, angle=angle, **style))
-    return centre
+    ax.add_patch(Ellipse(center, width, height, angle=angle, **style))
+    return center
 
 
-def _name_top(ax, law, cell, pair, name) -> None:
+def _name_top(ax, gaussians, subgroup, pair, name) -> None:
     """Write a name above the highest point of an ellipse."""
-    across, up = law.covariances[cell][np.ix_(pair, pair)][:, 1]
-    top = law.means[cell][pair] + 2.0 * np.array([across, up]) / np.sqrt(up)
+    across, up = gaussians.covariances[subgroup][np.ix_(pair, pair)][:, 1]
+    top = gaussians.means[subgroup][pair] + 2.0 * np.array([across, up]) / np.sqrt(up)
     place = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
     ax.annotate(name, top, size="large", **place)
 
@@ -265,5 +275,5 @@ def _ellipse_legend(ax, fitted) -> None:
         Line2D([], [], color="black", linestyle=_style(i)[2], label=f"label {label}")
         for i, label in enumerate(fitted.labels)
     ]
-    handles.append(Patch(facecolor="#00000018", edgecolor="#00000060", label="ideal law"))
+    handles.append(Patch(facecolor="#00000018", edgecolor="#00000060", label="ideal"))
     _legend(ax, handles, [handle.get_label() for handle in handles])

@@ -7,6 +7,8 @@ law, in Kullback-Leibler divergence, on which the Bayes-optimal classifier treat
 needs no rows.
 """
 
+from dataclasses import asdict
+
 import pandas as pd
 
 from fairsteer import OptimalSteeringTransformer, bayes_metrics, ideal_gap, nearest_ideal
@@ -38,7 +40,7 @@ pd.DataFrame(
             "ideal gap": ideal_gap(target),
             **{
                 key: value
-                for key, value in bayes_metrics(target, n_samples=50_000).items()
+                for key, value in asdict(bayes_metrics(target, n_samples=50_000)).items()
                 if key != "standard_error"
             },
         }

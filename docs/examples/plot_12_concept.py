@@ -30,7 +30,7 @@ train, test = np.arange(n) < n // 2, np.arange(n) >= n // 2
 # Effects are in units of the probe's logit, for a step of length 1. The standard error is that of
 # the effect along the group's own direction, the probe taken as given.
 
-steering = ConceptSteering().fit(H[train], joy[train], groups[train])
+steering = ConceptSteering().fit(H[train], joy[train], sensitive_features=groups[train])
 steering.effects().round(2)
 
 # %%
@@ -61,6 +61,6 @@ axes[0].legend(title="group")
 # Where the group of a state is unknown it is inferred from the state; the effect on a probe that
 # groups share stays the same.
 
-inferred = steering.steer(H[test], alpha=1.0)
+inferred = steering.transform(H[test], alpha=1.0)
 change = probe.decision_function(inferred) - probe.decision_function(H[test])
 print({str(name): round(float(change[groups[test] == name].mean()), 2) for name in names})

@@ -51,8 +51,8 @@ def ideal_priors(priors: Array, kind: str, kl_per_subgroup: Array | None = None)
                 break
     if kind == "nearest" and min(labels.min(), groups.min()) < _SMALLEST_SHARE:
         raise ValueError(
-            "priors='nearest' gives a label or a group a prior near 0, because leaving it out costs "
-            "less divergence than steering it: use priors='independent' or 'keep'."
+            "priors='nearest' gives a label or a group a prior near 0, because leaving it out "
+            "costs less divergence than steering it: use priors='independent' or 'keep'."
         )
     return np.outer(labels, groups)
 

@@ -1,4 +1,4 @@
-"""A classifier behind steering, trained with the weights that make label and group independent."""
+"""A classifier of steered features, trained with the weights that lead to the ideal priors."""
 
 from __future__ import annotations
 
@@ -25,50 +25,51 @@ _METHODS = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_fu
 
 
 class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Steer the features, then fit any classifier on them, its rows weighted to the ideal priors.
+    """Classifier of steered features, with rows weighted to the ideal priors.
 
-    The classifier is blind to the group: it sees steered features only. Where its ``fit`` takes
-    weights, it gets the ``ideal_sample_weight`` of the steering.
+    The classifier sees steered features only, not the group. If its ``fit`` accepts weights, it is
+    fitted with the ``ideal_sample_weight`` of the steering.
 
     Parameters
     ----------
     estimator : classifier
-        The unfitted classifier; it is cloned.
+        The unfitted classifier, which is cloned.
     steering : OptimalSteeringTransformer or WithinLabelEraser, default=None
-        The unfitted steering; it is cloned. Default: ``OptimalSteeringTransformer(
-        priors="independent")``, for which the attribute is passed as ``sensitive_features=``.
+        The unfitted steering, which is cloned. Default:
+        ``OptimalSteeringTransformer(priors="independent")``, for which the attribute is passed as
+        ``sensitive_features=``.
     training : {"deployable", "ideal"}, default="deployable"
-        What the classifier is trained on: rows that were moved without their label, as new rows
-        will be, or rows that were moved with it (``steer``), the law on which fairness costs
-        nothing. The eraser moves no row by its label and serves ``"deployable"`` only.
+        What the classifier is trained on: rows steered without their labels, as new rows are, or
+        rows steered with their labels (``transform_labeled``), whose distribution is ideal. The
+        eraser does not use labels to move rows, so it supports ``"deployable"`` only.
 
     Attributes
     ----------
     steering_ : OptimalSteeringTransformer or WithinLabelEraser
         The fitted steering.
     estimator_ : classifier
-        The classifier fitted on steered features.
+        The classifier fitted to steered features.
     classes_ : ndarray of shape (K,)
         Labels, in the order of the columns of ``predict_proba``.
     n_features_in_ : int
-        Columns of X, sensitive ones included.
+        Number of columns of X, including sensitive columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, where X has them.
+        Column names, if X has them.
 
     Warns
     -----
     SteeringWarning
-        In ``fit``, if rows have unequal weights and the classifier takes none.
+        In ``fit``, if the weights of rows differ and the classifier accepts none.
 
     Notes
     -----
-    The methods request ``sensitive_features`` from metadata routing without ``set_fit_request``
-    and the like, unless the attribute stands in columns of X. Called directly they need no
-    routing. An eraser needs the attribute in ``fit`` only and ignores it afterwards.
+    The methods request ``sensitive_features`` from metadata routing without ``set_fit_request`` and
+    similar calls, unless the attribute is in columns of X. Direct calls need no routing. An eraser
+    needs the attribute in ``fit`` only and ignores it afterwards.
 
-    A `Pipeline` as the classifier gets the weights at its last step, a search at the estimator
-    that it searches over, a vote or stack if all its members take them; requests set on its parts
-    do not matter.
+    In a `Pipeline` the weights reach the last step, in a search the estimator that is tuned, in a
+    voting or stacking classifier all members, if all accept weights. Requests set on these parts
+    have no effect.
 
     Examples
     --------
@@ -101,19 +102,19 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.training = training
 
     def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
-        """Fit the steering, then the classifier on steered rows.
+        """Fit the steering, then the classifier to steered rows.
 
         Parameters
         ----------
         X : array-like of shape (n, n_features_in_)
-            Numbers; sensitive columns may hold anything.
+            Numbers; sensitive columns may have any values.
         y : array-like of shape (n,)
             Labels.
         sensitive_features : array-like of shape (n,) or (n, m), default=None
-            The attribute, unless it stands in X.
+            The attribute, unless it is in columns of X.
         sample_weight : array-like of shape (n,), default=None
-            Frequencies: weight 2 is the row twice, weight 0 is no row. They reach the steering,
-            and multiply the weights of the classifier.
+            Frequencies: weight 2 is the row twice, weight 0 is no row. The steering is fitted with
+            them, and the weights of the classifier are multiplied by them.
 
         Returns
         -------
@@ -123,9 +124,9 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the input cannot be used; the message says what to do.
+            If a parameter or the input is invalid; the message says what to do.
         TypeError
-            If X is sparse, or a parameter is no estimator of the kind it should be.
+            If X is sparse, `estimator` is not a classifier, or `steering` is not a steering.
         """
         self._validate_params()
         steering = self._new_steering()
@@ -133,7 +134,7 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         y, weights = check.check_labels(y, n_rows), check.check_frequencies(sample_weight, n_rows)
         steering.fit(X, y, sensitive_features=sensitive_features, sample_weight=weights)
 
-        # The steering has checked all rows and knows no label or group that only absent ones have.
+        # The steering has validated all rows; labels and groups of weight 0 only are unknown to it.
         present = np.flatnonzero(weights)
         if len(present) < n_rows:
             X, y, weights = _safe_indexing(X, present), y[present], weights[present]
@@ -145,10 +146,10 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if self.training == "ideal":
             moved = steering.transform_labeled(X, y, sensitive_features=sensitive_features)
         else:
-            moved = _moved(steering, X, sensitive_features)
+            moved = _transform(steering, X, sensitive_features)
         estimator = fit_weighted(clone(self.estimator), moved, y, weights)
 
-        # Nothing is written before everything has succeeded: a failed fit changes nothing.
+        # Attributes are set last, so that a failed fit changes nothing.
         self.steering_, self.estimator_ = steering, estimator
         return self
 
@@ -159,7 +160,7 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ----------
         X : array-like of shape (n, n_features_in_)
         sensitive_features : array-like of shape (n,) or (n, m), default=None
-            The attribute, unless it stands in X.
+            The attribute, unless it is in columns of X.
 
         Returns
         -------
@@ -170,13 +171,13 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X, *, sensitive_features=None):
-        """Return the probability of every label; only where the classifier does.
+        """Return label probabilities; only if the classifier has this method.
 
         Parameters
         ----------
         X : array-like of shape (n, n_features_in_)
         sensitive_features : array-like of shape (n,) or (n, m), default=None
-            The attribute, unless it stands in X.
+            The attribute, unless it is in columns of X.
 
         Returns
         -------
@@ -187,13 +188,13 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_estimator_has("predict_log_proba"))
     def predict_log_proba(self, X, *, sensitive_features=None):
-        """Return the logarithm of the probability of every label; only where the classifier does.
+        """Return logarithms of label probabilities; only if the classifier has this method.
 
         Parameters
         ----------
         X : array-like of shape (n, n_features_in_)
         sensitive_features : array-like of shape (n,) or (n, m), default=None
-            The attribute, unless it stands in X.
+            The attribute, unless it is in columns of X.
 
         Returns
         -------
@@ -204,18 +205,18 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X, *, sensitive_features=None):
-        """Return the classifier's scores; only where it has them.
+        """Return the scores of the classifier; only if it has this method.
 
         Parameters
         ----------
         X : array-like of shape (n, n_features_in_)
         sensitive_features : array-like of shape (n,) or (n, m), default=None
-            The attribute, unless it stands in X.
+            The attribute, unless it is in columns of X.
 
         Returns
         -------
         ndarray of shape (n,) or (n, K)
-            As the classifier returns them.
+            As returned by the classifier.
         """
         return self._call("decision_function", X, sensitive_features)
 
@@ -230,12 +231,12 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows.
         sensitive_features : array-like of shape (n,) or (n, m), default=None
-            The attribute, unless it stands in X.
+            The attribute, unless it is in columns of X.
 
         Returns
         -------
         float
-            Share of rows whose label is predicted.
+            Share of rows whose label is predicted correctly.
         """
         from sklearn.metrics import accuracy_score  # slow to import, as in ClassifierMixin
 
@@ -249,32 +250,42 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     @property
     def n_features_in_(self):
-        """Columns of X, sensitive ones included."""
+        """Number of columns of X, including sensitive columns."""
         return self.steering_.n_features_in_
 
     @property
     def feature_names_in_(self):
-        """Column names, where X has them."""
+        """Column names, if X has them."""
         return self.steering_.feature_names_in_
 
     def set_params(self, **params):
-        """Set parameters; with ``steering__`` and ``estimator__`` before the name, of these.
+        """Set parameters, also of the parts by the prefixes ``steering__`` and ``estimator__``.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name.
+
+        Returns
+        -------
+        SteeredClassifier
+            This object.
 
         Raises
         ------
         ValueError
-            If there is no such parameter, or a parameter of ``steering=None`` is set.
+            If a parameter does not exist, or a parameter of ``steering=None`` is set.
         """
         nested = sorted(name for name in params if name.startswith("steering__"))
         if nested and params.get("steering", self.steering) is None:
             raise ValueError(
-                f"Invalid parameter {nested[0]!r}: steering=None has no parameters to set. Write "
-                "the default out, steering=OptimalSteeringTransformer(priors='independent')."
+                f"Invalid parameter {nested[0]!r}: steering=None has no parameters. Pass the "
+                "default explicitly, steering=OptimalSteeringTransformer(priors='independent')."
             )
         return super().set_params(**params)
 
     def get_metadata_routing(self):
-        """Return the routing requests: none for the attribute where it stands in X.
+        """Return the metadata requests, without the attribute if it is in columns of X.
 
         Returns
         -------
@@ -304,31 +315,31 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _new_steering(self):
         if not is_classifier(self.estimator):
             raise TypeError(
-                f"estimator is a {type(self.estimator).__name__}, which is no classifier: steering "
-                "serves the prediction of labels, so pass one, for instance LogisticRegression()."
+                f"estimator must be a classifier, got a {type(self.estimator).__name__}: pass, for "
+                "instance, LogisticRegression()."
             )
         if self.steering is None:
             return OptimalSteeringTransformer(priors="independent")
         if not isinstance(self.steering, OptimalSteeringTransformer | WithinLabelEraser):
             raise TypeError(
                 "steering must be an OptimalSteeringTransformer or a WithinLabelEraser, got a "
-                f"{type(self.steering).__name__}: put steps that come before steering into a "
-                "Pipeline, with SteeredClassifier as its last step."
+                f"{type(self.steering).__name__}: put preprocessing steps into a Pipeline, with "
+                "SteeredClassifier as its last step."
             )
         if self.training == "ideal" and isinstance(self.steering, WithinLabelEraser):
             raise ValueError(
-                "training='ideal' moves training rows by their labels, but WithinLabelEraser moves "
-                "all rows alike: use training='deployable' or an OptimalSteeringTransformer."
+                "training='ideal' moves training rows by their labels, but WithinLabelEraser does "
+                "not use labels: use training='deployable' or an OptimalSteeringTransformer."
             )
         return clone(self.steering)
 
     def _call(self, method, X, sensitive_features):
         check_is_fitted(self)
-        moved = _moved(self.steering_, X, sensitive_features)
+        moved = _transform(self.steering_, X, sensitive_features)
         return getattr(self.estimator_, method)(moved)
 
 
-def _moved(steering, X, sensitive_features):
+def _transform(steering, X, sensitive_features):
     if isinstance(steering, WithinLabelEraser):
         return steering.transform(X)
     return steering.transform(X, sensitive_features=sensitive_features)

@@ -1,9 +1,9 @@
-"""Hidden states of language models: collect them, and steer them while the model runs.
+"""Collect hidden states of language models, and steer them while a model runs.
 
-Needs ``pip install fairsteer[llm]``. Models are those of Transformers, or any that have a
-``config.num_hidden_layers``, one list of as many blocks, and take ``input_ids`` and
-``attention_mask``: the families of Llama, GPT-2, BERT and most others. A layer is the position
-of a block, from 0, or from -1 backwards; its hidden states are what the block puts out.
+Needs ``pip install fairsteer[llm]``. Supported are models of Transformers, and any model with
+``config.num_hidden_layers``, a single list of that many blocks, and the inputs ``input_ids`` and
+``attention_mask``: for instance Llama, GPT-2 and BERT. A layer is the position of a block, from 0,
+or from -1 backward; its hidden states are the output of the block.
 """
 
 try:

@@ -1,4 +1,4 @@
-"""Contexts in which a model's hidden states are steered."""
+"""Context managers that steer the hidden states of a model."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from fairsteer.llm.steps import concept_steps, layer_steps
 def steer_hidden_states(model, steerings, *, sensitive_features=None, pooling="last"):
     """Steer hidden states while a model runs, ``generate`` included.
 
-    Each layer's states move as ``transform`` of its steering would move them, computed on the
-    model's device in float32 (float64 where states are) and cast back. Leaving the
-    context, by an exception too, takes the hooks away; nothing of the model itself is changed.
+    The states of each layer are moved as by ``transform`` of its steering, computed on the device
+    of the model in float32 (or float64 if the states are) and cast back. The hooks are removed at
+    the end of the context, also after an exception; the model is not modified.
 
     Parameters
     ----------
     model : torch.nn.Module
         As in :func:`collect_hidden_states`.
     steerings : dict of int to OptimalSteeringTransformer, WithinLabelEraser or AffineMap
-        For each layer, what was fitted to its states.
+        For each layer, a steering fitted to its states.
     sensitive_features : array-like of shape (n,) or (n, m), default=None
-        Group of each text of the batch, as ``sensitive_features=`` of ``transform``: for a
-        transformer fitted with ``group_strategy="posterior"`` it may be missing, and is then
-        inferred from the state. An eraser or a map needs none.
+        Group of each text of the batch, as in ``transform``. It may be missing for a transformer
+        fitted with ``group_strategy="posterior"``, which infers it from the state. An eraser or a
+        map does not need it.
     pooling : {"last", "mean", "all"}, default="last"
-        What moves, the same as the states were collected with: the last token of each text
-        (in generation, that of the prompt and each generated one), all tokens by the
-        displacement of their mean, or each token by its own. With a cache of keys and values a
-        pass after the first holds the new token only, which then is its own mean.
+        Which states are moved, the same as in :func:`collect_hidden_states`: the last token of each
+        text (in generation, the last token of the prompt and each generated token), all tokens by
+        the displacement of their mean, or each token by its own displacement. With a cache of keys
+        and values, a pass after the first contains only the new token, which is then the mean.
 
     Yields
     ------
@@ -41,10 +41,10 @@ def steer_hidden_states(model, steerings, *, sensitive_features=None, pooling="l
     Raises
     ------
     ValueError
-        If a steering cannot be hooked, its dimensions are not the states', or `groups` do not fit
-        the batch; the message says what to do.
+        If a steering cannot run inside a model, its dimensions differ from the states', or
+        `sensitive_features` does not match the batch.
     TypeError
-        If something is no steering, or the model has no list of blocks that can be found.
+        If a value of `steerings` is not a steering, or the list of blocks is not found.
     """
     steps = {layer: layer_steps(steering) for layer, steering in dict(steerings).items()}
     with hooked(model, steps, sensitive_features, pooling):
@@ -55,22 +55,22 @@ def steer_hidden_states(model, steerings, *, sensitive_features=None, pooling="l
 def steer_concept(model, steerings, alpha, *, sensitive_features=None, pooling="last"):
     """Move hidden states along a concept while a model runs, ``generate`` included.
 
-    Adds :meth:`fairsteer.ConceptSteering.vector` of each text's group; see
-    :func:`steer_hidden_states` for precision and for what leaving the context does.
+    Adds :meth:`fairsteer.ConceptSteering.vector` of the group of each text. Precision and the end
+    of the context are as in :func:`steer_hidden_states`.
 
     Parameters
     ----------
     model : torch.nn.Module
         As in :func:`collect_hidden_states`.
     steerings : dict of int to ConceptSteering
-        For each layer, what was fitted to its states.
+        For each layer, a steering fitted to its states.
     alpha : float
-        Length of the step; negative leads away from the concept.
+        Step length; a negative length moves away from the concept.
     sensitive_features : array-like of shape (n,) or (n, m), default=None
-        Group of each text of the batch, missing (None or NaN) where it is to be inferred from
-        the state. Default: all are inferred.
+        Group of each text of the batch. Missing groups (None or NaN) are inferred from the state;
+        by default all groups are.
     pooling : {"last", "mean", "all"}, default="last"
-        What moves, as in :func:`steer_hidden_states`.
+        Which states are moved, as in :func:`steer_hidden_states`.
 
     Yields
     ------
@@ -80,9 +80,9 @@ def steer_concept(model, steerings, alpha, *, sensitive_features=None, pooling="
     Raises
     ------
     ValueError
-        If alpha is not finite, dimensions differ, or `groups` do not fit the batch.
+        If alpha is not finite, dimensions differ, or `sensitive_features` does not match the batch.
     TypeError
-        If something is no ConceptSteering, or the model has no list of blocks that can be found.
+        If a value of `steerings` is not a ConceptSteering, or the list of blocks is not found.
     """
     if not math.isfinite(alpha):
         raise ValueError(f"alpha={alpha!r} must be a finite number.")

@@ -37,19 +37,19 @@ class ConstantMotion:
 
 @dataclass(frozen=True, eq=False)
 class LayerSteps:
-    """Displacements of the states of one layer.
+    """Displacements of the hidden states of a layer.
 
     Parameters
     ----------
     n_features : int
         Dimensions of a state.
     steered : ndarray
-        Positions of the dimensions that move.
+        Positions of the dimensions that are moved.
     motions : dict of int to callable or None
-        By position of the group, -1 for unknown: from states (n, d) and the array namespace ``xp``
-        to displacements (n, d). None for a group whose states stay.
+        For each position of a group (-1 for unknown), a function from states (n, d) and the array
+        namespace ``xp`` to displacements (n, d); None for a group whose states are not moved.
     codes : callable
-        From ``sensitive_features`` and a number of texts to the positions of their groups.
+        Function from ``sensitive_features`` and the number of texts to the positions of the groups.
     """
 
     n_features: int
@@ -59,12 +59,12 @@ class LayerSteps:
 
 
 def layer_steps(steering: Any) -> LayerSteps:
-    """Return the steps of a fitted steering.
+    """Return the displacements of a fitted steering.
 
     Parameters
     ----------
     steering : OptimalSteeringTransformer, WithinLabelEraser or AffineMap
-        Fitted to states of the layer. Parameters set since then have no effect, except
+        Fitted to states of the layer. Parameters changed after the fit have no effect, except
         ``max_drift``.
 
     Returns
@@ -74,30 +74,30 @@ def layer_steps(steering: Any) -> LayerSteps:
     Raises
     ------
     TypeError
-        If it is something else.
+        If `steering` is of another class.
     ValueError
-        If it moves a row depending on other rows or on draws.
+        If the displacement of a row depends on other rows or on draws.
     NotFittedError
-        If it is not fitted.
+        If `steering` is not fitted.
     """
     if isinstance(steering, AffineMap):
         if steering.shape:
             raise ValueError(
-                f"An AffineMap of shape {steering.shape} is an array of maps: pass one of them, "
+                f"An AffineMap of shape {steering.shape} is an array of maps: pass a single map, "
                 "maps[k], or the fitted transformer, which chooses the map of each group."
             )
-        return _one_map(steering, np.arange(steering.offset.shape[-1]), len(steering.offset))
+        return _single_map(steering, np.arange(steering.offset.shape[-1]), len(steering.offset))
     if isinstance(steering, WithinLabelEraser):
         check_is_fitted(steering)
         n_features = len(steering.get_feature_names_out())
-        return _one_map(steering.map_, steering.steered_features_, n_features)
+        return _single_map(steering.map_, steering.steered_features_, n_features)
     if isinstance(steering, OptimalSteeringTransformer):
         check_is_fitted(steering)
         _check_motions(steering.steering_.options, steering.max_drift)
-        return _steps_of_transformer(steering)
+        return _transformer_steps(steering)
     if isinstance(steering, ConceptSteering):
         raise TypeError(
-            "A ConceptSteering moves states by a length alpha: pass it to steer_concept."
+            "A ConceptSteering moves states by a step length alpha: pass it to steer_concept."
         )
     raise TypeError(
         f"{type(steering).__name__} cannot steer hidden states: pass a fitted "
@@ -106,21 +106,25 @@ def layer_steps(steering: Any) -> LayerSteps:
 
 
 def concept_steps(steering: ConceptSteering, alpha: float) -> LayerSteps:
-    """Return the steps of length alpha of a fitted ConceptSteering.
+    """Return the displacements of length alpha of a fitted ConceptSteering.
 
     Parameters
     ----------
     steering : ConceptSteering
         Fitted to states of the layer.
     alpha : float
-        See :meth:`fairsteer.ConceptSteering.vector`.
+        Step length, see :meth:`fairsteer.ConceptSteering.vector`.
+
+    Returns
+    -------
+    LayerSteps
 
     Raises
     ------
     TypeError
-        If it is something else.
+        If `steering` is of another class.
     NotFittedError
-        If it is not fitted.
+        If `steering` is not fitted.
     """
     if not isinstance(steering, ConceptSteering):
         raise TypeError(
@@ -139,26 +143,26 @@ def concept_steps(steering: ConceptSteering, alpha: float) -> LayerSteps:
 
 
 def _check_motions(options, max_drift):
-    """Refuse what depends on other rows or on draws."""
+    """Raise ValueError if displacements depend on other rows or on draws."""
     if options.family != "normal":
         raise ValueError(
-            f"family={options.family!r} cannot run inside a model, where states are moved as they "
-            "are: fit with family='normal'."
+            f"family={options.family!r} cannot steer hidden states, which are not transformed "
+            "inside a model: fit with family='normal'."
         )
     by_label = options.constraint == "equalized_odds"
     if options.label_strategy == "sample" and by_label:
         raise ValueError(
-            "label_strategy='sample' draws a label for each row of a table, which states of a "
-            "model are not: fit with label_strategy='posterior' or 'map'."
+            "label_strategy='sample' draws a label for each row, which is not available inside a "
+            "model: fit with label_strategy='posterior' or 'map'."
         )
     if max_drift is not None:
         raise ValueError(
-            "max_drift compares a batch of rows with the training rows, but a forward pass is no "
-            "such batch: use set_params(max_drift=None), and check drift on collected states."
+            "max_drift compares a table with the training rows, which is not available inside a "
+            "model: use set_params(max_drift=None), and check drift on collected states."
         )
 
 
-def _steps_of_transformer(steering) -> LayerSteps:
+def _transformer_steps(steering) -> LayerSteps:
     fitted = steering.steering_
     codes = list(range(fitted.distribution.n_groups))
     if fitted.population is not None:
@@ -171,7 +175,7 @@ def _steps_of_transformer(steering) -> LayerSteps:
     )
 
 
-def _one_map(affine: AffineMap, steered, n_features: int) -> LayerSteps:
+def _single_map(affine: AffineMap, steered, n_features: int) -> LayerSteps:
     displacement = MeanDisplacement.of_maps(affine[None], np.zeros(affine.offset.shape[-1]))
     motion = GroupMotion(Normal(), 0, displacement, None, "none", 1.0)
     return LayerSteps(n_features, steered, {0: motion}, lambda groups, n: np.zeros(n, np.intp))

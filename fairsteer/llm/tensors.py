@@ -1,4 +1,4 @@
-"""Fitted parts as tensors."""
+"""Conversion of fitted parts to tensors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def to_tensors(part, device, dtype):
-    """Return dataclasses, tuples and dicts with their arrays as tensors."""
+    """Return a dataclass, tuple, dict or array with its arrays converted to tensors."""
     if isinstance(part, np.ndarray):
         whole = np.issubdtype(part.dtype, np.integer)
         return torch.tensor(part.copy(), device=device, dtype=torch.long if whole else dtype)

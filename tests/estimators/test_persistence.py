@@ -189,7 +189,7 @@ def test_a_model_of_another_version_says_so(fitted, monkeypatch, name, kind):
     model = "WithinLabelEraser" if name == "eraser" else "OptimalSteeringTransformer"
     assert [str(warning.message) for warning in caught] == [
         f"This {model} was fitted with fairsteer {fitted_with} and is loaded with fairsteer 99.0, "
-        "where it may fail or give other results: fit it again, or install "
+        "where it may fail or give different results: refit it, or install "
         f"fairsteer=={fitted_with}."
     ]
     assert caught[0].category is SteeringVersionWarning

@@ -1,4 +1,4 @@
-"""Language models: hooks move hidden states as NumPy does, and leave nothing behind."""
+"""Hooks move hidden states as the NumPy transforms do, and are removed afterwards."""
 
 from types import SimpleNamespace
 
@@ -46,7 +46,7 @@ def tokenizer():
 
 
 def rows(states):
-    """Return states of one layer as a table, with the text that each row is of."""
+    """Return states of a layer as a table, and the position of the text of each row."""
     if isinstance(states, list):
         return np.concatenate(states), np.repeat(np.arange(len(states)), [len(s) for s in states])
     return states, np.arange(len(states))
@@ -116,7 +116,7 @@ def test_states_are_those_that_transformers_returns(model, tokenizer, layer):
         np.testing.assert_allclose(mean[k], full[real].mean(axis=0), atol=1e-5)
 
 
-def test_long_texts_are_cut_only_where_that_is_asked_for(llama, tokenizer):
+def test_long_texts_are_truncated_only_by_max_length(llama, tokenizer):
     text = [" ".join(["nurse"] * 20)]
     assert len(collect_hidden_states(llama, tokenizer, text, 0, "all")[0]) == 20
     assert len(collect_hidden_states(llama, tokenizer, text, 0, "all", max_length=5)[0]) == 5
@@ -230,7 +230,7 @@ def test_unseen_and_merged_groups_move_as_in_the_transform(llama, tokenizer):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_two_merged_groups_share_a_law(llama, tokenizer):
+def test_two_merged_groups_share_a_distribution(llama, tokenizer):
     X, _ = collected(llama, tokenizer)
     groups = GROUPS.astype(object)
     groups[:12] = np.repeat(["rare", "rarer"], 6)
@@ -255,7 +255,7 @@ def test_intersections_of_two_attributes(llama, tokenizer):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_the_attribute_may_have_stood_in_a_column(llama, tokenizer):
+def test_the_attribute_may_have_been_a_column(llama, tokenizer):
     X, _ = collected(llama, tokenizer)
     table = pd.DataFrame(X).rename(columns=str)
     table.insert(3, "group", GROUPS)
@@ -265,7 +265,7 @@ def test_the_attribute_may_have_stood_in_a_column(llama, tokenizer):
     np.testing.assert_allclose(found, steering.transform(table)[FEW], rtol=0, atol=1e-5)
 
 
-def test_one_map_for_everybody_needs_no_groups(llama, tokenizer, rng):
+def test_a_single_map_needs_no_groups(llama, tokenizer, rng):
     X, of = collected(llama, tokenizer)
     eraser = WithinLabelEraser(constraint="demographic_parity")
     eraser.fit(X, LABELS, sensitive_features=GROUPS[of])
@@ -314,7 +314,7 @@ def test_the_last_token_alone_moves(llama, tokenizer):
         np.testing.assert_array_equal(one[:-1], other[:-1])
 
 
-def test_the_mean_moves_all_tokens_alike(llama, tokenizer):
+def test_the_mean_moves_all_tokens_equally(llama, tokenizer):
     steering = fitted(llama, tokenizer, "mean")
     before = collect_hidden_states(llama, tokenizer, TEXTS[FEW], LAYER, "all")
     with steer_hidden_states(
@@ -595,14 +595,14 @@ def context(model, steering, groups=GROUPS[FEW], **options):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"family": "copula"}, "family='copula' cannot run inside a model"),
-        ({"family": "lognormal"}, "family='lognormal' cannot run inside a model"),
+        ({"family": "copula"}, "family='copula' cannot steer hidden states"),
+        ({"family": "lognormal"}, "family='lognormal' cannot steer hidden states"),
         ({"label_strategy": "sample"}, "label_strategy='sample' draws a label"),
         ({"max_drift": 3.0}, "max_drift"),
     ],
     ids=str,
 )
-def test_what_cannot_be_hooked_is_a_sentence(llama, parameters, message, rng):
+def test_steerings_that_cannot_run_inside_a_model_are_refused(llama, parameters, message, rng):
     X, y = np.exp(rng.normal(size=(120, 3))), rng.integers(0, 2, size=120)
     steering = OptimalSteeringTransformer(random_state=0, **parameters)
     steering.fit(X, y, sensitive_features=np.arange(120) % 2)
@@ -610,7 +610,7 @@ def test_what_cannot_be_hooked_is_a_sentence(llama, parameters, message, rng):
         context(llama, steering)
 
 
-def test_what_is_no_steering_is_a_sentence(llama, tokenizer, rng):
+def test_other_objects_are_refused(llama, tokenizer, rng):
     fit = fitted(llama, tokenizer)
     concept = ConceptSteering().fit(
         rng.normal(size=(60, 3)), np.arange(60) % 2, sensitive_features=np.arange(60) % 3
@@ -626,7 +626,7 @@ def test_what_is_no_steering_is_a_sentence(llama, tokenizer, rng):
     with pytest.raises(ValueError, match="is not fitted yet"):
         context(llama, WithinLabelEraser())
     with (
-        pytest.raises(TypeError, match="OptimalSteeringTransformer has no length"),
+        pytest.raises(TypeError, match="OptimalSteeringTransformer has no step length"),
         steer_concept(llama, {LAYER: fit}, 1.0),
     ):
         pass
@@ -641,7 +641,7 @@ def test_what_is_no_steering_is_a_sentence(llama, tokenizer, rng):
     ):
         pass
     with (
-        pytest.raises(ValueError, match="have 12 dimensions, but the steering was fitted on 3"),
+        pytest.raises(ValueError, match="have 12 dimensions, but the steering was fitted to 3"),
         steer_concept(llama, {LAYER: concept}, 1.0),
     ):
         collected(llama, tokenizer, texts=TEXTS[:3])
@@ -672,20 +672,20 @@ def test_layers_are_checked(llama, tokenizer, layer):
         pass
 
 
-def test_the_rest_of_what_is_passed_is_checked(llama, tokenizer):
+def test_other_arguments_are_checked(llama, tokenizer):
     identity = AffineMap.identity(HIDDEN)
     with pytest.raises(ValueError, match=r"pooling must be one of \['last', 'mean', 'all'\]"):
         context(llama, identity, pooling="first")
     with pytest.raises(ValueError, match="pooling must be one of"):
         collect_hidden_states(llama, tokenizer, TEXTS[:2], 0, "first")
     with (
-        pytest.raises(ValueError, match="name one block twice"),
+        pytest.raises(ValueError, match="contain a block twice"),
         steer_hidden_states(llama, {2: identity, -1: identity}),
     ):
         pass
-    with pytest.raises(ValueError, match="There is no steering"), steer_hidden_states(llama, {}):
+    with pytest.raises(ValueError, match="steerings is empty"), steer_hidden_states(llama, {}):
         pass
-    with pytest.raises(TypeError, match="texts is one string"):
+    with pytest.raises(TypeError, match="texts is a string"):
         collect_hidden_states(llama, tokenizer, "a nurse", 0)
     with pytest.raises(ValueError, match="texts is empty"):
         collect_hidden_states(llama, tokenizer, [], 0)
@@ -725,12 +725,12 @@ def test_models_without_one_list_of_blocks_are_refused(tokenizer):
         collect_hidden_states(two, tokenizer, TEXTS[:2], 0)
 
 
-def test_padding_that_cannot_be_seen_is_refused(llama, tokenizer):
+def test_unknown_padding_is_refused(llama, tokenizer):
     inputs = tokenizer(TEXTS[:3], padding=True, return_tensors="pt")
     identity = AffineMap.identity(HIDDEN)
     n_tokens = inputs["input_ids"].shape[1]
     with steer_hidden_states(llama, {0: identity}), torch.inference_mode():
-        with pytest.raises(ValueError, match="mask is not one of shape"):
+        with pytest.raises(ValueError, match="mask must have shape \(texts, tokens\)"):
             llama(inputs["input_ids"], torch.zeros(3, 1, n_tokens, n_tokens))
         llama(**inputs)
         with pytest.raises(ValueError, match="outside of its model's forward pass"):
@@ -764,7 +764,7 @@ def test_gradients_pass_through(llama, tokenizer):
     assert embedded.grad.abs().max() > 0
 
 
-def test_a_padding_state_that_is_no_number_does_no_harm(llama, tokenizer):
+def test_nan_states_of_padding_have_no_effect(llama, tokenizer):
     steering = fitted(llama, tokenizer, "mean")
     _, expected = transformed(llama, tokenizer, steering, "mean")
 

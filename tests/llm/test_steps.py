@@ -1,4 +1,4 @@
-"""What a fitted steering does inside a model is what it does to a table."""
+"""A fitted steering moves hidden states as it moves rows of a table."""
 
 import numpy as np
 import pytest
