@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Figures: densities before and after steering, ellipses of the fitted distributions.
-=======
-"""Figures of a fitted steering: densities before and after, and ellipses of the Gaussians.
->>>>>>> english
 
 Matplotlib is imported when a figure is drawn. Without given axes, a new pyplot figure is created.
 """
@@ -206,13 +202,9 @@ def _positions(features, names) -> list[int]:
     features = [features] if isinstance(features, str) else list(features)
     for feature in features:
         if feature not in names:
-<<<<<<< HEAD
             raise ValueError(
                 f"there is no feature {feature!r} to draw; there are {abbreviate(names)}."
             )
-=======
-            raise ValueError(f"there is no feature {feature!r}; the features are {listed(names)}.")
->>>>>>> english
     if not features:
         raise ValueError("features is empty: pass at least one name.")
     return [names.index(feature) for feature in features]

@@ -112,13 +112,8 @@ def test_a_constant_feature_and_a_lone_row_are_drawn(steering, sample):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-<<<<<<< HEAD
         ({"features": ["x0", "x9"]}, "'x9'.*'x0', 'x1', 'x2', 'count'"),
         ({"features": []}, "features is empty: name at least one."),
-=======
-        ({"features": ["x0", "x9"]}, "no feature 'x9'; the features are 'x0', 'x1', 'x2', 'cou"),
-        ({"features": []}, "features is empty: pass at least one name"),
->>>>>>> english
         ({"n_features": 0}, "n_features must be at least 1, not 0."),
         ({"axes": np.empty((1, 4), dtype=object)}, r"axes must have shape \(2, 4\), not \(1, 4\)"),
     ],
@@ -190,11 +185,7 @@ def test_ellipses_of_logarithms_are_labeled(sample):
     steering = OptimalSteeringTransformer("group", family="lognormal").fit(data, sample.target)
     ax = plot_ellipses(steering)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("log x0", "log x1")
-<<<<<<< HEAD
     with pytest.raises(ValueError, match="'same'.*'x0', 'x1'"):
-=======
-    with pytest.raises(ValueError, match="no feature 'same'; the features are 'x0', 'x1'."):
->>>>>>> english
         plot_ellipses(steering, features=["x0", "same"])
 
 

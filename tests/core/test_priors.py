@@ -56,11 +56,5 @@ def test_an_unknown_kind_is_refused():
 def test_a_group_that_is_too_far_for_nearest_priors():
     priors = np.full((2, 2), 0.25)
     kl = np.array([[0.0, 800.0], [0.0, 800.0]])
-<<<<<<< HEAD
-    with pytest.raises(
-        ValueError, match="priors=.nearest. gives a label or a group a prior near 0"
-    ):
-=======
     with pytest.raises(ValueError, match="priors='nearest' gives .* a prior near 0"):
->>>>>>> english
         ideal_priors(priors, "nearest", kl)

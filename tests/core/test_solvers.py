@@ -372,14 +372,7 @@ def test_options_that_do_not_fit_are_refused():
     cases = [
         ({"conditions": "equal"}, "conditions must be one of"),
         ({"solver": "magic"}, "solver must be one of"),
-<<<<<<< HEAD
-        (
-            {"solver": "whitened"},
-            "solver='whitened' handles intervention='affirmative' with conditions",
-        ),
-=======
         ({"solver": "whitened"}, r"solver='whitened' .* conditions \['whitened'\]"),
->>>>>>> english
         ({"solver": "univariate"}, "needs exactly one feature"),
         ({"solver": "tied"}, "needs one covariance shared by all labels"),
         ({"reference_group": "q"}, "there is no group 'q'"),

@@ -265,29 +265,6 @@ def test_the_attribute_may_be_missing_where_the_steering_allows_it(data):
 # A scikit-learn citizen
 
 
-<<<<<<< HEAD
-=======
-def test_clone_pickle_and_unmodified_inputs(data):
-    X, y = data
-    before, weights = X.copy(), np.linspace(0.0, 2.0, len(X))
-    estimator, part = logistic(C=0.1), steering(strength=0.5)
-    model = SteeredClassifier(estimator, part, training="ideal")
-    expected = model.fit(X, y, sample_weight=weights).predict_proba(X)
-    pd.testing.assert_frame_equal(X, before)
-    np.testing.assert_array_equal(weights, np.linspace(0.0, 2.0, len(X)))
-    assert model.estimator is estimator
-    assert not hasattr(estimator, "coef_")
-    assert not hasattr(part, "classes_")
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), expected)
-    copy = clone(model)
-    assert not hasattr(copy, "classes_")
-    assert not hasattr(copy, "n_features_in_")
-    again = copy.fit(X, y, sample_weight=weights).predict_proba(X)
-    np.testing.assert_array_equal(again, expected)
-    assert "SteeredClassifier" in model._repr_html_()
-
-
->>>>>>> english
 def test_nested_parameters(data):
     X, y = data
     model = steered().set_params(steering__strength=0.0, estimator__C=0.5)
@@ -478,23 +455,7 @@ def test_a_missing_attribute_is_an_error(data, enabled):
                 call()
 
 
-<<<<<<< HEAD
 # What cannot be used
-=======
-def test_an_attribute_that_is_given_twice(data):
-    X, y = data
-    fitted, group = steered().fit(X, y), X["group"]
-    for call in (
-        lambda: steered().fit(X, y, sensitive_features=group),
-        lambda: fitted.predict(X, sensitive_features=group),
-        lambda: fitted.score(X, y, sensitive_features=group),
-    ):
-        with pytest.raises(ValueError, match="sensitive_feature_ids.*sensitive_features"):
-            call()
-
-
-# Invalid input
->>>>>>> english
 
 
 def refuse(model, X, y, message, error=ValueError, **arguments):
