@@ -443,7 +443,7 @@ def test_ctrl_c_is_no_traceback(csv, capsys, monkeypatch):
 def test_as_a_process():
     """The installed way: the embedded table, UTF-8 not needed, one real interpreter."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "fairsteer", "compare", *QUICK],
+        [sys.executable, "-W", "error", "-m", "fairsteer", "compare", *QUICK, "--folds", "2"],
         capture_output=True,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         timeout=120,
