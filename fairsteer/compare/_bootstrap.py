@@ -192,7 +192,7 @@ def chance_gaps(
     found = {}
     for key, runs in predictions.items():
         repeats = [
-            permuted_gaps(target, predicted, groups, random_state=random_state)
+            permuted_gaps(target, predicted, sensitive_features=groups, random_state=random_state)
             for predicted in runs
         ]
         drawn = {name: np.array([repeat[name] for repeat in repeats]) for name in GAPS}
