@@ -203,9 +203,8 @@ class MeanDisplacement:
         if len(self.others) == 0 and len(self.shifts) > 1:
             step += weights @ self.shifts
         for i, other in enumerate(self.others, 1):
-            further = rows @ other
-            further *= weights[:, [i]]
-            step += further
+            # Not in place, which PyTorch could not differentiate.
+            step += (rows @ other) * weights[:, [i]]
         return step
 
 

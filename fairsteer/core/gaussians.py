@@ -134,7 +134,7 @@ class SubgroupGaussians:
         Raises
         ------
         ValueError
-            If there is no such group; the message lists those there are.
+            If the group does not exist; the message lists the groups.
         """
         return _position(self.groups, group, "group")
 
@@ -144,7 +144,7 @@ class SubgroupGaussians:
         Raises
         ------
         ValueError
-            If there is no such label; the message lists those there are.
+            If the label does not exist; the message lists the labels.
         """
         return _position(self.labels, label, "label")
 

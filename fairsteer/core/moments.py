@@ -335,8 +335,8 @@ class SubgroupMoments:
         Raises
         ------
         ValueError
-            If the numbers of features differ, or labels or groups have no kind in common, such as
-            text in one table and numbers in the other.
+            If the numbers of features differ, or labels or groups have no type in common (text in
+            one table, numbers in the other).
         """
         n_features = self.means.shape[2]
         if other.means.shape[2] != n_features:

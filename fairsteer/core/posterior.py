@@ -128,8 +128,8 @@ def normalize(scores: Any, xp: Any = np) -> Any:
     """Return the softmax of scores along the first axis."""
     # Sums along the short axis are fast if it comes first.
     powers = xp.exp(scores - xp.amax(scores, axis=0))
-    powers /= xp.sum(powers, axis=0)
-    return powers
+    # Not in place, which PyTorch could not differentiate.
+    return powers / xp.sum(powers, axis=0)
 
 
 def check_densities(scores: Array) -> None:

@@ -383,7 +383,7 @@ def test_options_that_do_not_fit_are_refused():
     for options, message in cases:
         with pytest.raises(ValueError, match=message):
             nearest_ideal(gaussians, **options)
-    with pytest.raises(ValueError, match="at least two groups"):
+    with pytest.raises(ValueError, match="at least 2 groups"):
         nearest_ideal(random_gaussians(2, 1, 3, 0))
 
 

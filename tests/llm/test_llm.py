@@ -730,7 +730,7 @@ def test_unknown_padding_is_refused(llama, tokenizer):
     identity = AffineMap.identity(HIDDEN)
     n_tokens = inputs["input_ids"].shape[1]
     with steer_hidden_states(llama, {0: identity}), torch.inference_mode():
-        with pytest.raises(ValueError, match="mask must have shape \(texts, tokens\)"):
+        with pytest.raises(ValueError, match=r"mask must have shape \(texts, tokens\)"):
             llama(inputs["input_ids"], torch.zeros(3, 1, n_tokens, n_tokens))
         llama(**inputs)
         with pytest.raises(ValueError, match="outside of its model's forward pass"):
