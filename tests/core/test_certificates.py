@@ -201,6 +201,7 @@ def distances_by_quadrature(steering):
     return distances
 
 
+@pytest.mark.slow
 def test_estimates_hold_where_the_move_folds(folding):
     """Each place that several rows move to has the density of all of them."""
     exact = distances_by_quadrature(folding).sum(axis=1)
@@ -210,6 +211,7 @@ def test_estimates_hold_where_the_move_folds(folding):
     assert exact.max() > 0.3
 
 
+@pytest.mark.slow
 def test_counting_one_row_per_place_certifies_too_little(folding, rng):
     gaussians, maps = folding.distribution_, folding.maps_
     exact = distances_by_quadrature(folding)[:, 1]

@@ -26,6 +26,7 @@ def excess(metrics, name):
     return getattr(metrics, name) - max(4.0 * metrics.standard_error[name], 1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d", "n_labels", "n_groups", "seed"), CASES)
 def test_the_nearest_ideal_distribution_has_no_gap(d, n_labels, n_groups, seed, rng):
     gaussians = random_gaussians(n_labels, n_groups, d, seed)
@@ -54,6 +55,7 @@ def without_condition(ideal, condition):
     return with_parts(ideal, covariances=covariances)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", ["priors", "means", "covariances"])
 @pytest.mark.parametrize(
     ("d", "n_labels", "n_groups"), [(1, 2, 2), (1, 3, 3), (2, 3, 2), (5, 2, 3)]
@@ -133,6 +135,7 @@ def test_prior_gap_is_the_difference_of_base_rates():
     assert prior_gap(gaussians) == pytest.approx(np.ptp(rates))
 
 
+@pytest.mark.slow
 def test_exact_rates_agree_with_integration_for_any_cost():
     gaussians = random_gaussians(4, 3, 1, 6)
     rng = np.random.default_rng(1)

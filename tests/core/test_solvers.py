@@ -93,6 +93,7 @@ def test_univariate_reflects_only_where_the_labels_are_ordered_differently():
     assert affine.kl_divergence < whitened.kl_divergence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_labels", "n_groups", "d"), LAWS)
 @pytest.mark.parametrize("seed", range(3))
 def test_tied_is_the_best_of_many_restarts(n_labels, n_groups, d, seed):
@@ -151,6 +152,7 @@ def test_affine_is_a_local_optimum_of_the_definition(seed):
     assert brute_force(problem, solution.matrix) == pytest.approx(value, abs=1e-7)
 
 
+@pytest.mark.slow
 @given(st.integers(2, 4), st.integers(2, 4), st.integers(1, 4), st.integers(0, 10_000))
 @settings(max_examples=40, deadline=None)
 def test_weaker_conditions_are_nearer(n_labels, n_groups, d, seed):
@@ -257,6 +259,7 @@ def special_gaussians(kind, seed):
     return with_parts(gaussians, means=means, covariances=covariances)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(15))
 @pytest.mark.parametrize(
     "kind", ["equal means", "four labels, equal means", "equal first and last label", "mirrored"]
@@ -343,6 +346,7 @@ def test_priors_are_part_of_the_divergence(priors):
         np.testing.assert_allclose(q, np.outer(q.sum(axis=1), q.sum(axis=0)), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_nearest_priors_are_nearest():
     for seed in range(5):
         gaussians = random_gaussians(3, 3, 2, seed)

@@ -29,6 +29,7 @@ def univariate_objective(z, gaussians):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize(("n_labels", "n_groups"), [(2, 2), (3, 2), (2, 3), (4, 3)])
 def test_one_feature_equals_brute_force(n_labels, n_groups, seed):
@@ -49,6 +50,7 @@ def test_one_feature_equals_brute_force(n_labels, n_groups, seed):
     assert result.kl_divergence == pytest.approx(best, abs=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(50))
 def test_never_farther_than_any_affirmative_intervention(seed):
     gaussians = random_gaussians(2 + seed % 2, 3, 2 + seed % 3, seed)
@@ -143,6 +145,7 @@ def test_one_label_and_one_feature_average_the_deviations():
     assert result.ideal.covariances[0, 0, 0, 0] == pytest.approx(expected**2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditions", CONDITIONS)
 def test_priors_join_in(conditions):
     gaussians = random_gaussians(2, 3, 2, 7)

@@ -9,6 +9,8 @@ from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.core.divergence import gaussian_kl
 from fairsteer.datasets import make_gaussian_subgroups
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rows():

@@ -34,6 +34,8 @@ from fairsteer import (
 )
 from fairsteer.datasets import make_gaussian_subgroups
 
+pytestmark = pytest.mark.slow
+
 FEATURES = [f"x{j}" for j in range(8)]
 TEXT = np.array(["poor", "fair", "good"])
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")

@@ -22,6 +22,8 @@ from fairsteer.core.posterior import group_posterior, population_densities
 from fairsteer.datasets._synthetic import random_gaussians
 from tests.conftest import tied_gaussians, with_parts
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(4)
 
 

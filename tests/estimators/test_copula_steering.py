@@ -15,6 +15,8 @@ from fairsteer.core import row_draws
 from fairsteer.core.posterior import group_posterior, population_densities
 from fairsteer.datasets import make_gaussian_subgroups
 
+pytestmark = pytest.mark.slow
+
 GROUPS = np.array(["a", "b", "c"])
 
 

@@ -19,6 +19,8 @@ from fairsteer.core.moments import subgroup_moments
 from fairsteer.datasets import make_gaussian_subgroups
 from tests.conftest import tied_gaussians, with_parts
 
+pytestmark = pytest.mark.slow
+
 FEATURES = [f"x{j}" for j in range(8)]
 
 

@@ -15,6 +15,8 @@ from fairsteer import OptimalSteeringTransformer, SteeredClassifier, WithinLabel
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.metrics import fairness_report
 
+pytestmark = pytest.mark.slow
+
 N = 300
 SAMPLE = make_gaussian_subgroups(N, n_labels=3, n_groups=3, n_features=4, random_state=0)
 X, GROUP, Y = SAMPLE.data, SAMPLE.sensitive_features, SAMPLE.target

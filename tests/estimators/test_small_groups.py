@@ -8,6 +8,8 @@ from scipy.stats import multivariate_normal
 from fairsteer import OptimalSteeringTransformer, SteeringWarning
 from fairsteer.datasets import make_gaussian_subgroups
 
+pytestmark = pytest.mark.slow
+
 LABELS = [0, 1, 2]
 
 

@@ -13,6 +13,8 @@ from sklearn.exceptions import NotFittedError
 from fairsteer import OptimalSteeringTransformer, SteeringWarning, WithinLabelEraser
 from fairsteer.datasets import make_gaussian_subgroups
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def table():

@@ -15,6 +15,8 @@ from sklearn.tree import DecisionTreeClassifier
 from fairsteer import OptimalSteeringTransformer, SteeringWarning
 from fairsteer.datasets import make_gaussian_subgroups
 
+pytestmark = pytest.mark.slow
+
 CONSTRAINTS = ["equalized_odds", "equal_opportunity", "demographic_parity"]
 STRATEGIES = [
     {"conditions": conditions, "label_strategy": strategy}
