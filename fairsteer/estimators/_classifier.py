@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import ClassVar
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
@@ -13,12 +15,13 @@ from sklearn.utils.validation import (
     _estimator_has,
     _num_samples,
     check_is_fitted,
+    has_fit_parameter,
 )
 
 from fairsteer import _validation as check
 from fairsteer.estimators._eraser import WithinLabelEraser
 from fairsteer.estimators._transformer import OptimalSteeringTransformer
-from fairsteer.estimators._weighting import fit_weighted
+from fairsteer.exceptions import SteeringWarning
 
 _NEEDS = {"sensitive_features": True}
 _METHODS = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score")
@@ -343,3 +346,68 @@ def _transform(steering, X, sensitive_features):
     if isinstance(steering, WithinLabelEraser):
         return steering.transform(X)
     return steering.transform(X, sensitive_features=sensitive_features)
+
+
+def fit_weighted(estimator, X, y, weights):
+    """Fit a classifier with sample weights, where they differ and it accepts them.
+
+    Parameters
+    ----------
+    estimator : classifier
+        It is fitted in place.
+    X : ndarray or DataFrame of shape (n, d)
+        Features.
+    y : ndarray of shape (n,)
+        Labels.
+    weights : ndarray of shape (n,)
+        Weights of the rows.
+
+    Returns
+    -------
+    classifier
+        The fitted estimator.
+
+    Warns
+    -----
+    SteeringWarning
+        If weights differ and the classifier accepts none.
+    """
+    parameters = {}
+    if not np.allclose(weights, 1.0):
+        name = weight_parameter(estimator)
+        if name is not None:
+            parameters[name] = weights
+        elif not np.allclose(weights, weights[0]):
+            warnings.warn(
+                f"{type(estimator).__name__} accepts no sample_weight in fit, so it gives all rows "
+                "the same weight: it ignores the weights that make label and group independent, "
+                "and any sample_weight passed. Use a classifier that accepts weights, or steering "
+                "with priors='keep', which needs none.",
+                SteeringWarning,
+                stacklevel=3,
+            )
+    # With routing on, every step would have to request the weights.
+    with config_context(enable_metadata_routing=False):
+        return estimator.fit(X, y, **parameters)
+
+
+def weight_parameter(estimator):
+    """Return the name of the parameter of ``fit`` for sample weights, None if there is none."""
+    # These are slow to import.
+    from sklearn.ensemble import StackingClassifier, VotingClassifier
+    from sklearn.model_selection._search import BaseSearchCV
+    from sklearn.pipeline import Pipeline
+
+    if isinstance(estimator, Pipeline):
+        step, last = estimator.steps[-1]
+        name = weight_parameter(last)
+        return None if name is None else f"{step}__{name}"
+    if isinstance(estimator, BaseSearchCV):
+        return weight_parameter(estimator.estimator)
+    if isinstance(estimator, StackingClassifier | VotingClassifier):
+        members = [member for _, member in estimator.estimators if member != "drop"]
+        if getattr(estimator, "final_estimator", None) is not None:
+            members.append(estimator.final_estimator)
+        taken = all(weight_parameter(member) == "sample_weight" for member in members)
+        return "sample_weight" if taken else None
+    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
