@@ -1,4 +1,4 @@
-"""Steer features to the nearest distribution on which fair classifiers cost nothing."""
+"""Steer features to the nearest distribution on which fairness costs no accuracy."""
 
 from fairsteer._version import __version__ as __version__
 from fairsteer.core.certificates import Certificate

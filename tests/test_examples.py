@@ -55,13 +55,13 @@ SHOWN = {
         < n["auc"].loc[("before", "boosted"), "any label"]
     ),
     "plot_05_without_the_attribute": lambda n: (
-        odds(n, "attribute guessed") < odds(n, "unmitigated")
+        odds(n, "attribute inferred") < odds(n, "unmitigated")
         and odds(n, "one map for all") < odds(n, "unmitigated")
     ),
     "plot_06_certificate": lambda n: n["bounds"] == sorted(n["bounds"], reverse=True),
     "plot_07_audit": lambda n: (n["auc"]["after"] < n["auc"]["before"]).all(),
     "plot_08_several_attributes": lambda n: n["steering"].pooled_groups_ == [(2, "76+")],
-    "plot_09_ideal_law": lambda n: (
+    "plot_09_ideal_distribution": lambda n: (
         n["divergences"]["all_subgroups, affine"]
         <= n["divergences"]["affirmative, affine"]
         <= n["divergences"]["affirmative, identical"]
@@ -118,7 +118,15 @@ def listed_names():
 
 
 @pytest.mark.parametrize(
-    "module", ["fairsteer", "fairsteer.metrics", "fairsteer.datasets", "fairsteer.llm"]
+    "module",
+    [
+        "fairsteer",
+        "fairsteer.audit",
+        "fairsteer.compare",
+        "fairsteer.datasets",
+        "fairsteer.llm",
+        "fairsteer.metrics",
+    ],
 )
 def test_the_reference_lists_every_public_name(module):
     if module == "fairsteer.llm":

@@ -2,10 +2,9 @@
 Steering in a pipeline
 ======================
 
-The shortest way in: the sensitive attribute is a column of ``X``, the transformer stands before
-the classifier, and nothing else changes. The transformer moves the rows of one group so that,
-given the label, they look like those of the other, and drops the column; the classifier never
-sees it.
+The sensitive attribute is a column of ``X``, and the transformer comes before the classifier. The
+transformer moves the rows of one group so that, given the label, their distribution is close to
+that of the other group. It drops the sensitive column, so the classifier does not see it.
 """
 
 import pandas as pd
@@ -23,9 +22,8 @@ X, y = diabetes.data, diabetes.target
 print(diabetes.conventions)
 
 # %%
-# Two pipelines, the second a copy of the first but for the strength: at ``strength=0`` the
-# transformer drops the column and moves nothing. Predictions are of rows held out by
-# cross-validation.
+# Two pipelines differ in the strength only: with ``strength=0`` the transformer drops the column
+# and moves no row. Predictions are for rows held out by cross-validation.
 
 steering = OptimalSteeringTransformer("sex")
 fair = make_pipeline(steering, LogisticRegression(max_iter=1000))
@@ -44,15 +42,15 @@ report = fairness_report(y, after, sensitive_features=X["sex"], y_pred_before=be
 report.round(3)
 
 # %%
-# A perfectly fair classifier shows a gap on finitely many rows, too. Below this floor a gap says
-# nothing:
+# A perfectly fair classifier also shows a gap on finitely many rows. A gap below this noise floor
+# is not evidence of unfairness:
 
 print(pd.Series(noise_floor(y, after, sensitive_features=X["sex"])).round(3).to_string())
 
 # %%
-# What the classifier sees, before and after: the features that change most. By default the
-# reference group stays where it is.
+# The features that change most, before and after steering. By default the reference group does not
+# move.
 
 steering.fit(X, y)
-print(f"group {steering.reference_group_} keeps its place")
+print(f"group {steering.reference_group_} does not move")
 plot_densities(steering, X, n_features=3)

@@ -2,9 +2,9 @@
 The attribute beside the table
 ==============================
 
-Where the sensitive attribute must not stand in ``X``, pass it as ``sensitive_features=``. Inside a
-pipeline this is scikit-learn's metadata routing, which has to be switched on. The transformer asks
-for the attribute by itself; no ``set_fit_request`` is needed.
+If the sensitive attribute must not be a column of ``X``, pass it as ``sensitive_features=``.
+Inside a pipeline this uses scikit-learn's metadata routing, which has to be enabled. The
+transformer requests the attribute by default; no ``set_fit_request`` is needed.
 """
 
 import matplotlib.pyplot as plt
@@ -26,15 +26,15 @@ with sklearn.config_context(enable_metadata_routing=True):
     predicted = routed.predict(features, sensitive_features=sex)
 
 # %%
-# The same with the attribute as a column. ``StandardScaler`` would scale the column as well, so
-# the transformer comes first; steering does not depend on the scale of the features.
+# The same with the attribute as a column. ``StandardScaler`` would also scale this column, so the
+# transformer comes first; steering does not depend on the scale of the features.
 
 column = make_pipeline(OptimalSteeringTransformer("sex"), StandardScaler(), LogisticRegression())
 column.fit(diabetes.data, y)
 print("share of equal predictions:", (column.predict(diabetes.data) == predicted).mean())
 
 # %%
-# A row without its attribute is an error, never a row that is silently left alone:
+# A row without its attribute raises an error:
 
 with sklearn.config_context(enable_metadata_routing=True):
     try:
@@ -43,7 +43,7 @@ with sklearn.config_context(enable_metadata_routing=True):
         print(error)
 
 # %%
-# The attribute that was routed serves the report as well.
+# The report takes the same attribute.
 
 report = fairness_report(y, predicted, sensitive_features=sex)
 ax = report.drop(index="gap")[["selection_rate", "tpr", "fpr"]].T.plot.bar(

@@ -2,9 +2,9 @@
 Grid search for accuracy and a gap
 ==================================
 
-``make_fairness_scorer`` turns any metric of fairlearn into a scorer that also works where the
-attribute is routed. ``most_accurate_within`` is a rule for ``refit=``: of all candidates with a
-small enough gap, the most accurate.
+``make_fairness_scorer`` turns any fairlearn metric into a scorer that also works if the attribute
+is routed. ``most_accurate_within`` is a rule for ``refit=``: it selects the most accurate of the
+candidates whose gap is within a limit.
 """
 
 import matplotlib.pyplot as plt
@@ -47,8 +47,8 @@ search.fit(X, y)
 print(search.best_params_)
 
 # %%
-# A gap is a loss, so its score is minus the gap. Folds are small here, and a gap measured on few
-# rows exceeds the true one.
+# A gap is a loss, so its score is minus the gap. The folds are small, and a gap measured on few
+# rows tends to exceed the true gap.
 
 results = pd.DataFrame(search.cv_results_)
 results["mean_gap"] = -results["mean_test_gap"]
@@ -56,14 +56,14 @@ columns = [*results.filter(like="param_").columns, "mean_test_accuracy", "mean_g
 results[columns].sort_values("mean_gap").round(3)
 
 # %%
-# The chosen candidate is circled; the line is the largest gap accepted.
+# The selected candidate is circled; the dotted line is the limit.
 
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 looks = {0: ("#000000", "o"), 0.5: ("#D55E00", "s"), 1: ("#0072B2", "^")}
 for strength, rows in results.groupby("param_steer__strength"):
-    colour, marker = looks[strength]
+    color, marker = looks[strength]
     label = f"strength {strength:g}"
-    ax.plot(rows["mean_gap"], rows["mean_test_accuracy"], marker, color=colour, label=label)
+    ax.plot(rows["mean_gap"], rows["mean_test_accuracy"], marker, color=color, label=label)
 best = results.loc[search.best_index_]
 ax.plot(best["mean_gap"], best["mean_test_accuracy"], "o", ms=16, mfc="none", mec="black")
 ax.axvline(0.15, color="black", linewidth=0.8, linestyle="dotted")

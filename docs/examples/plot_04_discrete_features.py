@@ -2,9 +2,9 @@
 Counts, steps, and trees
 ========================
 
-On discrete features an affine map moves each group onto a grid of its own. A tree ensemble sees
-such a grid and knows the group again. ``family="copula"`` steers ranks instead and returns values
-that occur in the table.
+On discrete features an affine map moves each group onto a grid of its own, from which a tree
+ensemble recognizes the group. ``family="copula"`` steers ranks instead and returns values that
+occur in the table.
 """
 
 import warnings
@@ -40,8 +40,8 @@ copula = OptimalSteeringTransformer("group", family="copula", random_state=0)
 copula.fit(X[train], y[train])
 
 # %%
-# How well can a boosted classifier tell the groups apart on rows held out of ``fit``? An AUC of
-# 0.5 is chance.
+# The audit measures how well a boosted classifier recovers the group on rows held out of ``fit``.
+# An AUC of 0.5 is chance.
 
 for name, steering in {"normal": normal, "copula": copula}.items():
     audit = audit_steering(steering, X[test], y[test], cv=3)
@@ -49,8 +49,7 @@ for name, steering in {"normal": normal, "copula": copula}.items():
     print(name, auc.xs("boosted", level="classifier").round(3), sep="\n", end="\n\n")
 
 # %%
-# And what does boosting make of it? That a model can recognise the group is a danger and not yet a
-# gap; whether it makes use of it shows on held-out rows:
+# A model that can recognize the group need not have a gap. The gaps of boosting on held-out rows:
 
 unmitigated = OptimalSteeringTransformer("group", family="copula", strength=0, random_state=0)
 unmitigated.fit(X[train], y[train])
@@ -63,6 +62,6 @@ for name, steering in {"unmitigated": unmitigated, "normal": normal, "copula": c
 pd.DataFrame(found).T.round(3)
 
 # %%
-# The moved values, as shares of each group. They are values that the table has.
+# The steered values, as shares of each group. All of them occur in the table.
 
 plot_densities(copula, X[test])

@@ -2,9 +2,9 @@
 Without the attribute at prediction
 ===================================
 
-Two ways for when the attribute is known in training and not, or not lawfully, at prediction.
-``WithinLabelEraser`` is one affine map for everybody. ``group_strategy="posterior"`` guesses: it
-moves a row by the groups' displacements, weighted by the fitted p(group | features).
+Two methods need the attribute in training only. ``WithinLabelEraser`` applies one affine map to
+all rows. ``group_strategy="posterior"`` moves a row by the mean of the groups' displacements,
+weighted by the fitted p(group | features).
 """
 
 import matplotlib.pyplot as plt
@@ -25,19 +25,20 @@ hidden = X[test].assign(group=None)
 
 models = {
     "unmitigated": OptimalSteeringTransformer("group", strength=0),
-    "attribute given": OptimalSteeringTransformer("group"),
-    "attribute guessed": OptimalSteeringTransformer("group", group_strategy="posterior"),
+    "attribute known": OptimalSteeringTransformer("group"),
+    "attribute inferred": OptimalSteeringTransformer("group", group_strategy="posterior"),
     "one map for all": WithinLabelEraser("group"),
 }
 
 # %%
-# The last two predict for rows whose column ``group`` is empty. The law was picked as one on which
-# both narrow the gap; there are laws on which guessing widens it, so measure on rows held out.
+# The last two predict for rows whose column ``group`` is empty. The distribution was chosen such
+# that both narrow the gap. On other distributions the inferred attribute can widen it, so measure
+# on held-out rows.
 
 rows = {}
 for name, steering in models.items():
     model = make_pipeline(steering, LogisticRegression(max_iter=1000)).fit(X[train], y[train])
-    seen = hidden if name in ("attribute guessed", "one map for all") else X[test]
+    seen = hidden if name in ("attribute inferred", "one map for all") else X[test]
     predicted = model.predict(seen)
     rows[name] = {
         "accuracy": accuracy_score(y[test], predicted),
@@ -47,19 +48,19 @@ table = pd.DataFrame(rows).T
 table.round(3)
 
 # %%
-# Guessing helps as far as the groups show in the features; where p(group | features) is flat it
-# changes little. The eraser need not guess, but gives up every direction along which the groups'
-# means differ, and what these say of the label:
+# Inferring the attribute helps where the features reveal the group. The eraser does not depend on
+# this, but it removes every direction along which the groups' means differ, with the information
+# about the label in it:
 
 print("directions erased:", models["one map for all"].n_directions_, "of", X.shape[1] - 1)
 
 # %%
-# Neither way comes with a certificate.
+# Neither method has a certificate.
 
 fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
-colours = ("#000000", "#0072B2", "#D55E00", "#009E73")
-for (name, row), colour, marker in zip(table.iterrows(), colours, "osD^", strict=True):
-    ax.plot(row["equalized_odds"], row["accuracy"], marker, color=colour, ms=9, label=name)
+colors = ("#000000", "#0072B2", "#D55E00", "#009E73")
+for (name, row), color, marker in zip(table.iterrows(), colors, "osD^", strict=True):
+    ax.plot(row["equalized_odds"], row["accuracy"], marker, color=color, ms=9, label=name)
 ax.set_xlabel("equalized odds gap (difference of rates)")
 ax.set_ylabel("accuracy (share of rows)")
 ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1.0))

@@ -3,9 +3,8 @@ A certificate before any training
 =================================
 
 ``certificate_`` bounds the gap of *every* classifier that sees the transformed features only,
-trained by anyone for anything, under the fitted Gaussian law. It says nothing of features that are
-not Gaussian, nor of the error of the fitted parameters; the chance left by finitely many rows comes
-on top.
+under the fitted Gaussian distribution. It does not cover features that are not Gaussian, the error
+of the fitted parameters, or the noise floor of a gap measured on finitely many rows.
 """
 
 import matplotlib.pyplot as plt
@@ -27,7 +26,8 @@ steering.fit(X[train], y[train])
 print(steering.certificate_["equal_opportunity"])
 
 # %%
-# Less strength, a larger bound. The points are the gaps of three classifiers on held-out rows.
+# The bound decreases with the strength. The points are the gaps of three classifiers on held-out
+# rows.
 
 classifiers = {
     "logistic regression": LogisticRegression(),
@@ -47,17 +47,18 @@ for strength in strengths:
 
 fig, ax = plt.subplots(figsize=(7.5, 4), layout="constrained")
 ax.plot(strengths, bounds, color="black", label="certificate")
-colours = ("#0072B2", "#D55E00", "#009E73")
-for (name, values), colour, marker in zip(measured.items(), colours, "osD", strict=True):
-    ax.plot(strengths, values, marker, color=colour, label=name)
+colors = ("#0072B2", "#D55E00", "#009E73")
+for (name, values), color, marker in zip(measured.items(), colors, "osD", strict=True):
+    ax.plot(strengths, values, marker, color=color, label=name)
 ax.set_xlabel("strength")
 ax.set_ylabel("equal opportunity gap (difference of rates)")
 ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1.0))
 
 # %%
-# Under equalized odds the label of a new row is unknown and averaged over, and the certificate is
-# a Monte Carlo estimate, named so. The divergence says how far the ideal law lies from the data, in
-# nats; the optimality how far the solver stopped from a stationary point.
+# Under equalized odds the label of a new row is unknown and is averaged over. The certificate is
+# then a Monte Carlo estimate, of kind ``"estimated"``. The divergence of the ideal distribution
+# from that of the data is in nats; the optimality is the norm of the gradient at which the solver
+# stopped.
 
 odds = OptimalSteeringTransformer("group", random_state=0).fit(X[train], y[train])
 print(odds.certificate_["equalized_odds"])

@@ -1,10 +1,10 @@
 """
-Several attributes and small cells
-==================================
+Several attributes and small groups
+===================================
 
 Several sensitive columns mean their intersection: one group for each combination of values. Some
-combinations are rare, and a law cannot be estimated from a handful of rows. ``small_groups`` says
-what happens then.
+combinations are rare, and a distribution cannot be estimated from a few rows. ``small_groups``
+says how ``fit`` treats them.
 """
 
 import warnings
@@ -27,7 +27,7 @@ y = diabetes.target
 pd.crosstab([X["sex"], X["age_class"]], y)
 
 # %%
-# By default a cell that is too small is an error that names it:
+# By default a subgroup that is too small raises an error that names it:
 
 attributes = ["sex", "age_class"]
 try:
@@ -36,9 +36,9 @@ except ValueError as error:
     print(error)
 
 # %%
-# ``"pooled"`` merges the groups with such a cell, and says so. ``handle_unknown="pooled"`` does
-# the like for combinations that turn up after training. A covariance shared by the labels of a
-# group asks less of small groups.
+# ``"pooled"`` merges the groups with such a subgroup and issues a warning.
+# ``handle_unknown="pooled"`` accepts combinations that were not seen in training. A covariance
+# that the labels of a group share needs fewer rows.
 
 steering = OptimalSteeringTransformer(
     attributes, small_groups="pooled", handle_unknown="pooled", covariance_type="tied"
@@ -48,17 +48,18 @@ with warnings.catch_warnings(record=True) as caught:
     steering.fit(X, y)
 for warning in caught:
     print(warning.message)
-print("without a law of their own:", steering.pooled_groups_)
+print("without a distribution of their own:", steering.pooled_groups_)
 
 # %%
-# A row of a combination that was never seen is moved as a row of the population:
+# A row of a combination that was not seen in training is moved as a row of unknown group:
 
 stranger = X.head(1).assign(sex=2, age_class="unknown")
 print(steering.transform(stranger).shape)
 
 # %%
-# In a pipeline nothing else changes. Predictions are of held-out rows. The report takes both
-# columns; groups of a few rows have rates that mean little, so look at the column ``rows`` first.
+# The pipeline is the same as for one attribute. Predictions are for held-out rows. The report
+# takes both columns. Rates of groups with few rows are unreliable, so check the column ``rows``
+# first.
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", SteeringWarning)
@@ -69,7 +70,7 @@ report = fairness_report(y[large], predicted[large], sensitive_features=X.loc[la
 report.round(3)
 
 # %%
-# The selection rates of the groups, with the standard error that their size leaves.
+# The selection rates of the groups, with their standard errors.
 
 groups = report.iloc[:-1]
 rate, rows = groups["selection_rate"], groups["rows"]

@@ -2,9 +2,9 @@
 One classifier for all tools
 ============================
 
-``SteeredClassifier`` joins steering, training weights and a classifier. The weights, which make
-label and group independent in training, cannot be handed through a pipeline; and what calibrates,
-votes, stacks or permutes wants one classifier anyway.
+``SteeredClassifier`` combines steering, training weights and a classifier. The weights make label
+and group independent in training; a pipeline cannot pass them on. Tools that calibrate, vote,
+stack or permute take the combination as one classifier.
 """
 
 import matplotlib.pyplot as plt
@@ -24,17 +24,17 @@ X, y, group = sample.data, sample.target, sample.sensitive_features
 train, test = np.arange(len(X)) < 2000, np.arange(len(X)) >= 2000
 
 # %%
-# The law was picked as one with a large gap. The attribute may stand in a column, as here, or be
-# passed as ``sensitive_features=`` to every method. ``training="ideal"`` fits the classifier on the
-# ideal law itself, where rows are moved by their labels; new rows, whose label is unknown, are then
-# moved as always.
+# The distribution was chosen to have a large gap. The attribute may be a column, as here, or be
+# passed as ``sensitive_features=`` to every method. ``training="ideal"`` fits the classifier on
+# the ideal distribution, on rows that are moved by their labels; new rows, whose label is unknown,
+# are moved without it.
 
 fair = OptimalSteeringTransformer("group", priors="independent")
-untouched = OptimalSteeringTransformer("group", strength=0)
+unmitigated = OptimalSteeringTransformer("group", strength=0)
 models = {
-    "unmitigated": SteeredClassifier(LogisticRegression(), untouched),
+    "unmitigated": SteeredClassifier(LogisticRegression(), unmitigated),
     "steered": SteeredClassifier(LogisticRegression(), fair),
-    "trained in the ideal": SteeredClassifier(LogisticRegression(), fair, training="ideal"),
+    "trained on the ideal": SteeredClassifier(LogisticRegression(), fair, training="ideal"),
     "steered, calibrated": CalibratedClassifierCV(
         SteeredClassifier(LogisticRegression(), fair), cv=3
     ),
@@ -49,15 +49,15 @@ for name, model in models.items():
 pd.DataFrame(rows).T.round(3)
 
 # %%
-# Settings of both parts are reached by their names.
+# Parameters of both parts are set by their names.
 
 models["steered"].set_params(steering__strength=0.5, estimator__C=0.1).fit(X[train], y[train])
 print(f"accuracy at half the strength: {models['steered'].score(X[test], y[test]):.3f}")
 models["steered"].set_params(steering__strength=1, estimator__C=1).fit(X[train], y[train])
 
 # %%
-# Permuting a column of held-out rows shows what the model lives on. The classifier does not see the
-# group; the map that a row gets depends on it, so permuting the groups counts as well.
+# Permutation importance shows which columns the model depends on. The classifier does not see the
+# group, but the map of a row depends on it, so the column ``group`` can have an importance, too.
 
 importance = permutation_importance(
     models["steered"], X[test], y[test], n_repeats=5, random_state=0

@@ -1,10 +1,10 @@
 """
-Many labels: professions read off embeddings
-============================================
+Many labels: professions from embeddings
+========================================
 
-28 professions, two genders, rows like the embeddings of biographies. A linear model recognises a
-profession less often in the gender that is rare in it. With many labels and rare cells it pays to
-steer few scores instead of all features.
+The data have 28 professions, two genders, and rows that resemble embeddings of biographies. A
+linear model recognizes a profession less often for the gender that is rare in it. With many labels
+and small subgroups, it is better to steer a few scores than all features.
 """
 
 import matplotlib.pyplot as plt
@@ -25,16 +25,17 @@ X, y, gender = sample.data, sample.target, sample.sensitive_features
 train, test = np.arange(len(X)) < 20_000, np.arange(len(X)) >= 20_000
 
 # %%
-# Discriminants keep what tells the professions apart: 27 scores. The law of a cell with ten rows is
-# estimated with less noise there than in a hundred dimensions.
+# Linear discriminants give 27 scores that separate the professions. The distribution of a subgroup
+# of ten rows is estimated with less noise there than in a hundred dimensions.
 
 reduce = make_pipeline(PCA(60, random_state=0), LinearDiscriminantAnalysis())
 scores = pd.DataFrame(reduce.fit(X[train], y[train]).transform(X))
 
 # %%
-# A first fit gives the weights that make label and gender independent. As frequencies they keep a
-# surgeon from being taken for a nurse because she is a woman. The transformer sees no labels of
-# new rows; what it therefore leaves undone, a second one finds.
+# A first fit gives weights that make label and gender independent. With these weights, the
+# posterior of the unknown label does not favor nurse over surgeon because a person is a woman. The
+# transformer averages over the unknown label, so a gap remains; a second transformer steers what
+# remains.
 
 options = {"conditions": "identical", "intervention": "all_subgroups", "covariance_type": "tied"}
 steering = OptimalSteeringTransformer(priors="independent", random_state=0, **options)
@@ -48,8 +49,8 @@ for _ in range(2):
     steered = pd.DataFrame(steering.transform(steered, sensitive_features=gender))
 
 # %%
-# The root mean square of the professions' gaps, beside what chance alone would leave: there are few
-# women among 20,000 rows who are rappers.
+# The root mean square of the professions' gaps and its noise floor, which is large because some
+# subgroups have few rows, for example women who are rappers.
 
 rows, rates = {}, {}
 for name, features in (("scores", scores), ("steered", steered)):
@@ -65,7 +66,7 @@ for name, features in (("scores", scores), ("steered", steered)):
 pd.DataFrame(rows).T.round(3)
 
 # %%
-# Before, a profession with few women recognises few of its women.
+# Before steering, women are recognized less often in professions with few women.
 
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
 for ax, (name, rate) in zip(axes, rates.items(), strict=True):

@@ -1,10 +1,10 @@
 """
-The nearest ideal law
-=====================
+The nearest ideal distribution
+==============================
 
-Below the transformer stands a function of Gaussian parameters: ``nearest_ideal`` finds the nearest
-law, in Kullback-Leibler divergence, on which the Bayes-optimal classifier treats groups alike. It
-needs no rows.
+The transformer uses a function of Gaussian parameters: ``nearest_ideal`` finds the nearest
+distribution, in Kullback-Leibler divergence, on which the Bayes-optimal classifier has no fairness
+gap. It needs no rows.
 """
 
 from dataclasses import asdict
@@ -16,19 +16,19 @@ from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.plotting import plot_ellipses
 
 sample = make_gaussian_subgroups(3000, n_groups=3, random_state=5)
-law = sample.gaussians
+gaussians = sample.gaussians
 
 # %%
-# How far is the law from ideal, and what does the best classifier that knows the group do on it?
-# With ``priors="independent"`` label and group are made independent as well, which closes the
-# demographic parity gap.
+# ``ideal_gap`` measures how far a distribution is from ideal; ``bayes_metrics`` returns error and
+# gaps of the best classifier that knows the group. With ``priors="independent"`` label and group
+# become independent, too, which closes the demographic parity gap.
 
-targets = {"the law": law}
-divergences = {"the law": 0.0}
+targets = {"unmitigated": gaussians}
+divergences = {"unmitigated": 0.0}
 for intervention in ("affirmative", "all_subgroups"):
     for conditions in ("affine", "identical"):
         result = nearest_ideal(
-            law, intervention=intervention, conditions=conditions, priors="independent"
+            gaussians, intervention=intervention, conditions=conditions, priors="independent"
         )
         name = f"{intervention}, {conditions}"
         targets[name], divergences[name] = result.target, result.kl_divergence
@@ -49,11 +49,11 @@ pd.DataFrame(
 ).T.round(3)
 
 # %%
-# Rates are Monte Carlo in two dimensions, so a gap is never exactly 0 here; ``bayes_metrics``
-# returns the standard errors as well.
+# In two dimensions rates are Monte Carlo estimates, so a gap is never exactly 0; ``bayes_metrics``
+# also returns the standard errors.
 #
-# The transformer fits such a law to rows. Outlines: groups and labels as fitted; filled: the ideal
-# law, which all groups share in the reference group's frame.
+# The transformer does this for distributions fitted to rows. Outlines are the fitted subgroups;
+# filled is the ideal distribution, which all groups share in the reference group's frame.
 
 steering = OptimalSteeringTransformer("group").fit(sample.data, sample.target)
 plot_ellipses(steering)
