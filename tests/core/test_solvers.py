@@ -405,3 +405,11 @@ def test_a_solver_that_stops_early_says_so(monkeypatch):
     with pytest.warns(RuntimeWarning, match="stopped at an optimality of"):
         result = nearest_ideal(random_gaussians(3, 2, 4, 0), conditions="whitened")
     assert not result.converged
+
+
+def test_a_condition_without_a_solver_is_refused(monkeypatch):
+    monkeypatch.setattr("fairsteer.core.solvers.CONDITIONS", ("affine", "proportional"))
+    gaussians = random_gaussians(3, 3, 2, 0)
+    for intervention in INTERVENTIONS:
+        with pytest.raises(ValueError, match="conditions='proportional'"):
+            nearest_ideal(gaussians, intervention=intervention, conditions="proportional")

@@ -80,7 +80,7 @@ SOLVERS: dict[str, Solver] = {
     ),
     "whitened": Solver(affirmative.whitened, "affirmative", ("whitened",)),
     "affine": Solver(affirmative.affine, "affirmative", ("affine",)),
-    "subgroups": Solver(solve_subgroups, "all_subgroups", CONDITIONS),
+    "subgroups": Solver(solve_subgroups, "all_subgroups", ("affine", "whitened", "identical")),
 }
 """Solvers by name, in the order in which ``solver="auto"`` tries them."""
 
@@ -259,13 +259,19 @@ def _choose_solver(
         if value not in known:
             raise ValueError(f"{name} must be one of {list(known)}, got {value!r}.")
     if solver == "auto":
-        return next(
+        fitting = [
             name
             for name, candidate in SOLVERS.items()
             if intervention == candidate.intervention
             and conditions in candidate.conditions
             and candidate.accepts(gaussians)
-        )
+        ]
+        if not fitting:
+            raise ValueError(
+                f"no solver handles intervention={intervention!r} with conditions={conditions!r}; "
+                "choose another of the two."
+            )
+        return fitting[0]
     chosen = SOLVERS[solver]
     if intervention != chosen.intervention or conditions not in chosen.conditions:
         raise ValueError(
