@@ -38,7 +38,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from measuring import RESULTS, environment, facts, table
-from pages import DOCS, put
+from pages import DOCS, rewrite
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
@@ -245,7 +245,7 @@ def summary(results: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index()
 
 
-def shown(folder: Path = RESULTS) -> dict[str, str]:
+def page_parts(folder: Path) -> dict[str, str]:
     """Return the generated parts of docs/bios.md."""
     return {
         "bios": table(summary(pd.read_csv(folder / "bios.csv"))),
@@ -307,7 +307,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(table(summary(results)))
     if options.output == RESULTS and not options.quick:
         draw(rates, DOCS / "figures" / "bios.png")
-        put(DOCS / "bios.md", shown())
+        rewrite("bios.md")
 
 
 if __name__ == "__main__":

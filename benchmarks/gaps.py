@@ -13,11 +13,12 @@ from pathlib import Path
 
 import hidden
 import pandas as pd
+from measuring import RESULTS
+from pages import rewrite
 
 from fairsteer.compare import compare, load_table
 from fairsteer.core.constraints import CONSTRAINTS
 
-RESULTS = Path(__file__).parent / "results" / "gaps.csv"
 TABLES = (("compas", "race", 2), ("compas", "sex", 2), ("adult", "sex", 1), ("adult", "race", 1))
 """Name, sensitive attribute and repeats of the cross-validation."""
 SHOWN = ("unmitigated", "steering", "threshold_optimizer")
@@ -112,6 +113,16 @@ def ahead(frame: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
+def page_parts(folder: Path) -> dict[str, str]:
+    """Return the first table of docs/results.md and the comparison below it."""
+    known = pd.read_csv(folder / "gaps.csv")
+    unknown = hidden_cells(pd.read_csv(folder / "hidden.csv"))
+    return {
+        "gaps": markdown(pd.concat([known, unknown], ignore_index=True)),
+        "gaps in words": ahead(known),
+    }
+
+
 def main() -> None:
     """Run every table and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -122,13 +133,14 @@ def main() -> None:
     frame = pd.concat([cells(*table, jobs=options.jobs) for table in chosen], ignore_index=True)
     lines = [ahead(frame)]
     if options.table is None:
-        RESULTS.parent.mkdir(exist_ok=True)
-        frame.round(4).to_csv(RESULTS, index=False)
+        frame.round(4).to_csv(RESULTS / "gaps.csv", index=False)
         without, found = hidden.measured()
         lines += found
         frame = pd.concat([frame, hidden_cells(without)], ignore_index=True)
     print(markdown(frame))
     print(*lines, sep="\n")
+    if options.table is None:
+        rewrite("results.md")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from frontiers import GAPS, SCORES, best_within, dominated_hypervolume
 from measuring import facts
-from pages import put
 from peer_measures import LIMITS
 from peer_methods import HEADLINE, PEERS, TRANSFORMS
 from peer_times import CELL, averages, ratios
@@ -114,10 +113,9 @@ def methods_section(tables) -> str:
     return table(["method", "how", "needs at prediction", "target", "strength"], rows)
 
 
-def hypervolume_section(tables, score: str, gap: str) -> str:
-    """Tabulate the hypervolume of every method in every cell for one score and gap."""
-    found = hypervolumes(tables[""])
-    found = found[(found["score"] == score) & (found["gap"] == gap)]
+def hypervolume_section(volumes: pd.DataFrame, score: str, gap: str) -> str:
+    """Tabulate `hypervolumes`, a row a method, a column a table and estimator."""
+    found = volumes[(volumes["score"] == score) & (volumes["gap"] == gap)]
     cells = found[CELL].drop_duplicates()
     names = [cell_name(row) for _, row in cells.iterrows()]
     values = found.assign(cell=found.apply(cell_name, axis=1))
@@ -152,10 +150,9 @@ def verdict(row) -> str:
     return ("win" if row["lead"] > 0 else "loss") + ("" if sure else ", within chance")
 
 
-def wins_in_words(tables, score: str) -> str:
-    """Say in how many cells each of fairsteer's methods is ahead of every rival."""
-    found = hypervolumes(tables[""])
-    found = found[found["score"] == score]
+def wins_in_words(volumes: pd.DataFrame, score: str) -> str:
+    """Count for each of fairsteer's methods the cells in which it is ahead of every rival."""
+    found = volumes[volumes["score"] == score]
     first = found["dataset"].isin(["adult", "compas"]) & (found["estimator"] != "mlp")
     scopes = {
         "On Adult and COMPAS with LR and HGB": found[first],
@@ -296,14 +293,17 @@ def environment_section(tables) -> str:
     return f"Tables: {names}. {told[0].upper()}{told[1:]}"
 
 
-def pages(tables) -> dict[str, dict[str, str]]:
-    """Return every generated part by page and name."""
-    first = {
+def accuracy_parts(folder: Path, stem: str = "peers") -> dict[str, str]:
+    """Return the generated parts of docs/peers.md."""
+    tables = read(folder, stem)
+    volumes = hypervolumes(tables[""])
+    sections = {f"hypervolume {gap}": hypervolume_section(volumes, "accuracy", gap) for gap in GAPS}
+    return {
         "environment": environment_section(tables),
         "methods": methods_section(tables),
-        **{f"hypervolume {gap}": hypervolume_section(tables, "accuracy", gap) for gap in GAPS},
+        **sections,
         "figures": figures_section(tables, "accuracy"),
-        "wins in words": wins_in_words(tables, "accuracy"),
+        "wins in words": wins_in_words(volumes, "accuracy"),
         "wins": wins_section(tables),
         "decisions": decisions_section(tables),
         "times environment": facts(tables["_times_environment"]),
@@ -311,16 +311,16 @@ def pages(tables) -> dict[str, dict[str, str]]:
         "runtime": runtime_section(tables),
         "left out": left_out_section(tables),
     }
-    second = {"environment": environment_section(tables)}
+
+
+def score_parts(folder: Path, stem: str = "peers") -> dict[str, str]:
+    """Return the generated parts of docs/peers_scores.md: the scores other than accuracy."""
+    tables = read(folder, stem)
+    volumes = hypervolumes(tables[""])
+    parts = {"environment": environment_section(tables)}
     for score in SCORES[1:]:
-        second[f"{score} wins in words"] = wins_in_words(tables, score)
-        second[f"{score} figures"] = figures_section(tables, score)
+        parts[f"{score} wins in words"] = wins_in_words(volumes, score)
+        parts[f"{score} figures"] = figures_section(tables, score)
         for gap in GAPS:
-            second[f"{score} hypervolume {gap}"] = hypervolume_section(tables, score, gap)
-    return {"peers.md": first, "peers_scores.md": second}
-
-
-def refresh(docs: Path, tables) -> None:
-    """Put every generated part on its page."""
-    for name, parts in pages(tables).items():
-        put(docs / name, parts)
+            parts[f"{score} hypervolume {gap}"] = hypervolume_section(volumes, score, gap)
+    return parts

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from frontiers import GAPS, SCORES
 from measuring import RESULTS, environment
-from pages import DOCS
+from pages import rewrite
 from peer_methods import PEERS
 from peer_tables import SOURCES
 from peer_units import Unit, task_of
@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     times.round(9).to_csv(file, index=False)
     conditions().to_csv(file.with_name("peers_times_environment.csv"), index=False)
     if options.results == RESULTS:
-        peer_pages.refresh(DOCS, peer_pages.read(options.results))
+        rewrite("peers.md")
 
 
 if __name__ == "__main__":

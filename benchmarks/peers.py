@@ -45,6 +45,7 @@ import peer_pages
 import peer_tables
 import peer_times
 from environments import EnvironmentFailed, python_with
+from pages import rewrite
 from peer_measures import measure
 from peer_methods import ENVIRONMENTS, ESTIMATORS, NOT_RUN, PEERS, Task
 from peer_units import PACKAGES, Plan, installed, units_of, work
@@ -223,12 +224,12 @@ def main(arguments: list[str] | None = None) -> None:
             frame.round(9).to_csv(options.output / f"{stem}{part}.csv", index=False)
     except UsageError as error:
         parser.error(str(error))
-    written = peer_pages.read(options.output, stem)
-    for parts in peer_pages.pages(written).values():
-        print(*parts.values(), sep="\n\n")
+    for make_parts in (peer_pages.accuracy_parts, peer_pages.score_parts):
+        print(*make_parts(options.output, stem).values(), sep="\n\n")
     if stem == "peers":
-        peer_figures.draw(written, options.docs / "figures")
-        peer_pages.refresh(options.docs, written)
+        peer_figures.draw(peer_pages.read(options.output), options.docs / "figures")
+        for page in ("peers.md", "peers_scores.md"):
+            rewrite(page, options.output, options.docs)
 
 
 if __name__ == "__main__":

@@ -30,13 +30,13 @@ from measuring import (
     RESULTS,
     PeakMemory,
     anonymous_memory,
+    facts,
     growth,
     seconds,
-    shown,
     table,
     write,
 )
-from pages import DOCS, put
+from pages import rewrite
 
 from fairsteer import OptimalSteeringTransformer
 
@@ -361,6 +361,14 @@ def wide(n: int = 60_000, d: int = 4_096, n_labels: int = 28, dtype=np.float64) 
     ]
 
 
+def page_parts(folder: Path) -> dict[str, str]:
+    """Return the generated parts of docs/speed.md that this benchmark measures."""
+    return {
+        "scale": table(pd.read_csv(folder / "scale.csv")),
+        "scale environment": facts(pd.read_csv(folder / "scale_environment.csv")),
+    }
+
+
 PARTS = ("growth", "batches", "cluster", "wide")
 
 
@@ -392,7 +400,7 @@ def main(arguments: list[str] | None = None) -> None:
     name = "scale-part" if options.part else "scale"
     print(table(write(pd.DataFrame(rows, columns=columns), name, options.output)))
     if options.output == RESULTS and not options.part:
-        put(DOCS / "speed.md", shown())
+        rewrite("speed.md")
 
 
 if __name__ == "__main__":

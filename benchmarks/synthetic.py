@@ -58,6 +58,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from measuring import RESULTS
+from pages import DOCS, rewrite
 from scipy import special
 
 from fairsteer import SubgroupGaussians, nearest_ideal
@@ -67,7 +69,6 @@ from fairsteer.core.ideal import bayes_metrics, ideal_gap, prior_gap
 from fairsteer.core.posterior import subgroup_log_densities
 from fairsteer.core.priors import ideal_priors
 
-HERE = Path(__file__).parent
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
 MEASURES = ("error", *GAPS)
 TABLE_SEPARATION = 2.0
@@ -348,6 +349,11 @@ def _entry(rows: pd.DataFrame, column: str) -> str:
     return text + " °" if within_noise else text
 
 
+def page_parts(folder: Path) -> dict[str, str]:
+    """Return the generated part of docs/synthetic.md."""
+    return {"synthetic": markdown_tables(pd.read_csv(folder / "synthetic.csv"))}
+
+
 # ---- figure ----------------------------------------------------------------------------------
 
 # Okabe-Ito colours (grey for yellow); marker and dash tell the lines apart without colour.
@@ -427,10 +433,8 @@ def _draw_panel(ax: Axes, results: pd.DataFrame, measured: str) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the study, write csv and png, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=HERE / "results", help="folder of the csv")
-    parser.add_argument(
-        "--figures", type=Path, default=HERE.parent / "docs" / "figures", help="folder of the png"
-    )
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the csv")
+    parser.add_argument("--figures", type=Path, default=DOCS / "figures", help="folder of the png")
     parser.add_argument("--quick", action="store_true", help="a smaller study, in seconds")
     parser.add_argument("--seed", type=int, default=0, help="first seed of the random laws")
     parser.add_argument("--jobs", type=int, default=2, help="processes of the full study")
@@ -447,6 +451,8 @@ def main(arguments: list[str] | None = None) -> None:
     results.to_csv(table, index=False, float_format="%.6g")
     draw_figure(results).savefig(options.figures / f"{name}.png", dpi=130)
     print(markdown_tables(pd.read_csv(table)))
+    if options.output == RESULTS and not options.quick:
+        rewrite("synthetic.md")
 
 
 if __name__ == "__main__":
