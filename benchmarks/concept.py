@@ -20,7 +20,7 @@ Probes
                                   it may read the concept differently in every group.
     ``own_logistic``              a logistic regression for every group.
 
-Columns of ``concept.csv``, one row a world, seed, probe, direction, alpha and group
+Columns of ``concept.csv``, one row per world, seed, probe, direction, alpha and group
     ``n_groups``, ``n_features``, ``n_rows`` (states that directions are fitted on), ``seed``,
     ``probe``, ``direction``, ``alpha``, ``group``, ``effect``.
 """
@@ -59,10 +59,10 @@ SHOWN = {
 
 
 def geometry(n_groups: int, n_features: int, rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw centres (G, d), concept directions (G, d) and square roots of the noise (G, d, d).
+    """Draw centers (G, d), concept directions (G, d) and square roots of the noise (G, d, d).
 
-    Directions are 40 degrees from a common one, each to another side, with lengths from 2.5 down to
-    1. Standard deviations along random axes are log-normal with parameter .5. Centres are
+    Directions are 40 degrees from a common one, each in another plane, with lengths from 2.5 down
+    to 1. Standard deviations along random axes are log-normal with parameter .5. Centers are
     standard normal.
     """
     common, *others = np.linalg.qr(rng.normal(size=(n_features, n_groups + 1))).Q.T
@@ -76,19 +76,19 @@ def geometry(n_groups: int, n_features: int, rng) -> tuple[np.ndarray, np.ndarra
 
 def draw(world, n: int, rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw states (n, d), whether each has the concept, and their groups."""
-    centres, directions, roots = world
-    n_groups = len(centres)
+    centers, directions, roots = world
+    n_groups = len(centers)
     shares = np.arange(n_groups, 0, -1) / np.arange(1, n_groups + 1).sum()
     groups = rng.choice(n_groups, size=n, p=shares)
     concept = rng.binomial(1, np.linspace(0.5, 0.3, n_groups)[groups])
-    noise = np.einsum("njk,nk->nj", roots[groups], rng.normal(size=(n, centres.shape[1])))
-    return centres[groups] + (concept - 0.5)[:, None] * directions[groups] + noise, concept, groups
+    noise = np.einsum("njk,nk->nj", roots[groups], rng.normal(size=(n, centers.shape[1])))
+    return centers[groups] + (concept - 0.5)[:, None] * directions[groups] + noise, concept, groups
 
 
 def movers(H, concept, groups) -> dict:
     """Return functions ``(H, groups, alpha) -> moved H``, fitted on states."""
     with warnings.catch_warnings():
-        # Two probes at once may take directions far away: the figures show what comes of it.
+        # Directions for two probes may be far from the data; the results show the effect.
         warnings.simplefilter("ignore", SteeringWarning)
         fits = {
             name: ConceptSteering(probe=probe).fit(H, concept, sensitive_features=groups)
@@ -157,7 +157,7 @@ def effects(n_groups: int, n_features: int, n_rows: int, seed: int) -> pd.DataFr
 def summary(results: pd.DataFrame) -> pd.DataFrame:
     """Return, for each probe and direction, spread and mean of the effects over groups.
 
-    Means over worlds, seeds and alphas of: the spread (largest less smallest effect, by alpha),
+    Means over worlds, seeds and alphas of: the spread (range of the effects divided by alpha),
     its fall against both naive directions, the mean effect relative to that of the groups' own
     directions; and the smallest fall against these in any world and seed.
     """

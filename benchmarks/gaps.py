@@ -1,9 +1,9 @@
-"""Every cell of docs/results.md: gap of the named constraint and accuracy, floors beside them.
+"""The first table of docs/results.md: accuracy, gap of the constraint, and noise floor.
 
     FAIRSTEER_DATA=folder python benchmarks/gaps.py [--jobs 2]
 
 Writes benchmarks/results/gaps.csv (attribute known at prediction) and hidden.csv (not known, by
-benchmarks/hidden.py) and prints both as one table, that of docs/results.md.
+benchmarks/hidden.py), prints both as one table and writes docs/results.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAMES = {"logistic": "LR", "boosting": "HGB"}
 
 
 def cells(name: str, sensitive: str, repeats: int, jobs: int) -> pd.DataFrame:
-    """Run one table with both estimators; one row for each estimator and constraint."""
+    """Run a table with both estimators; return a row for each estimator and constraint."""
     table = load_table(name, sensitive=sensitive)
     results = compare(
         table,
@@ -96,7 +96,7 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def ahead(frame: pd.DataFrame) -> str:
-    """Say where one method beats the other in accuracy and gap at once, attribute known."""
+    """List where one method is ahead of the other in both accuracy and gap."""
     more = frame["steering accuracy"] - frame["threshold_optimizer accuracy"]
     less = frame["threshold_optimizer gap"] - frame["steering gap"]
     sentences = []

@@ -74,7 +74,7 @@ def growth(sizes: list[int], taken: list[float]) -> float:
 
 
 def environment() -> pd.DataFrame:
-    """Return what figures depend on: versions, cores, and the BLAS with its threads."""
+    """Return versions, cores, and the BLAS with its threads."""
     packages = ("fairsteer", "numpy", "scipy", "pandas", "scikit-learn")
     blas = [
         f"{info['internal_api']} {info['version']} ({info.get('architecture', '')}), "

@@ -29,7 +29,7 @@ KINDS = {
     "decisions": "changes decisions",
 }
 RIVALS = tuple(n for n in TRANSFORMS if n != "unmitigated" and not n.startswith("fairsteer"))
-"""What wins and losses are counted against."""
+"""The methods that wins and losses are counted against."""
 OWN = tuple(n for n in TRANSFORMS if n.startswith("fairsteer"))
 
 
@@ -39,7 +39,7 @@ def read(folder: Path, stem: str = "peers") -> dict[str, pd.DataFrame]:
 
 
 def read_part(file: Path) -> pd.DataFrame:
-    """Read one of them; a method that targets no gap has an empty constraint."""
+    """Read a csv file; a method that targets no gap has an empty constraint."""
     found = pd.read_csv(file)
     return found.fillna({"constraint": ""}) if "constraint" in found else found
 
@@ -94,7 +94,7 @@ def cell_name(row) -> str:
 
 
 def methods_section(tables) -> str:
-    """Say what every method changes and needs."""
+    """Tabulate what every method changes and needs."""
     run = tables[""].groupby("method")["strength"].unique()
     rows = []
     for peer in PEERS.values():
@@ -145,7 +145,7 @@ def wins(tables) -> pd.DataFrame:
 
 
 def verdict(row) -> str:
-    """Say who is ahead, and whether the interval tells them apart."""
+    """Name the winner, and whether the interval of the lead excludes 0."""
     sure = row["lead_low"] > 0 or row["lead_high"] < 0
     return ("win" if row["lead"] > 0 else "loss") + ("" if sure else ", within chance")
 
@@ -236,7 +236,7 @@ def runtime_section(tables) -> str:
 
 
 def time_in_words(tables) -> str:
-    """Say what the ratios come to on Adult and COMPAS, an estimator a sentence."""
+    """Describe the ratios on Adult and COMPAS, a sentence per estimator."""
     found = ratios(tables[""], tables["_times"])
     if len(found):
         found = found[found["dataset"].isin(["adult", "compas"])]
@@ -260,7 +260,7 @@ def time_in_words(tables) -> str:
 
 
 def left_out_section(tables) -> str:
-    """List what did not run, and why."""
+    """List the methods that did not run, with the reasons."""
     lines = []
     for _, row in tables["_left_out"].iterrows():
         where = "" if pd.isna(row["dataset"]) else f" on {row['dataset']} {row['sensitive']}"
@@ -287,10 +287,10 @@ def figures_section(tables, score: str) -> str:
 
 def environment_section(tables) -> str:
     """Name date, versions and options."""
-    told = facts(tables["_environment"])
+    described = facts(tables["_environment"])
     cells = tables[""][["dataset", "sensitive"]].drop_duplicates()
     names = ", ".join(f"{d} {s}" for d, s in cells.itertuples(index=False))
-    return f"Tables: {names}. {told[0].upper()}{told[1:]}"
+    return f"Tables: {names}. {described[0].upper()}{described[1:]}"
 
 
 def accuracy_parts(folder: Path, stem: str = "peers") -> dict[str, str]:

@@ -76,12 +76,12 @@ def measure(
     pythons : mapping of str to str
         Interpreters of environments of their own.
     say : callable
-        Is told every figure.
+        Receives a line for every measurement.
 
     Returns
     -------
     DataFrame
-        One row a table, estimator, setting and fold.
+        One row per table, estimator, setting and fold.
     """
     fits = {}
     for _, peer, own, plain in contests(results):
@@ -132,7 +132,7 @@ def ratios(results: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Time anew what the results have; keep the rest."""
+    """Repeat the timing for the committed results; keep the other files."""
     import peer_pages
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -1,9 +1,9 @@
-"""Twenty simulated tables of discrete columns: whether steering ever makes its gap worse.
+"""Measure on twenty simulated tables whether steering ever widens the gap that it targets.
 
     python benchmarks/simulated.py [--jobs 2]
 
 Prints the largest change of the targeted gap over all tables, constraints and both estimators, and
-writes benchmarks/results/simulated.csv.
+writes benchmarks/results/simulated.csv and docs/results.md.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ JOBS = ("clerk", "driver", "nurse", "smith", "teacher")
 
 
 def simulated_table(seed: int, n: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Draw features, 0/1 labels and two or three groups; the law depends on the seed alone.
+    """Draw features, 0/1 labels and two or three groups from the distribution of a seed.
 
     Counts with many zeros, a score in steps, an indicator, a category and a rounded number, whose
-    laws shift with label and group in random directions, and base rates that differ.
+    distributions shift with label and group in random directions, and base rates that differ.
     """
-    law, rng = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    shape, rng = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     n_groups = 2 + seed % 2
-    groups = rng.choice(n_groups, size=n, p=law.dirichlet(np.full(n_groups, 8.0)))
-    y = rng.binomial(1, law.uniform(0.25, 0.65, size=n_groups)[groups])
+    groups = rng.choice(n_groups, size=n, p=shape.dirichlet(np.full(n_groups, 8.0)))
+    y = rng.binomial(1, shape.uniform(0.25, 0.65, size=n_groups)[groups])
 
     def shifted(scale):
-        by_label, by_group = law.normal(scale=scale), law.normal(scale=scale, size=n_groups)
-        both = law.normal(scale=0.3 * scale, size=n_groups)
+        by_label, by_group = shape.normal(scale=scale), shape.normal(scale=scale, size=n_groups)
+        both = shape.normal(scale=0.3 * scale, size=n_groups)
         return by_label * y + by_group[groups] + both[groups] * y
 
     tastes = np.stack([shifted(0.6) for _ in JOBS], axis=1) + rng.gumbel(size=(n, len(JOBS)))

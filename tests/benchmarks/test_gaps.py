@@ -30,7 +30,7 @@ def test_every_cell_of_a_table_is_printed(monkeypatch):
     assert shown in lines[2]
 
 
-def test_who_is_ahead_in_both_is_told():
+def test_the_method_that_is_ahead_in_both_is_named():
     names = [
         f"{who} {what}"
         for who in ("steering", "threshold_optimizer")
@@ -96,7 +96,7 @@ def test_predictions_without_the_attribute(monkeypatch):
     assert line.endswith(f"{peer['accuracy']:.3f} / {peer['gap']:.3f} |".replace("0.", "."))
 
 
-def test_simulated_tables_have_one_law_a_seed():
+def test_a_simulated_table_has_the_distribution_of_its_seed():
     data, y, groups = simulated.simulated_table(3, 500)
     again = simulated.simulated_table(3, 500)
     pd.testing.assert_frame_equal(data, again[0])
