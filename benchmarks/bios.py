@@ -1,4 +1,4 @@
-"""Professions read off rows like embeddings of biographies: gaps between women and men.
+"""Professions predicted from rows like embeddings of biographies: gaps between women and men.
 
     python benchmarks/bios.py [--jobs 2] [--quick]
 
@@ -6,11 +6,11 @@ Rows of :func:`fairsteer.datasets.make_bios_like` (60,000 x 768, five draws; ``-
 20,000 x 100), 5-fold cross-validation stratified on profession and gender, pooled held-out
 predictions of a logistic regression. Measured: accuracy; the root mean square over professions of
 the gap of the true positive rate between the genders; its noise floor; the correlation of the gaps
-(women's rate less men's) with the published share of women. The geometry of the rows, the model's
+(women's rate minus men's) with the published share of women. The geometry of the rows, the model's
 penalty, the number of components and of passes were chosen on another draw (seed 0).
 
 ``unmitigated``                    the rows as they are
-``mean matching``                  women's mean moved onto men's, genders known
+``mean matching``                  women's mean set to men's, genders known
 ``mean and covariance matching``   POT's ``LinearTransport`` of women onto men, genders known
 ``MiMiC``                          the same, genders predicted (quadratic discriminant analysis)
 ``LEACE``                          concept-erasure's, one map for all rows
@@ -21,8 +21,8 @@ penalty, the number of components and of passes were chosen on another draw (see
 ``fairsteer``                      the scores steered, genders known
 ``fairsteer, inferred``            the same, genders inferred by ``group_strategy="posterior"``
 
-fairsteer steers three times with these weights as frequencies: each fit sees what those before it,
-for which labels are unknown, have left. Needs ``pip install -e ".[bench]"``.
+fairsteer steers three times with these weights as frequencies: each fit corrects what the fits
+before it left because labels are unknown at prediction. Needs ``pip install -e ".[bench]"``.
 
 Writes benchmarks/results/bios.csv, bios_professions.csv and bios_environment.csv
 (``bios-quick...`` with ``--quick``) and, without ``--quick``, docs/bios.md and its figure.
@@ -38,7 +38,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from measuring import RESULTS, environment, facts, table
-from pages import DOCS, put
+from pages import DOCS, rewrite
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
@@ -102,14 +102,14 @@ def unmitigated(fold: Fold) -> Fold:
 
 
 def mean_matching(fold: Fold) -> Fold:
-    """Move women's mean onto men's."""
+    """Move the mean of women to the mean of men."""
     way = fold.X[~fold.women].mean(axis=0) - fold.X[fold.women].mean(axis=0)
     X = fold.X + fold.women[:, None] * way
     return replace(fold, X=X, held_out=fold.held_out + fold.held_out_women[:, None] * way)
 
 
 def transported(fold: Fold, women, held_out_women) -> Fold:
-    """Move rows taken for women by the transport that matches mean and covariance."""
+    """Move the given rows of women by the transport that matches mean and covariance."""
     import ot
 
     transport = ot.da.LinearTransport().fit(Xs=fold.X[fold.women], Xt=fold.X[~fold.women])
@@ -125,7 +125,7 @@ def moments_matching(fold: Fold) -> Fold:
 
 
 def mimic(fold: Fold) -> Fold:
-    """Transport the rows that a model takes for women's."""
+    """Transport the rows that a model predicts to be women's."""
     reader = make_pipeline(PCA(COMPONENTS, random_state=0), QuadraticDiscriminantAnalysis())
     reader.fit(fold.X, fold.women)
     return transported(fold, reader.predict(fold.X), reader.predict(fold.held_out))
@@ -157,16 +157,16 @@ def independent(fold: Fold) -> np.ndarray:
 
 
 def steered(fold: Fold, group_strategy: str = "given") -> Fold:
-    """Steer `PASSES` times; where groups are inferred, no row's is told to ``transform``."""
-    told, weights = (fold.women, fold.held_out_women), independent(fold)
+    """Steer `PASSES` times; inferred groups are not given to ``transform``."""
+    given, weights = (fold.women, fold.held_out_women), independent(fold)
     if group_strategy == "posterior":
-        told = tuple(np.full(len(women), None) for women in told)
+        given = tuple(np.full(len(women), None) for women in given)
     steering = OptimalSteeringTransformer(group_strategy=group_strategy, **STEERING)
     for _ in range(PASSES):
         steering.fit(fold.X, fold.y, sensitive_features=fold.women, sample_weight=weights)
         moved = [
             steering.transform(rows, sensitive_features=groups)
-            for rows, groups in zip((fold.X, fold.held_out), told, strict=True)
+            for rows, groups in zip((fold.X, fold.held_out), given, strict=True)
         ]
         fold = replace(fold, X=moved[0], held_out=moved[1])
     return fold
@@ -188,10 +188,10 @@ METHODS = {
 
 
 def predictions(size: tuple[int, int], seed: int, fold: int) -> tuple[np.ndarray, dict]:
-    """Return the held-out rows of a fold and what the model behind every method predicts."""
+    """Return the held-out rows of a fold and the predictions of every method."""
     sample = make_bios_like(*size, random_state=seed)
-    cells = sample.target + sample.sensitive_features
-    splits = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(sample.data, cells)
+    strata = sample.target + sample.sensitive_features
+    splits = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(sample.data, strata)
     rows, held_out = list(splits)[fold]
     given, found = Fold.of(sample, rows, held_out), {}
     for name, method in METHODS.items():
@@ -204,7 +204,7 @@ def predictions(size: tuple[int, int], seed: int, fold: int) -> tuple[np.ndarray
 
 
 def measure(size: tuple[int, int], seed: int, folds) -> tuple[list[dict], pd.DataFrame]:
-    """Return the figures of every method on one sample, and their true positive rates."""
+    """Return the measures of every method on a sample, and their true positive rates."""
     sample = make_bios_like(*size, random_state=seed)
     pooled = {name: np.empty(size[0], dtype=object) for name in METHODS}
     for held_out, found in folds:
@@ -235,7 +235,7 @@ def measure(size: tuple[int, int], seed: int, folds) -> tuple[list[dict], pd.Dat
 
 
 def summary(results: pd.DataFrame) -> pd.DataFrame:
-    """Average over seeds, with the share of the gap of `unmitigated` in the mean and at worst."""
+    """Average over seeds, with the mean and the largest share of the gap of `unmitigated`."""
     unmitigated = results[results["method"] == "unmitigated"].set_index("seed")["rms_tpr_gap"]
     results = results.assign(share=results["rms_tpr_gap"] / results["seed"].map(unmitigated))
     by = results.groupby("method", sort=False)
@@ -245,7 +245,7 @@ def summary(results: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index()
 
 
-def shown(folder: Path = RESULTS) -> dict[str, str]:
+def page_parts(folder: Path) -> dict[str, str]:
     """Return the generated parts of docs/bios.md."""
     return {
         "bios": table(summary(pd.read_csv(folder / "bios.csv"))),
@@ -254,7 +254,7 @@ def shown(folder: Path = RESULTS) -> dict[str, str]:
 
 
 def draw(rates: pd.DataFrame, file: Path) -> None:
-    """Draw the gaps of the professions against their shares of women, a panel a method."""
+    """Draw the gaps of the professions against their shares of women, a panel per method."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -307,7 +307,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(table(summary(results)))
     if options.output == RESULTS and not options.quick:
         draw(rates, DOCS / "figures" / "bios.png")
-        put(DOCS / "bios.md", shown())
+        rewrite("bios.md")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long a fit takes, told alike for quick and for slow ones."""
+"""Processor time of a fit, measured alike for quick and slow fits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RUNS = 3
 
 @contextmanager
 def patient(seconds: float) -> Iterator[None]:
-    """Repeat work until so many seconds are used; 0: do it once."""
+    """Repeat work until this many seconds are used; 0: call it once."""
     global SHORT
     before, SHORT = SHORT, seconds
     try:
@@ -22,18 +22,18 @@ def patient(seconds: float) -> Iterator[None]:
 
 
 def timed(work, *args, **kwargs):
-    """Call a function; return what it returns and the seconds of processor time it took.
+    """Call a function; return its result and the seconds of processor time it took.
 
-    The first call pays for what later ones find ready, such as memory and lazy imports, which is
-    much of a fit of some milliseconds. So there are up to `RUNS` calls, as long as those before
-    took less than `SHORT` seconds together, and the least counts.
+    The first call includes costs that later calls do not have, for instance lazy imports, which
+    dominate a fit of some milliseconds. So there are up to `RUNS` calls, as long as the calls
+    before took less than `SHORT` seconds together, and the shortest counts.
 
     Parameters
     ----------
     work : callable
-        Returns the same however often it is called.
+        Returns the same result in every call.
     *args, **kwargs
-        What it is called with.
+        Its arguments.
 
     Returns
     -------

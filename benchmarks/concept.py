@@ -20,7 +20,7 @@ Probes
                                   it may read the concept differently in every group.
     ``own_logistic``              a logistic regression for every group.
 
-Columns of ``concept.csv``, one row a world, seed, probe, direction, alpha and group
+Columns of ``concept.csv``, one row per world, seed, probe, direction, alpha and group
     ``n_groups``, ``n_features``, ``n_rows`` (states that directions are fitted on), ``seed``,
     ``probe``, ``direction``, ``alpha``, ``group``, ``effect``.
 """
@@ -33,6 +33,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from measuring import RESULTS
+from pages import rewrite
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
@@ -41,7 +43,6 @@ from sklearn.preprocessing import StandardScaler
 
 from fairsteer import ConceptSteering, SteeringWarning
 
-HERE = Path(__file__).parent
 WORLDS = ((2, 8, 8000), (3, 32, 8000), (3, 128, 8000), (3, 128, 1500))
 N_SEEDS = 5
 N_JUDGED = 8000
@@ -49,13 +50,19 @@ PLACE = ["n_groups", "n_features", "n_rows", "seed"]
 ALPHAS = (-1.0, 0.5, 1.0, 2.0)
 FITTED = {"shared": "shared", "own_probe": "own", "both": "both", "every": "every"}
 NAIVE = ("own", "pooled")
+SHOWN = {
+    "logistic": "one logistic regression",
+    "network": "one neural network",
+    "own_logistic": "a logistic regression for each group",
+}
+"""Probes of the table in the user guide."""
 
 
 def geometry(n_groups: int, n_features: int, rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw centres (G, d), concept directions (G, d) and square roots of the noise (G, d, d).
+    """Draw centers (G, d), concept directions (G, d) and square roots of the noise (G, d, d).
 
-    Directions are 40 degrees from a common one, each to another side, with lengths from 2.5 down to
-    1. Standard deviations along random axes are log-normal with parameter .5. Centres are
+    Directions are 40 degrees from a common one, each in another plane, with lengths from 2.5 down
+    to 1. Standard deviations along random axes are log-normal with parameter .5. Centers are
     standard normal.
     """
     common, *others = np.linalg.qr(rng.normal(size=(n_features, n_groups + 1))).Q.T
@@ -69,19 +76,19 @@ def geometry(n_groups: int, n_features: int, rng) -> tuple[np.ndarray, np.ndarra
 
 def draw(world, n: int, rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw states (n, d), whether each has the concept, and their groups."""
-    centres, directions, roots = world
-    n_groups = len(centres)
+    centers, directions, roots = world
+    n_groups = len(centers)
     shares = np.arange(n_groups, 0, -1) / np.arange(1, n_groups + 1).sum()
     groups = rng.choice(n_groups, size=n, p=shares)
     concept = rng.binomial(1, np.linspace(0.5, 0.3, n_groups)[groups])
-    noise = np.einsum("njk,nk->nj", roots[groups], rng.normal(size=(n, centres.shape[1])))
-    return centres[groups] + (concept - 0.5)[:, None] * directions[groups] + noise, concept, groups
+    noise = np.einsum("njk,nk->nj", roots[groups], rng.normal(size=(n, centers.shape[1])))
+    return centers[groups] + (concept - 0.5)[:, None] * directions[groups] + noise, concept, groups
 
 
 def movers(H, concept, groups) -> dict:
     """Return functions ``(H, groups, alpha) -> moved H``, fitted on states."""
     with warnings.catch_warnings():
-        # Two probes at once may take directions far away: the figures show what comes of it.
+        # Directions for two probes may be far from the data; the results show the effect.
         warnings.simplefilter("ignore", SteeringWarning)
         fits = {
             name: ConceptSteering(probe=probe).fit(H, concept, sensitive_features=groups)
@@ -150,7 +157,7 @@ def effects(n_groups: int, n_features: int, n_rows: int, seed: int) -> pd.DataFr
 def summary(results: pd.DataFrame) -> pd.DataFrame:
     """Return, for each probe and direction, spread and mean of the effects over groups.
 
-    Means over worlds, seeds and alphas of: the spread (largest less smallest effect, by alpha),
+    Means over worlds, seeds and alphas of: the spread (range of the effects divided by alpha),
     its fall against both naive directions, the mean effect relative to that of the groups' own
     directions; and the smallest fall against these in any world and seed.
     """
@@ -178,10 +185,33 @@ def worst_fall(found: pd.DataFrame) -> pd.Series:
     return falls.stack().groupby(["probe", "direction"]).min()
 
 
+def markdown(table: pd.DataFrame) -> str:
+    """Return spread and mean effect of every direction, from `summary`, as a Markdown table."""
+    lines = [f"| directions | {' | '.join(SHOWN.values())} |", "|---" + "|---:" * len(SHOWN) + "|"]
+    for direction in table.index.unique("direction"):
+        rows = [table.loc[(probe, direction)] for probe in SHOWN]
+        shown = [f"{row['spread']:.2f} ({row['mean effect']:.2f})" for row in rows]
+        lines.append(f"| `{direction}` | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def page_parts(folder: Path) -> dict[str, str]:
+    """Return the generated parts of docs/user_guide/concepts.md."""
+    table = summary(pd.read_csv(folder / "concept.csv"))
+    worst = table.loc[("logistic", "shared"), "worst fall"]
+    return {
+        "concept": markdown(table),
+        "concept in words": (
+            "Compared with the groups' own directions, the default lowers the spread on a shared "
+            f"linear probe by at least {100 * worst:.0f}% in every world."
+        ),
+    }
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the study, write the csv and print effects and their summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=HERE / "results", help="folder of the csv")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the csv")
     parser.add_argument("--quick", action="store_true", help="a smaller study, in seconds")
     options = parser.parse_args(arguments)
     worlds, n_seeds = (WORLDS[:1], 1) if options.quick else (WORLDS, N_SEEDS)
@@ -201,6 +231,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(rows.pivot_table("effect", "alpha", columns).round(2).to_string(), "\n")
     print("Mean over worlds and seeds, a step of length 1\n")
     print(summary(results).round(3).to_string())
+    if options.output == RESULTS and not options.quick:
+        rewrite("user_guide/concepts.md")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class EnvironmentFailed(RuntimeError):
-    """An environment could not be made; the message says why."""
+    """An environment could not be made; the message has the reason."""
 
 
 def python_with(requirements: tuple[str, ...], folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
     python error_parity_worker.py scores.npz settings.json decisions.npz
 
-Imports nothing of fairsteer. ``scores.npz`` has ``scores, y, codes`` of the training rows and
+Does not import fairsteer. ``scores.npz`` has ``scores, y, codes`` of the training rows and
 ``held_out, held_out_codes``; the settings are pairs of a constraint and a tolerance.
 """
 

@@ -1,7 +1,7 @@
 """Frontiers of a score against a gap: hypervolume, score at a gap, intervals. Pure functions.
 
-Rows of the data are resampled with their predictions, the same rows for every method; nothing is
-trained anew, so intervals tell what other held-out rows would change, not other training rows.
+Rows of the data are resampled with their predictions, the same rows for every method; models are
+not retrained, so intervals cover the choice of held-out rows, not of training rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def dominated_hypervolume(
     Parameters
     ----------
     scores, gaps : array-like of shape (p,)
-        The points of one method.
+        The points of a method.
     constant : float
         Score of the reference point: that of the best constant prediction.
     unmitigated, gap : float
@@ -82,11 +82,11 @@ def measured(y, codes, predictions, counts) -> dict[str, np.ndarray]:
     positives = np.zeros((2, n_groups, len(counts), len(predictions)))
     for label in range(2):
         for group in range(n_groups):
-            cell = (y == label) & (codes == group)
-            rows[label, group] = counts[:, cell].sum(axis=1)
+            own = (y == label) & (codes == group)
+            rows[label, group] = counts[:, own].sum(axis=1)
             # Counts below 2 ** 24 are exact in float32, at half the time.
-            drawn = counts[:, cell].astype(np.float32)
-            positives[label, group] = drawn @ predictions[:, cell].T.astype(np.float32)
+            drawn = counts[:, own].astype(np.float32)
+            positives[label, group] = drawn @ predictions[:, own].T.astype(np.float32)
     right = np.stack([(rows[0, ..., None] - positives[0]).sum(axis=0), positives[1].sum(axis=0)])
     with np.errstate(invalid="ignore", divide="ignore"):
         rates = positives / rows[..., None]

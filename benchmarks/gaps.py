@@ -1,9 +1,9 @@
-"""Every cell of docs/results.md: gap of the named constraint and accuracy, floors beside them.
+"""The first table of docs/results.md: accuracy, gap of the constraint, and noise floor.
 
     FAIRSTEER_DATA=folder python benchmarks/gaps.py [--jobs 2]
 
 Writes benchmarks/results/gaps.csv (attribute known at prediction) and hidden.csv (not known, by
-benchmarks/hidden.py) and prints both as one table, that of docs/results.md.
+benchmarks/hidden.py), prints both as one table and writes docs/results.md.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from pathlib import Path
 
 import hidden
 import pandas as pd
+from measuring import RESULTS
+from pages import rewrite
 
 from fairsteer.compare import compare, load_table
 from fairsteer.core.constraints import CONSTRAINTS
 
-RESULTS = Path(__file__).parent / "results" / "gaps.csv"
 TABLES = (("compas", "race", 2), ("compas", "sex", 2), ("adult", "sex", 1), ("adult", "race", 1))
 """Name, sensitive attribute and repeats of the cross-validation."""
 SHOWN = ("unmitigated", "steering", "threshold_optimizer")
@@ -25,7 +26,7 @@ NAMES = {"logistic": "LR", "boosting": "HGB"}
 
 
 def cells(name: str, sensitive: str, repeats: int, jobs: int) -> pd.DataFrame:
-    """Run one table with both estimators; one row for each estimator and constraint."""
+    """Run a table with both estimators; return a row for each estimator and constraint."""
     table = load_table(name, sensitive=sensitive)
     results = compare(
         table,
@@ -95,7 +96,7 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def ahead(frame: pd.DataFrame) -> str:
-    """Say where one method beats the other in accuracy and gap at once, attribute known."""
+    """List where one method is ahead of the other in both accuracy and gap."""
     more = frame["steering accuracy"] - frame["threshold_optimizer accuracy"]
     less = frame["threshold_optimizer gap"] - frame["steering gap"]
     sentences = []
@@ -112,6 +113,16 @@ def ahead(frame: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
+def page_parts(folder: Path) -> dict[str, str]:
+    """Return the first table of docs/results.md and the comparison below it."""
+    known = pd.read_csv(folder / "gaps.csv")
+    unknown = hidden_cells(pd.read_csv(folder / "hidden.csv"))
+    return {
+        "gaps": markdown(pd.concat([known, unknown], ignore_index=True)),
+        "gaps in words": ahead(known),
+    }
+
+
 def main() -> None:
     """Run every table and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -122,13 +133,14 @@ def main() -> None:
     frame = pd.concat([cells(*table, jobs=options.jobs) for table in chosen], ignore_index=True)
     lines = [ahead(frame)]
     if options.table is None:
-        RESULTS.parent.mkdir(exist_ok=True)
-        frame.round(4).to_csv(RESULTS, index=False)
+        frame.round(4).to_csv(RESULTS / "gaps.csv", index=False)
         without, found = hidden.measured()
         lines += found
         frame = pd.concat([frame, hidden_cells(without)], ignore_index=True)
     print(markdown(frame))
     print(*lines, sep="\n")
+    if options.table is None:
+        rewrite("results.md")
 
 
 if __name__ == "__main__":

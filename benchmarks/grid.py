@@ -44,7 +44,7 @@ def make_search(data, sensitive, eps=0.03, jobs=2) -> GridSearchCV:
     Parameters
     ----------
     data : DataFrame of shape (n, d)
-        The table; nothing is fitted on it.
+        The table; no model is fitted on it.
     sensitive : str
         The column of the attribute.
     eps : float, default=0.03
@@ -119,7 +119,7 @@ def held_out(search, train, test, sensitive) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Accuracy and equalized-odds gap, one row a model.
+        Accuracy and equalized-odds gap, one row per model.
     """
     none = {f"{STEERING}strength": 0.0, f"{STEERING}priors": "keep"}
     plain = clone(search.best_estimator_).set_params(**none).fit(*train)

@@ -2,7 +2,8 @@
 
     FAIRSTEER_DATA=folder python benchmarks/hidden.py
 
-Prints the tables of the second part of docs/results.md and writes benchmarks/results/hidden.csv.
+Prints the last table of docs/results.md and the comparison below it, and writes the table to
+benchmarks/results/hidden.csv and to the page.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fairlearn.reductions import EqualizedOdds, ExponentiatedGradient, TruePositiveRateParity
+from measuring import RESULTS
+from pages import rewrite
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -24,7 +27,6 @@ from fairsteer.core.priors import ideal_priors, prior_weights
 from fairsteer.estimators._table_encoding import TargetOrder, standard_encoder
 from fairsteer.metrics import fairness_gaps, noise_floor
 
-RESULTS = Path(__file__).parent / "results" / "hidden.csv"
 MOMENTS = {"equalized_odds": EqualizedOdds, "equal_opportunity": TruePositiveRateParity}
 STRENGTHS = (1.0, 0.995, 0.99, 0.98, 0.97, 0.95, 0.9, 0.0)
 ENCODINGS = {
@@ -36,8 +38,8 @@ ENCODINGS = {
 N_BOOTSTRAP = 200
 
 
-def cells(y, groups) -> np.ndarray:
-    """Return the position of each row's (label, group) cell."""
+def subgroup_codes(y, groups) -> np.ndarray:
+    """Return a code of each row's label and group."""
     return pd.MultiIndex.from_arrays([y, groups]).factorize()[0]
 
 
@@ -105,7 +107,7 @@ def out_of_fold(table, predict) -> np.ndarray:
     """Pool the predictions of five folds; `predict(train, test)` never sees a test group."""
     data, y, groups = table
     predicted = np.zeros_like(y)
-    codes = cells(y, groups)
+    codes = subgroup_codes(y, groups)
     for fit, held in StratifiedKFold(5, shuffle=True, random_state=0).split(codes, codes):
         train = data.iloc[fit], y[fit], groups[fit]
         predicted[held] = predict(train, data.iloc[held])
@@ -113,7 +115,7 @@ def out_of_fold(table, predict) -> np.ndarray:
 
 
 def row(method, estimator, constraint, table, predicted) -> dict:
-    """Measure one cell."""
+    """Measure the predictions of a method on a table."""
     _, y, groups = table
     return {
         "method": method,
@@ -126,7 +128,7 @@ def row(method, estimator, constraint, table, predicted) -> dict:
 
 
 def height(accuracies, found, gap) -> float:
-    """Return the largest accuracy at a gap of at most `gap`, mixing neighbours at random."""
+    """Return the largest accuracy at a gap of at most `gap`, mixing two points at random."""
     points = sorted(zip(found, accuracies, strict=True))
     best = -np.inf
     for g, a in points:
@@ -150,8 +152,8 @@ def quick_gap(constraint, y, predicted, codes) -> float:
 def shortfall(table, frontier, peer, constraint) -> tuple[float, float]:
     """Return how far the frontier lies above the peer's point, with its paired bootstrap error.
 
-    The mixture of strengths is chosen on the rows that are measured, which favours the frontier,
-    and the bootstrap draws these rows anew without training anew.
+    The mixture of strengths is chosen on the rows that are measured, which favors the frontier,
+    and the bootstrap draws these rows anew without retraining.
     """
     _, y, groups = table
     codes = np.unique(groups, return_inverse=True)[1]
@@ -160,7 +162,7 @@ def shortfall(table, frontier, peer, constraint) -> tuple[float, float]:
         accuracies = [np.mean(p[rows] == y[rows]) for p in frontier]
         found = [quick_gap(constraint, y[rows], p[rows], codes[rows]) for p in frontier]
         gap = quick_gap(constraint, y[rows], peer[rows], codes[rows])
-        # Where a resample's frontier ends above the peer's gap, its end stands for it.
+        # Where a resample's frontier ends above the peer's gap, its end is used.
         return height(accuracies, found, max(gap, min(found))) - np.mean(peer[rows] == y[rows])
 
     rng = np.random.default_rng(0)
@@ -175,7 +177,7 @@ def load(name, sensitive):
 
 
 def adult() -> pd.DataFrame:
-    """Both ways to go without the attribute on Adult, with both estimators."""
+    """Measure both methods without the attribute on Adult, with both estimators."""
     table, rows = load("adult", "sex"), []
     for name in ("logistic", "boosting"):
         estimator = make_estimator(name, 0)
@@ -250,12 +252,16 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def page_parts(folder: Path) -> dict[str, str]:
+    """Return the last table of docs/results.md."""
+    return {"hidden": markdown(pd.read_csv(folder / "hidden.csv"))}
+
+
 def measured() -> tuple[pd.DataFrame, list[str]]:
     """Run both tables, write the results, and return them with the frontier's comparison."""
     first, lines = compas()
     frame = pd.concat([first, adult()], ignore_index=True)
-    RESULTS.parent.mkdir(exist_ok=True)
-    frame.round(4).to_csv(RESULTS, index=False)
+    frame.round(4).to_csv(RESULTS / "hidden.csv", index=False)
     return frame, lines
 
 
@@ -264,6 +270,7 @@ def main() -> None:
     frame, lines = measured()
     print(markdown(frame))
     print(*lines, sep="\n")
+    rewrite("results.md")
 
 
 if __name__ == "__main__":

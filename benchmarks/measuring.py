@@ -74,7 +74,7 @@ def growth(sizes: list[int], taken: list[float]) -> float:
 
 
 def environment() -> pd.DataFrame:
-    """Return what figures depend on: versions, cores, and the BLAS with its threads."""
+    """Return versions, cores, and the BLAS with its threads."""
     packages = ("fairsteer", "numpy", "scipy", "pandas", "scikit-learn")
     blas = [
         f"{info['internal_api']} {info['version']} ({info.get('architecture', '')}), "
@@ -118,13 +118,3 @@ def table(frame: pd.DataFrame) -> str:
 def facts(environment: pd.DataFrame) -> str:
     """Return the environment as a sentence."""
     return ", ".join(f"{n} {v}" for n, v in environment.itertuples(index=False)) + "."
-
-
-def shown(folder: Path = RESULTS) -> dict[str, str]:
-    """Return the parts of docs/speed.md, from what speed.py and scale.py wrote."""
-    parts = {}
-    for name in ("speed", "speed_peers", "scale"):
-        parts[name] = table(pd.read_csv(folder / f"{name}.csv"))
-    for name in ("speed", "scale"):
-        parts[f"{name} environment"] = facts(pd.read_csv(folder / f"{name}_environment.csv"))
-    return parts

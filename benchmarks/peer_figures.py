@@ -1,7 +1,7 @@
 """The figures of docs/peers.md: frontiers with intervals, and runtime against the number of rows.
 
-Kinds of methods differ by colour and line, methods of a kind by marker; colours are Okabe and
-Ito's, which colour-blind readers tell apart and which print in different greys.
+Kinds of methods differ by color and line, methods of a kind by marker. The colors are Okabe and
+Ito's: color-blind readers can distinguish them, and they print in different grays.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STYLES = {
     "training": ("#CC79A7", "-.", 0.9),
     "decisions": ("#E69F00", (0, (3, 1, 1, 1, 1, 1)), 1.4),
 }
-"""Colour, dashes and width."""
+"""Color, dashes and width."""
 MARKERS = "osD^vP*Xhd<>"
 UNDRAWN = ("constant", "fairsteer lognormal", "scikit-fair Reweighing")
 """A point without any gap, a family of one table, and the weights of AIF360 once more."""
@@ -40,19 +40,19 @@ def kind(method: str) -> str:
 
 
 def styles(methods) -> dict[str, dict]:
-    """Give every method colour, line and marker."""
+    """Give every method color, line and marker."""
     found, seen = {}, {}
     for method in (name for name in PEERS if name in set(methods)):
-        colour, dashes, width = STYLES[kind(method)]
-        mark = seen.get(colour, 0)
-        seen[colour] = mark + 1
+        color, dashes, width = STYLES[kind(method)]
+        mark = seen.get(color, 0)
+        seen[color] = mark + 1
         found[method] = {
-            "color": colour,
+            "color": color,
             "linestyle": dashes,
             "linewidth": width,
             "marker": "X" if method == "unmitigated" else MARKERS[mark],
             "markersize": 7 if method == "unmitigated" else 5,
-            "markerfacecolor": colour
+            "markerfacecolor": color
             if kind(method) in (HEADLINE, "decisions", "unmitigated")
             else "white",
         }
@@ -60,13 +60,13 @@ def styles(methods) -> dict[str, dict]:
 
 
 def undominated(points: pd.DataFrame, score: str, gap: str) -> pd.DataFrame:
-    """Return the points that no other one beats in score and gap, by gap."""
+    """Return the points that no other point beats in both score and gap, sorted by gap."""
     order = points.sort_values([gap, score], ascending=[True, False])
     return order[order[score] > order[score].cummax().shift(fill_value=-1.0)]
 
 
 def draw_frontiers(points: pd.DataFrame, score: str) -> Figure:
-    """Draw the frontiers of one table: a row an estimator, a column a gap."""
+    """Draw the frontiers of one table: a row per estimator, a column per gap."""
     points = points[~points["method"].isin(UNDRAWN) & points[score].notna()]
     estimators = [name for name in SHORT if name in set(points["estimator"])]
     shown = styles(points["method"])

@@ -1,8 +1,8 @@
 """The methods of the comparison with peers, each from its own package, behind one interface.
 
 A method fits on the training rows of a `Task` and decides on the held-out rows, for every setting
-of its strength parameter and every estimator. Nothing of the held-out rows is at hand but their
-features and, for methods that need it, their group.
+of its strength parameter and every estimator. Of the held-out rows it is given the features and,
+if it needs them, the groups.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
-    """What a method says of the held-out rows in one setting with one estimator.
+    """Decisions of a method for the held-out rows in one setting with one estimator.
 
     ``seconds`` are those that the training took, by `clock.timed`; the work on held-out rows does
     not count.
@@ -164,8 +164,8 @@ class Peer:
         before the training; ``"training"``: it wraps the training; ``"decisions"``: it changes the
         model's decisions.
     needs_group : str
-        What prediction needs besides the features: ``"no"``: nothing; ``"group"``: the group;
-        ``"model"``: the method itself holds the model, no group; ``"group+model"``: both.
+        What prediction needs besides the features: ``"no"``: no group; ``"group"``: the group;
+        ``"model"``: the model that the method holds, no group; ``"group+model"``: both.
     strength : str
         What its strength parameter is.
     settings : tuple of (str, float)
@@ -197,7 +197,7 @@ class Peer:
     positive: bool = False
 
     def missing(self) -> str:
-        """Return why it cannot run here, or nothing."""
+        """Return why it cannot run here, or an empty string."""
         packages = dict.fromkeys(name.partition(".")[0] for name in self.modules)
         absent = [name for name in packages if find_spec(name) is None]
         return f"{', '.join(absent)} cannot be imported; install fairsteer[bench]" * bool(absent)
@@ -208,7 +208,7 @@ class Peer:
             import_module(name)
 
     def unfit(self, data: pd.DataFrame) -> str:
-        """Return why it does not serve a table, or nothing."""
+        """Return why it cannot run on a table, or an empty string."""
         if self.most_rows is not None and len(data) > self.most_rows:
             return (
                 f"{len(data):,} rows are too many for it: over {self.most_rows:,} a fit takes long"
@@ -260,7 +260,7 @@ def untouched(task, constraint, strength) -> Prepared:
 
 
 def constant(task: Task) -> Iterator[Decisions]:
-    """Decide as most training rows are, whatever the estimator."""
+    """Predict the most frequent label of the training rows, for every estimator."""
     X, held_out = task.encoded
     model, seconds = timed(fitted, DummyClassifier(), X, task.y)
     score = model.predict_proba(held_out)[:, 1]
@@ -428,7 +428,7 @@ def steered(family: str, conditions: str = "affine"):
 
 
 def erased(task, constraint, strength) -> Prepared:
-    """One map for everybody, `WithinLabelEraser`, with independent weights."""
+    """One map for all rows, `WithinLabelEraser`, with independent weights."""
     X, held_out = (np.asarray(rows) for rows in task.encoded)
     eraser = WithinLabelEraser(constraint=constraint, strength=strength)
     eraser.fit(X, task.y, sensitive_features=task.groups)
@@ -457,7 +457,7 @@ def tuned(n_settings: int | None):
                 procedure, seconds = timed(
                     procedure.fit, task.data, task.y, sensitive_features=task.groups
                 )
-                # Fitted alone, every strength would choose anew, at the price of the first one.
+                # Fitted alone, each strength would repeat the search, at the cost of the first.
                 if constraint not in chosen:
                     chosen[constraint], first = (procedure.setting_,), seconds
                 predicted, score = procedure.predict(
@@ -772,5 +772,5 @@ NOT_RUN = {
         "geometric repair, and runs"
     ),
 }
-"""What was looked for and does not run, with the reason."""
+"""Methods that were considered and do not run, with the reason."""
 TRANSFORMS = tuple(n for n, p in PEERS.items() if p.kind not in ("training", "decisions"))

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from frontiers import GAPS, SCORES, best_within, dominated_hypervolume
 from measuring import facts
-from pages import put
 from peer_measures import LIMITS
 from peer_methods import HEADLINE, PEERS, TRANSFORMS
 from peer_times import CELL, averages, ratios
@@ -30,7 +29,7 @@ KINDS = {
     "decisions": "changes decisions",
 }
 RIVALS = tuple(n for n in TRANSFORMS if n != "unmitigated" and not n.startswith("fairsteer"))
-"""What wins and losses are counted against."""
+"""The methods that wins and losses are counted against."""
 OWN = tuple(n for n in TRANSFORMS if n.startswith("fairsteer"))
 
 
@@ -40,7 +39,7 @@ def read(folder: Path, stem: str = "peers") -> dict[str, pd.DataFrame]:
 
 
 def read_part(file: Path) -> pd.DataFrame:
-    """Read one of them; a method that targets no gap has an empty constraint."""
+    """Read a csv file; a method that targets no gap has an empty constraint."""
     found = pd.read_csv(file)
     return found.fillna({"constraint": ""}) if "constraint" in found else found
 
@@ -95,7 +94,7 @@ def cell_name(row) -> str:
 
 
 def methods_section(tables) -> str:
-    """Say what every method changes and needs."""
+    """Tabulate what every method changes and needs."""
     run = tables[""].groupby("method")["strength"].unique()
     rows = []
     for peer in PEERS.values():
@@ -114,10 +113,9 @@ def methods_section(tables) -> str:
     return table(["method", "how", "needs at prediction", "target", "strength"], rows)
 
 
-def hypervolume_section(tables, score: str, gap: str) -> str:
-    """Tabulate the hypervolume of every method in every cell for one score and gap."""
-    found = hypervolumes(tables[""])
-    found = found[(found["score"] == score) & (found["gap"] == gap)]
+def hypervolume_section(volumes: pd.DataFrame, score: str, gap: str) -> str:
+    """Tabulate `hypervolumes`, a row a method, a column a table and estimator."""
+    found = volumes[(volumes["score"] == score) & (volumes["gap"] == gap)]
     cells = found[CELL].drop_duplicates()
     names = [cell_name(row) for _, row in cells.iterrows()]
     values = found.assign(cell=found.apply(cell_name, axis=1))
@@ -147,15 +145,14 @@ def wins(tables) -> pd.DataFrame:
 
 
 def verdict(row) -> str:
-    """Say who is ahead, and whether the interval tells them apart."""
+    """Name the winner, and whether the interval of the lead excludes 0."""
     sure = row["lead_low"] > 0 or row["lead_high"] < 0
     return ("win" if row["lead"] > 0 else "loss") + ("" if sure else ", within chance")
 
 
-def wins_in_words(tables, score: str) -> str:
-    """Say in how many cells each of fairsteer's methods is ahead of every rival."""
-    found = hypervolumes(tables[""])
-    found = found[found["score"] == score]
+def wins_in_words(volumes: pd.DataFrame, score: str) -> str:
+    """Count for each of fairsteer's methods the cells in which it is ahead of every rival."""
+    found = volumes[volumes["score"] == score]
     first = found["dataset"].isin(["adult", "compas"]) & (found["estimator"] != "mlp")
     scopes = {
         "On Adult and COMPAS with LR and HGB": found[first],
@@ -239,7 +236,7 @@ def runtime_section(tables) -> str:
 
 
 def time_in_words(tables) -> str:
-    """Say what the ratios come to on Adult and COMPAS, an estimator a sentence."""
+    """Describe the ratios on Adult and COMPAS, a sentence per estimator."""
     found = ratios(tables[""], tables["_times"])
     if len(found):
         found = found[found["dataset"].isin(["adult", "compas"])]
@@ -263,7 +260,7 @@ def time_in_words(tables) -> str:
 
 
 def left_out_section(tables) -> str:
-    """List what did not run, and why."""
+    """List the methods that did not run, with the reasons."""
     lines = []
     for _, row in tables["_left_out"].iterrows():
         where = "" if pd.isna(row["dataset"]) else f" on {row['dataset']} {row['sensitive']}"
@@ -290,20 +287,23 @@ def figures_section(tables, score: str) -> str:
 
 def environment_section(tables) -> str:
     """Name date, versions and options."""
-    told = facts(tables["_environment"])
+    described = facts(tables["_environment"])
     cells = tables[""][["dataset", "sensitive"]].drop_duplicates()
     names = ", ".join(f"{d} {s}" for d, s in cells.itertuples(index=False))
-    return f"Tables: {names}. {told[0].upper()}{told[1:]}"
+    return f"Tables: {names}. {described[0].upper()}{described[1:]}"
 
 
-def pages(tables) -> dict[str, dict[str, str]]:
-    """Return every generated part by page and name."""
-    first = {
+def accuracy_parts(folder: Path, stem: str = "peers") -> dict[str, str]:
+    """Return the generated parts of docs/peers.md."""
+    tables = read(folder, stem)
+    volumes = hypervolumes(tables[""])
+    sections = {f"hypervolume {gap}": hypervolume_section(volumes, "accuracy", gap) for gap in GAPS}
+    return {
         "environment": environment_section(tables),
         "methods": methods_section(tables),
-        **{f"hypervolume {gap}": hypervolume_section(tables, "accuracy", gap) for gap in GAPS},
+        **sections,
         "figures": figures_section(tables, "accuracy"),
-        "wins in words": wins_in_words(tables, "accuracy"),
+        "wins in words": wins_in_words(volumes, "accuracy"),
         "wins": wins_section(tables),
         "decisions": decisions_section(tables),
         "times environment": facts(tables["_times_environment"]),
@@ -311,16 +311,16 @@ def pages(tables) -> dict[str, dict[str, str]]:
         "runtime": runtime_section(tables),
         "left out": left_out_section(tables),
     }
-    second = {"environment": environment_section(tables)}
+
+
+def score_parts(folder: Path, stem: str = "peers") -> dict[str, str]:
+    """Return the generated parts of docs/peers_scores.md: the scores other than accuracy."""
+    tables = read(folder, stem)
+    volumes = hypervolumes(tables[""])
+    parts = {"environment": environment_section(tables)}
     for score in SCORES[1:]:
-        second[f"{score} wins in words"] = wins_in_words(tables, score)
-        second[f"{score} figures"] = figures_section(tables, score)
+        parts[f"{score} wins in words"] = wins_in_words(volumes, score)
+        parts[f"{score} figures"] = figures_section(tables, score)
         for gap in GAPS:
-            second[f"{score} hypervolume {gap}"] = hypervolume_section(tables, score, gap)
-    return {"peers.md": first, "peers_scores.md": second}
-
-
-def refresh(docs: Path, tables) -> None:
-    """Put every generated part on its page."""
-    for name, parts in pages(tables).items():
-        put(docs / name, parts)
+            parts[f"{score} hypervolume {gap}"] = hypervolume_section(volumes, score, gap)
+    return parts

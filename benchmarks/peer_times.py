@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from frontiers import GAPS, SCORES
 from measuring import RESULTS, environment
-from pages import DOCS
+from pages import rewrite
 from peer_methods import PEERS
 from peer_tables import SOURCES
 from peer_units import Unit, task_of
@@ -76,12 +76,12 @@ def measure(
     pythons : mapping of str to str
         Interpreters of environments of their own.
     say : callable
-        Is told every figure.
+        Receives a line for every measurement.
 
     Returns
     -------
     DataFrame
-        One row a table, estimator, setting and fold.
+        One row per table, estimator, setting and fold.
     """
     fits = {}
     for _, peer, own, plain in contests(results):
@@ -132,7 +132,7 @@ def ratios(results: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Time anew what the results have; keep the rest."""
+    """Repeat the timing for the committed results; keep the other files."""
     import peer_pages
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     times.round(9).to_csv(file, index=False)
     conditions().to_csv(file.with_name("peers_times_environment.csv"), index=False)
     if options.results == RESULTS:
-        peer_pages.refresh(DOCS, peer_pages.read(options.results))
+        rewrite("peers.md")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run."""
+    """The tables, methods and estimators of a run."""
 
     name: str
     sources: tuple[str, ...]
@@ -60,8 +60,8 @@ class Unit:
         """Return the name of its file in the cache."""
         versions = [installed(name) for name in PACKAGES]
         pinned = ENVIRONMENTS.get(PEERS[self.peer].environment, ())
-        told = (self, versions, *pinned)
-        digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        content = (self, versions, *pinned)
+        digest = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
         return f"{self.peer.replace(' ', '_')}-{digest}.joblib"
 
     def __str__(self):
@@ -70,7 +70,7 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of a unit; ``reason`` is empty unless it failed."""
+    """The result of a unit; ``reason`` is empty unless it failed."""
 
     unit: Unit
     decisions: tuple[Decisions, ...]
@@ -115,8 +115,8 @@ def units_of(plan: Plan, source: str, peer: Peer, n: int) -> list[Unit]:
 
 def folds_of(y, groups, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return training and held-out rows of every fold, stratified on label and group."""
-    cells = pd.MultiIndex.from_arrays([y, groups]).factorize()[0]
-    return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(cells, cells))
+    strata = pd.MultiIndex.from_arrays([y, groups]).factorize()[0]
+    return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(strata, strata))
 
 
 def task_of(unit: Unit, pythons: Mapping[str, str]) -> Task:
@@ -138,7 +138,7 @@ def task_of(unit: Unit, pythons: Mapping[str, str]) -> Task:
 
 
 def run_unit(unit: Unit, pythons: Mapping[str, str]) -> Outcome:
-    """Fit and decide; whatever a method raises is kept as the reason, the others go on."""
+    """Fit and decide; an exception of a method is kept as the reason, and the others run."""
     task = task_of(unit, pythons)
     # Once is enough: fits are side by side here, and what is compared is timed by peer_times.py.
     with warnings.catch_warnings(), clock.patient(0.0):
@@ -159,7 +159,7 @@ def compact(found: Decisions) -> Decisions:
 
 
 def finish_unit(unit: Unit, pythons: Mapping[str, str], cache: Path) -> Outcome:
-    """Run a unit and keep what came of it, unless it failed."""
+    """Run a unit and keep its result, unless it failed."""
     outcome = run_unit(unit, pythons)
     if not outcome.reason:
         file = cache / unit.key()
@@ -172,7 +172,7 @@ def finish_unit(unit: Unit, pythons: Mapping[str, str], cache: Path) -> Outcome:
 def work(
     units: list[Unit], pythons, cache: Path, jobs: int, say: Callable[[str], None]
 ) -> dict[Unit, Outcome]:
-    """Run what is not in the cache yet, with progress; return every outcome."""
+    """Run the units that are not in the cache; report progress and return every outcome."""
     cache.mkdir(parents=True, exist_ok=True)
     (cache / ".gitignore").write_text("*\n")
     done = {

@@ -1,4 +1,4 @@
-"""fairsteer beside its peers: same splits, same estimators, every method from its own package.
+"""Compare fairsteer with its peers: same splits and estimators, methods from their own packages.
 
     FAIRSTEER_DATA=folder python benchmarks/peers.py [--quick] [--jobs 2]
 
@@ -13,16 +13,16 @@ a change of its code.
 
 Writes to benchmarks/results (``peers-quick`` instead of ``peers`` with ``--quick``, ``peers-part``
 with ``--table``)
-    ``peers.csv``              one row a table, estimator, method, constraint, strength and repeat
+    ``peers.csv``              one row per table, estimator, method, constraint, strength and repeat
     ``peers_points.csv``       the same averaged over repeats, with intervals and noise floors
     ``peers_frontiers.csv``    hypervolumes and scores at a gap, with paired intervals
     ``peers_times.csv``        seconds of a fit of slow peers and of steering, one after another
     ``peers_runtime.csv``      seconds of a fit against the number of rows
-    ``peers_left_out.csv``     what did not run, and why
+    ``peers_left_out.csv``     methods that did not run, with the reasons
     ``peers_environment.csv``  date, versions, options
 and, without ``--quick`` and ``--table``, the figures and the tables of docs/peers.md and
-docs/peers_scores.md. ``--publish`` writes these after a part of the plan, too; the pages say which
-tables they have.
+docs/peers_scores.md. ``--publish`` writes these after a part of the plan, too; the pages list
+their tables.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ import peer_pages
 import peer_tables
 import peer_times
 from environments import EnvironmentFailed, python_with
+from pages import rewrite
 from peer_measures import measure
 from peer_methods import ENVIRONMENTS, ESTIMATORS, NOT_RUN, PEERS, Task
 from peer_units import PACKAGES, Plan, installed, units_of, work
@@ -151,7 +152,7 @@ def run(plan: Plan, cache: Path, jobs: int, say=print) -> Iterator[tuple[str, pd
         where = f" on {row['dataset']} {row['sensitive']}" if "dataset" in row else ""
         say(f"Left out{where}: {row['method']}: {row['reason']}")
     if not sources:
-        raise UsageError("none of the tables is at hand; see the reasons above.")
+        raise UsageError("none of the tables is available; see the reasons above.")
     outcomes = work(units, pythons, cache, jobs, say)
     by_source = {name: {u: o for u, o in outcomes.items() if u.source == name} for name in sources}
     say(f"Measuring {len(sources)} tables.")
@@ -223,12 +224,12 @@ def main(arguments: list[str] | None = None) -> None:
             frame.round(9).to_csv(options.output / f"{stem}{part}.csv", index=False)
     except UsageError as error:
         parser.error(str(error))
-    written = peer_pages.read(options.output, stem)
-    for parts in peer_pages.pages(written).values():
-        print(*parts.values(), sep="\n\n")
+    for make_parts in (peer_pages.accuracy_parts, peer_pages.score_parts):
+        print(*make_parts(options.output, stem).values(), sep="\n\n")
     if stem == "peers":
-        peer_figures.draw(written, options.docs / "figures")
-        peer_pages.refresh(options.docs, written)
+        peer_figures.draw(peer_pages.read(options.output), options.docs / "figures")
+        for page in ("peers.md", "peers_scores.md"):
+            rewrite(page, options.output, options.docs)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 ``growth``   seconds of ``fit`` and ``transform`` on the first rows of a file of 10^7 x 50 doubles
              (4 GB, mapped into memory), from 10^5 rows on, and the exponents of their growth
-``batches``  100 calls of ``partial_fit`` beside one ``fit``
+``batches``  100 calls of ``partial_fit`` compared with one ``fit``
 ``cluster``  the file as 200 partitions of a Dask table on two worker processes of 1 GiB each: the
              fit beside that in memory, also with a worker killed half-way, and steering to Parquet
 ``wide``     4,096 features, 28 labels, 60,000 rows, ``covariance_type="tied"``
@@ -30,13 +30,13 @@ from measuring import (
     RESULTS,
     PeakMemory,
     anonymous_memory,
+    facts,
     growth,
     seconds,
-    shown,
     table,
     write,
 )
-from pages import DOCS, put
+from pages import rewrite
 
 from fairsteer import OptimalSteeringTransformer
 
@@ -76,7 +76,7 @@ class WorkersMemory:
             self._sample()
 
     def _sample(self) -> None:
-        # A worker that has just died does not answer.
+        # A dead worker does not answer.
         answers = self._client.run(anonymous_memory, on_error="ignore")
         self.bytes = max([self.bytes, *answers.values()])
 
@@ -114,7 +114,7 @@ class Stored:
         self.y, self.groups = np.divmod(self.codes, 2)
 
     def read(self) -> None:
-        """Read the file once, so that whoever comes first finds it in memory as the others do."""
+        """Read the file once, so that it is in memory for every measurement."""
         for start in range(0, len(self.X), BLOCK):
             self.X[start : start + BLOCK].sum()
 
@@ -130,7 +130,7 @@ def steering() -> OptimalSteeringTransformer:
 
 
 def apart(one: OptimalSteeringTransformer, other: OptimalSteeringTransformer) -> float:
-    """Return the largest difference of two fitted laws, in standard deviations."""
+    """Return the largest difference of two fitted distributions, in standard deviations."""
     first, second = one.distribution_, other.distribution_
     scale = first.feature_scale
     return float(
@@ -326,13 +326,13 @@ def wide(n: int = 60_000, d: int = 4_096, n_labels: int = 28, dtype=np.float64) 
     rng = np.random.default_rng(0)
     y, groups = rng.integers(n_labels, size=n), rng.integers(2, size=n)
     X = np.empty((n, d), dtype)
-    centres = rng.normal(scale=0.2, size=(n_labels, 2, d))
+    centers = rng.normal(scale=0.2, size=(n_labels, 2, d))
     scales = np.array([1.0, 1.3])
     for start in range(0, n, 4_096):
         own = slice(start, start + 4_096)
         noise = rng.normal(size=(len(y[own]), d))
         noise[:, 1:] += 0.5 * noise[:, :-1]
-        X[own] = noise * scales[groups[own], None] + centres[y[own], groups[own]]
+        X[own] = noise * scales[groups[own], None] + centers[y[own], groups[own]]
     fitted = OptimalSteeringTransformer(covariance_type="tied")
     start = time.perf_counter()
     with PeakMemory() as memory:
@@ -359,6 +359,14 @@ def wide(n: int = 60_000, d: int = 4_096, n_labels: int = 28, dtype=np.float64) 
         },
         {"part": "wide", "what": "the table itself", "memory_mib": X.nbytes / MIB},
     ]
+
+
+def page_parts(folder: Path) -> dict[str, str]:
+    """Return the generated parts of docs/speed.md that this benchmark measures."""
+    return {
+        "scale": table(pd.read_csv(folder / "scale.csv")),
+        "scale environment": facts(pd.read_csv(folder / "scale_environment.csv")),
+    }
 
 
 PARTS = ("growth", "batches", "cluster", "wide")
@@ -392,7 +400,7 @@ def main(arguments: list[str] | None = None) -> None:
     name = "scale-part" if options.part else "scale"
     print(table(write(pd.DataFrame(rows, columns=columns), name, options.output)))
     if options.output == RESULTS and not options.part:
-        put(DOCS / "speed.md", shown())
+        rewrite("speed.md")
 
 
 if __name__ == "__main__":

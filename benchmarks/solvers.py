@@ -1,10 +1,10 @@
-"""Time the solvers and print what they reach.
+"""Time the solvers and print the divergence and optimality that they reach.
 
     python benchmarks/solvers.py
 
 The subgroup moments of one Adult and one COMPAS training split (``reference_moments.npz``) are read
-from the folder that ``FAIRSTEER_DATA`` names; without it only the simulated law is solved. Seconds
-include checking the law and computing divergences and targets.
+from the folder that ``FAIRSTEER_DATA`` names; without it only the simulated distribution is solved.
+Seconds include checking the distribution and computing divergences and targets.
 """
 
 import os
@@ -16,8 +16,8 @@ import numpy as np
 from fairsteer import SubgroupGaussians, nearest_ideal
 
 
-def tied_law(n_labels: int = 28, n_features: int = 512) -> SubgroupGaussians:
-    """Draw a law of two groups whose labels share a covariance."""
+def tied_distribution(n_labels: int = 28, n_features: int = 512) -> SubgroupGaussians:
+    """Draw a distribution of two groups whose labels share a covariance."""
     rng = np.random.default_rng(0)
     factor = rng.normal(size=(2, n_features, n_features))
     shared = factor @ np.swapaxes(factor, -1, -2) / n_features + np.eye(n_features)
@@ -32,16 +32,16 @@ def tied_law(n_labels: int = 28, n_features: int = 512) -> SubgroupGaussians:
     )
 
 
-def reference_laws() -> dict[str, SubgroupGaussians]:
-    """Read the reference moments, if they are at hand."""
+def reference_distributions() -> dict[str, SubgroupGaussians]:
+    """Read the reference moments, if the file exists."""
     path = Path(os.environ.get("FAIRSTEER_DATA", "")) / "reference_moments.npz"
     if not path.is_file():
         return {}
-    laws = {}
+    distributions = {}
     with np.load(path) as file:
         for name in ("adult", "compas"):
             priors = file[f"{name}_priors"]
-            laws[name] = SubgroupGaussians(
+            distributions[name] = SubgroupGaussians(
                 labels=np.arange(2),
                 groups=np.arange(2),
                 priors=priors / priors.sum(),
@@ -49,22 +49,27 @@ def reference_laws() -> dict[str, SubgroupGaussians]:
                 covariances=file[f"{name}_covariances"],
                 counts=priors,
             )
-    return laws
+    return distributions
 
 
 def main() -> None:
-    """Print one row per law and conditions."""
-    print("| law | features | labels | conditions | solver | KL (nats) | optimality | seconds |")
+    """Print one row per distribution and conditions."""
+    columns = ("distribution", "features", "labels", "conditions", "solver", "KL (nats)")
+    print(f"| {' | '.join((*columns, 'optimality', 'seconds'))} |")
     print("|---|---:|---:|---|---|---:|---:|---:|")
-    laws = {"simulated, shared covariances": tied_law(), **reference_laws()}
-    for name, law in laws.items():
+    distributions = {
+        "simulated, shared covariances": tied_distribution(),
+        **reference_distributions(),
+    }
+    for name, distribution in distributions.items():
         for conditions in ("affine",) if name.startswith("sim") else ("affine", "whitened"):
             start = time.perf_counter()
-            result = nearest_ideal(law, reference_group=1, conditions=conditions)
+            result = nearest_ideal(distribution, reference_group=1, conditions=conditions)
             seconds = time.perf_counter() - start
             print(
-                f"| {name} | {law.n_features} | {law.n_labels} | {conditions} | {result.solver} "
-                f"| {result.kl_divergence:.4f} | {result.optimality:.0e} | {seconds:.2f} |"
+                f"| {name} | {distribution.n_features} | {distribution.n_labels} | {conditions} "
+                f"| {result.solver} | {result.kl_divergence:.4f} | {result.optimality:.0e} "
+                f"| {seconds:.2f} |"
             )
 
 

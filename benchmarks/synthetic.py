@@ -1,18 +1,19 @@
-"""What interventions on synthetic Gaussian laws cost, and which of them make the law ideal.
+"""What interventions on synthetic Gaussian distributions cost, and which reach an ideal one.
 
 Run ``python benchmarks/synthetic.py`` for the full study, ``--quick`` for two separations, one
 seed and two groups (written as ``synthetic-quick``, so that it never replaces the full study).
-Everything happens at population level: an intervention turns one law of (label, group,
-features), Gaussian given label and group, into another one; nothing is sampled or estimated but
-the Monte Carlo rates in several dimensions. Group ``a`` is the reference and keeps its law
+Everything happens at population level: an intervention turns a distribution of (label, group,
+features), Gaussian given label and group, into another; only the Monte Carlo rates in
+several dimensions are estimated. Group ``a`` is the reference and keeps its distribution
 under every intervention but reweighing and all subgroups.
 
-Laws, at separation t (0: all groups have the same features given the label)
-    ``univariate``    d = 1, K = 2, G = 2; see :func:`univariate_law`.
-    ``multivariate``  d = 5, K = 3, G = 3, one random law a seed; see :func:`multivariate_law`.
+Distributions, at separation t (0: all groups have the same features given the label)
+    ``univariate``    d = 1, K = 2, G = 2; see :func:`univariate_distribution`.
+    ``multivariate``  d = 5, K = 3, G = 3, random for each seed; see
+                      :func:`multivariate_distribution`.
 
 Interventions
-    ``unmitigated``              the law itself.
+    ``unmitigated``              the distribution itself.
     ``reweighing``               priors ``q_i q_a``, features unchanged.
     ``mean_matching``            every subgroup is shifted so that its mean given the label is the
                                  reference group's; covariances and priors are kept.
@@ -20,20 +21,20 @@ Interventions
                                  optimal-transport map that carries the group's marginal mean and
                                  covariance onto the reference group's; priors are kept.
     ``mean_matching_reweighed``, ``mimic_reweighed``
-                                 the same on the reweighed law.
+                                 the same on the reweighed distribution.
     ``label_matching_reweighed`` mean and covariance given the label set to the reference's
                                  (``conditions="identical"``), and reweighing.
     ``affirmative_affine``, ``affirmative_whitened``, ``all_subgroups_affine``,
     ``all_subgroups_whitened``   :func:`fairsteer.nearest_ideal` with this intervention and these
                                  conditions and ``priors="independent"``.
 
-Columns of ``synthetic.csv``, one row a law, seed, separation and intervention
+Columns of ``synthetic.csv``, one row per distribution, seed, separation and intervention
     ``law``, ``seed``, ``separation``, ``intervention``
-        As above; the univariate law has no seed and says 0.
+        As above; the univariate distribution has no seed; the column is 0.
     ``kl``
         ``KL(intervened || data)`` of (label, group, features) in nats, priors included.
     ``error``
-        Error of the Bayes-optimal group-aware classifier on the intervened law.
+        Error of the Bayes-optimal group-aware classifier on the intervened distribution.
     ``demographic_parity``, ``equal_opportunity``, ``equalized_odds``
         Its gaps there, as :func:`fairsteer.core.ideal.bayes_metrics` defines them; positive is the
         last label.
@@ -42,7 +43,7 @@ Columns of ``synthetic.csv``, one row a law, seed, separation and intervention
     ``ideal_gap``, ``prior_gap``
         Residuals of the ideal conditions on features (affine) and on priors.
     ``error_on_data``
-        Error of the same classifier on the law before the intervention: quantiles in one
+        Error of the same classifier on the distribution before the intervention: quantiles in one
         dimension, otherwise Monte Carlo.
 """
 
@@ -58,6 +59,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from measuring import RESULTS
+from pages import DOCS, rewrite
 from scipy import special
 
 from fairsteer import SubgroupGaussians, nearest_ideal
@@ -67,12 +70,11 @@ from fairsteer.core.ideal import bayes_metrics, ideal_gap, prior_gap
 from fairsteer.core.posterior import subgroup_log_densities
 from fairsteer.core.priors import ideal_priors
 
-HERE = Path(__file__).parent
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
 MEASURES = ("error", *GAPS)
 TABLE_SEPARATION = 2.0
-NOISE = 4.0  # standard errors below which a gap is not told from 0
-EXACT_ZERO = 5e-5  # what prints as 0 with four decimals
+NOISE = 4.0  # standard errors below which a gap may be 0
+EXACT_ZERO = 5e-5  # prints as 0 with four decimals
 
 NAMES = {
     "unmitigated": "unmitigated",
@@ -91,7 +93,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Plan:
-    """Which laws are visited, and with how many draws."""
+    """Separations, seeds and draws of a study."""
 
     univariate: tuple[float, ...]
     multivariate: tuple[float, ...]
@@ -104,10 +106,10 @@ FULL = Plan(tuple(np.linspace(0.0, 3.0, 13)), (0.0, 0.5, 1.0, 2.0, 3.0), 4, 200_
 QUICK = Plan((0.0, TABLE_SEPARATION), (0.0, TABLE_SEPARATION), 1, 100_000, n_groups=2)
 
 
-# ---- laws ------------------------------------------------------------------------------------
+# ---- distributions ---------------------------------------------------------------------------
 
 
-def univariate_law(separation: float) -> SubgroupGaussians:
+def univariate_distribution(separation: float) -> SubgroupGaussians:
     """Return two labels and two groups; group b moves away from group a.
 
     Group a has ``N(0, 1)`` and ``N(2, 1)``. In group b the means are lower by ``t / 2`` and ``t``
@@ -123,10 +125,10 @@ def univariate_law(separation: float) -> SubgroupGaussians:
     means = np.array([[0.0, -t / 2], [2.0, 2.0 - t]])
     deviations = np.array([[1.0, 1 + t / 6], [1.0, 1 + t / 3]])
     priors = np.array([[0.40, 0.65], [0.60, 0.35]]) * [0.6, 0.4]
-    return _law(priors, means[..., None], (deviations**2)[..., None, None])
+    return _distribution(priors, means[..., None], (deviations**2)[..., None, None])
 
 
-def multivariate_law(separation: float, seed: int, n_groups: int = 3) -> SubgroupGaussians:
+def multivariate_distribution(separation: float, seed: int, n_groups: int = 3) -> SubgroupGaussians:
     """Return three labels and three groups in five dimensions; groups b and c move away.
 
     Group a has random means (standard normal times .8) and random covariances ``S_i`` with
@@ -140,7 +142,7 @@ def multivariate_law(separation: float, seed: int, n_groups: int = 3) -> Subgrou
     separation : float
         t, in the order of a within-subgroup standard deviation.
     seed : int
-        Draws the law; the same directions at every separation.
+        Draws the distribution; the same directions at every separation.
     n_groups : int, default=3
         2 leaves out group c.
     """
@@ -160,10 +162,12 @@ def multivariate_law(separation: float, seed: int, n_groups: int = 3) -> Subgrou
     conditional = np.array([[0.3, 0.5, 0.4], [0.3, 0.3, 0.4], [0.4, 0.2, 0.2]])
     priors = (conditional * [0.4, 0.35, 0.25])[:, :n_groups]
     means = base + separation * direction
-    return _law(priors / priors.sum(), means[:, :n_groups], covariances[:, :n_groups])
+    return _distribution(priors / priors.sum(), means[:, :n_groups], covariances[:, :n_groups])
 
 
-def _law(priors: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> SubgroupGaussians:
+def _distribution(
+    priors: np.ndarray, means: np.ndarray, covariances: np.ndarray
+) -> SubgroupGaussians:
     return SubgroupGaussians(
         labels=np.arange(len(priors)),
         groups=np.array(list("abc"[: priors.shape[1]])),
@@ -177,35 +181,39 @@ def _law(priors: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> Subg
 # ---- interventions ---------------------------------------------------------------------------
 
 
-def reweighed(law: SubgroupGaussians) -> SubgroupGaussians:
-    """Return the law with independent label and group and the same features given both."""
-    return replace(law, priors=ideal_priors(law.priors, "independent"))
+def reweighed(distribution: SubgroupGaussians) -> SubgroupGaussians:
+    """Make label and group independent; the features given both are unchanged."""
+    return replace(distribution, priors=ideal_priors(distribution.priors, "independent"))
 
 
-def mean_matched(law: SubgroupGaussians) -> SubgroupGaussians:
-    """Return the law with every subgroup mean set to the reference group's, given the label."""
-    return replace(law, means=np.broadcast_to(law.means[:, :1], law.means.shape))
+def mean_matched(distribution: SubgroupGaussians) -> SubgroupGaussians:
+    """Set every subgroup mean to the reference group's mean for the same label."""
+    return replace(
+        distribution, means=np.broadcast_to(distribution.means[:, :1], distribution.means.shape)
+    )
 
 
-def moments_matched(law: SubgroupGaussians) -> SubgroupGaussians:
-    """Return the law with every group's marginal mean and covariance set to the reference's.
+def moments_matched(distribution: SubgroupGaussians) -> SubgroupGaussians:
+    """Set every group's marginal mean and covariance to the reference group's.
 
     One optimal-transport map a group, applied to all its labels alike.
     """
-    weights = law.priors / law.priors.sum(axis=0)
-    means = np.einsum("ia,iaj->aj", weights, law.means)
-    shifts = law.means - means
-    covariances = np.einsum("ia,iajk->ajk", weights, law.covariances)
+    weights = distribution.priors / distribution.priors.sum(axis=0)
+    means = np.einsum("ia,iaj->aj", weights, distribution.means)
+    shifts = distribution.means - means
+    covariances = np.einsum("ia,iajk->ajk", weights, distribution.covariances)
     covariances = covariances + np.einsum("ia,iaj,iak->ajk", weights, shifts, shifts)
     maps = transport_map(means, covariances, means[:1], covariances[:1])
-    moved_means, moved_covariances = maps.pushforward(law.means, law.covariances)
-    return replace(law, means=moved_means, covariances=moved_covariances)
+    moved_means, moved_covariances = maps.pushforward(distribution.means, distribution.covariances)
+    return replace(distribution, means=moved_means, covariances=moved_covariances)
 
 
-def steered(law: SubgroupGaussians, intervention: str, conditions: str) -> SubgroupGaussians:
-    """Return the nearest ideal law with independent label and group; group a is the reference."""
+def steered(
+    distribution: SubgroupGaussians, intervention: str, conditions: str
+) -> SubgroupGaussians:
+    """Return the nearest ideal distribution with independent priors; group a is the reference."""
     result = nearest_ideal(
-        law,
+        distribution,
         intervention=intervention,
         conditions=conditions,
         priors="independent",
@@ -214,35 +222,35 @@ def steered(law: SubgroupGaussians, intervention: str, conditions: str) -> Subgr
     return result.target
 
 
-def intervened_laws(law: SubgroupGaussians) -> dict[str, SubgroupGaussians]:
-    """Return the law after every intervention, by the keys of ``NAMES``."""
-    fair = reweighed(law)
+def intervened_distributions(distribution: SubgroupGaussians) -> dict[str, SubgroupGaussians]:
+    """Return the distribution after every intervention, by the keys of ``NAMES``."""
+    fair = reweighed(distribution)
     return {
-        "unmitigated": law,
+        "unmitigated": distribution,
         "reweighing": fair,
-        "mean_matching": mean_matched(law),
+        "mean_matching": mean_matched(distribution),
         "mean_matching_reweighed": mean_matched(fair),
-        "mimic": moments_matched(law),
+        "mimic": moments_matched(distribution),
         "mimic_reweighed": moments_matched(fair),
-        "label_matching_reweighed": steered(law, "affirmative", "identical"),
-        "affirmative_whitened": steered(law, "affirmative", "whitened"),
-        "affirmative_affine": steered(law, "affirmative", "affine"),
-        "all_subgroups_whitened": steered(law, "all_subgroups", "whitened"),
-        "all_subgroups_affine": steered(law, "all_subgroups", "affine"),
+        "label_matching_reweighed": steered(distribution, "affirmative", "identical"),
+        "affirmative_whitened": steered(distribution, "affirmative", "whitened"),
+        "affirmative_affine": steered(distribution, "affirmative", "affine"),
+        "all_subgroups_whitened": steered(distribution, "all_subgroups", "whitened"),
+        "all_subgroups_affine": steered(distribution, "all_subgroups", "affine"),
     }
 
 
 # ---- measures --------------------------------------------------------------------------------
 
 
-def divergence(law: SubgroupGaussians, data: SubgroupGaussians) -> float:
-    """Return ``KL(law || data)`` of label, group and features, in nats."""
-    cells = gaussian_kl(law.means, law.covariances, data.means, data.covariances)
-    return mixture_kl(law.priors, data.priors, cells)
+def divergence(distribution: SubgroupGaussians, data: SubgroupGaussians) -> float:
+    """Return ``KL(distribution || data)`` of label, group and features, in nats."""
+    cells = gaussian_kl(distribution.means, distribution.covariances, data.means, data.covariances)
+    return mixture_kl(distribution.priors, data.priors, cells)
 
 
 def error_on_data(
-    law: SubgroupGaussians, data: SubgroupGaussians, n_samples: int, random_state: int
+    distribution: SubgroupGaussians, data: SubgroupGaussians, n_samples: int, random_state: int
 ) -> float:
     """Return the error on ``data`` of the Bayes-optimal group-aware classifier of ``law``.
 
@@ -257,30 +265,32 @@ def error_on_data(
         else:
             normal = rng.standard_normal((draws, data.n_features))
         X = data.means[i, a] + normal @ np.linalg.cholesky(data.covariances[i, a]).T
-        scores = subgroup_log_densities(law, X, a) + np.log(law.priors[:, a])
+        scores = subgroup_log_densities(distribution, X, a) + np.log(distribution.priors[:, a])
         hit += data.priors[i, a] * np.mean(scores.argmax(axis=1) == i)
     return 1.0 - float(hit)
 
 
 def measure(
-    law: SubgroupGaussians, data: SubgroupGaussians, n_samples: int, random_state: int
+    distribution: SubgroupGaussians, data: SubgroupGaussians, n_samples: int, random_state: int
 ) -> dict[str, float]:
     """Return the measured columns of one row."""
-    metrics = bayes_metrics(law, n_samples=n_samples, random_state=random_state)
+    metrics = bayes_metrics(distribution, n_samples=n_samples, random_state=random_state)
     return {
-        "kl": divergence(law, data),
+        "kl": divergence(distribution, data),
         **{name: getattr(metrics, name) for name in MEASURES},
         **{f"{name}_se": metrics.standard_error[name] for name in MEASURES},
-        "ideal_gap": ideal_gap(law),
-        "prior_gap": prior_gap(law),
-        "error_on_data": error_on_data(law, data, n_samples, random_state),
+        "ideal_gap": ideal_gap(distribution),
+        "prior_gap": prior_gap(distribution),
+        "error_on_data": error_on_data(distribution, data, n_samples, random_state),
     }
 
 
 def study(plan: Plan, seed: int = 0, n_jobs: int = 1) -> pd.DataFrame:
-    """Measure every intervention on every law of the plan; columns as in the module docstring."""
-    laws = _laws(plan, seed)
-    parts = Parallel(n_jobs=n_jobs)(delayed(_rows)(plan.n_samples, *law) for law in laws)
+    """Measure every intervention on every distribution; columns as in the module docstring."""
+    distributions = _distributions(plan, seed)
+    parts = Parallel(n_jobs=n_jobs)(
+        delayed(_rows)(plan.n_samples, *distribution) for distribution in distributions
+    )
     return pd.DataFrame([row for part in parts for row in part])
 
 
@@ -289,17 +299,17 @@ def _rows(
 ) -> list[dict[str, object]]:
     key = {"law": name, "seed": seed, "separation": separation}
     return [
-        {**key, "intervention": intervention, **measure(law, data, n_samples, seed)}
-        for intervention, law in intervened_laws(data).items()
+        {**key, "intervention": intervention, **measure(distribution, data, n_samples, seed)}
+        for intervention, distribution in intervened_distributions(data).items()
     ]
 
 
-def _laws(plan: Plan, seed: int) -> Iterator[tuple[str, int, float, SubgroupGaussians]]:
+def _distributions(plan: Plan, seed: int) -> Iterator[tuple[str, int, float, SubgroupGaussians]]:
     for t in plan.univariate:
-        yield "univariate", 0, t, univariate_law(t)
+        yield "univariate", 0, t, univariate_distribution(t)
     for draw in range(seed, seed + plan.n_seeds):
         for t in plan.multivariate:
-            yield "multivariate", draw, t, multivariate_law(t, draw, plan.n_groups)
+            yield "multivariate", draw, t, multivariate_distribution(t, draw, plan.n_groups)
 
 
 # ---- table -----------------------------------------------------------------------------------
@@ -318,16 +328,20 @@ COLUMNS = {
 
 
 def markdown_tables(results: pd.DataFrame, separation: float = TABLE_SEPARATION) -> str:
-    """Return one markdown table a law at one separation, mean ± standard deviation over seeds."""
+    """Return a table per distribution at a separation, mean ± standard deviation over seeds."""
     return "\n\n".join(
-        _markdown_table(law, results[(results.law == law) & (results.separation == separation)])
-        for law in results.law.unique()
+        _markdown_table(
+            distribution,
+            results[(results.law == distribution) & (results.separation == separation)],
+        )
+        for distribution in results.law.unique()
     )
 
 
-def _markdown_table(law: str, results: pd.DataFrame) -> str:
+def _markdown_table(distribution: str, results: pd.DataFrame) -> str:
     lines = [
-        f"| {law}, separation {results.separation.iloc[0]:g} | " + " | ".join(COLUMNS.values()),
+        f"| {distribution}, separation {results.separation.iloc[0]:g} | "
+        + " | ".join(COLUMNS.values()),
         "|---" + "|---:" * len(COLUMNS),
     ]
     for intervention, name in NAMES.items():
@@ -337,7 +351,7 @@ def _markdown_table(law: str, results: pd.DataFrame) -> str:
 
 
 def _entry(rows: pd.DataFrame, column: str) -> str:
-    """Format a column over seeds: 0 where exactly so, ° where a gap may be sampling noise."""
+    """Format a column over seeds: 0 where it is exact, ° where a gap may be sampling noise."""
     values = rows[column]
     if values.abs().max() < EXACT_ZERO:
         return "0"
@@ -348,9 +362,14 @@ def _entry(rows: pd.DataFrame, column: str) -> str:
     return text + " °" if within_noise else text
 
 
+def page_parts(folder: Path) -> dict[str, str]:
+    """Return the generated part of docs/synthetic.md."""
+    return {"synthetic": markdown_tables(pd.read_csv(folder / "synthetic.csv"))}
+
+
 # ---- figure ----------------------------------------------------------------------------------
 
-# Okabe-Ito colours (grey for yellow); marker and dash tell the lines apart without colour.
+# Okabe-Ito colors (gray for yellow); markers and dashes distinguish the lines without color.
 # Hollow, large markers come before small ones, so that lines which coincide remain visible.
 STYLES = {
     "unmitigated": ("#000000", "o", 5, (0, (1, 1.5))),
@@ -368,7 +387,7 @@ PANELS = {
     "demographic_parity": "demographic-parity gap\n(probability)",
     "equalized_odds": "equalized-odds gap\n(probability)",
     "kl": "KL(intervened || data)\n(nats)",
-    "error": "Bayes error on the\nintervened law (probability)",
+    "error": "Bayes error on the\nintervened distribution (probability)",
 }
 TITLES = {
     "univariate": "univariate (1 feature)",
@@ -377,16 +396,16 @@ TITLES = {
 
 
 def draw_figure(results: pd.DataFrame) -> Figure:
-    """Draw gaps, divergence and error over the separation: a row a measure, a column a law.
+    """Draw measures over the separation: a row per measure, a column per distribution.
 
-    Bars are standard deviations over the random laws, shifted sideways to keep them apart.
+    Bars are standard deviations over the random distributions, shifted sideways to keep them apart.
     """
     figure = Figure(figsize=(9.5, 12.0), layout="constrained")
     axes = figure.subplots(len(PANELS), len(TITLES), sharex="col")
-    for column, (law, title) in enumerate(TITLES.items()):
+    for column, (distribution, title) in enumerate(TITLES.items()):
         for row, (measured, label) in enumerate(PANELS.items()):
             ax = axes[row, column]
-            _draw_panel(ax, results[results.law == law], measured)
+            _draw_panel(ax, results[results.law == distribution], measured)
             if column == 0:
                 ax.set_ylabel(label)
         axes[0, column].set_title(title, fontsize=11)
@@ -398,7 +417,7 @@ def draw_figure(results: pd.DataFrame) -> Figure:
 
 def _draw_panel(ax: Axes, results: pd.DataFrame, measured: str) -> None:
     several = results.seed.nunique() > 1
-    for k, (intervention, (colour, marker, size, dashes)) in enumerate(STYLES.items()):
+    for k, (intervention, (color, marker, size, dashes)) in enumerate(STYLES.items()):
         rows = results[results.intervention == intervention]
         over_seeds = rows.groupby("separation")[measured]
         mean = over_seeds.mean()
@@ -407,10 +426,10 @@ def _draw_panel(ax: Axes, results: pd.DataFrame, measured: str) -> None:
             mean.index + shift,
             mean,
             yerr=over_seeds.std() if several else None,
-            color=colour,
+            color=color,
             marker=marker,
             markersize=size,
-            markerfacecolor="none" if marker in HOLLOW else colour,
+            markerfacecolor="none" if marker in HOLLOW else color,
             linestyle=dashes,
             linewidth=1.3,
             elinewidth=0.8,
@@ -427,12 +446,12 @@ def _draw_panel(ax: Axes, results: pd.DataFrame, measured: str) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the study, write csv and png, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=HERE / "results", help="folder of the csv")
-    parser.add_argument(
-        "--figures", type=Path, default=HERE.parent / "docs" / "figures", help="folder of the png"
-    )
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the csv")
+    parser.add_argument("--figures", type=Path, default=DOCS / "figures", help="folder of the png")
     parser.add_argument("--quick", action="store_true", help="a smaller study, in seconds")
-    parser.add_argument("--seed", type=int, default=0, help="first seed of the random laws")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="first seed of the random distributions"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes of the full study")
     options = parser.parse_args(arguments)
 
@@ -447,6 +466,8 @@ def main(arguments: list[str] | None = None) -> None:
     results.to_csv(table, index=False, float_format="%.6g")
     draw_figure(results).savefig(options.figures / f"{name}.png", dpi=130)
     print(markdown_tables(pd.read_csv(table)))
+    if options.output == RESULTS and not options.quick:
+        rewrite("synthetic.md")
 
 
 if __name__ == "__main__":

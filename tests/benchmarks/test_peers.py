@@ -1,6 +1,5 @@
-"""The comparison with peers runs, resumes and repeats, and its page shows what it wrote."""
+"""The comparison with peers runs, resumes and repeats, and its results are consistent."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -25,6 +24,8 @@ from frontiers import (
     resample,
     resampled_auc,
 )
+from measuring import RESULTS
+from pages import rewrite
 from peer_measures import frontier_draws, frontier_rows
 from peer_methods import ESTIMATORS, PEERS, Task
 from peer_units import Plan, folds_of, units_of
@@ -228,7 +229,7 @@ def test_every_method_decides(task, name):
     "name", named(n for n, peer in PEERS.items() if peer.needs_group in ("no", "model"))
 )
 @pytest.mark.filterwarnings("ignore")
-def test_who_needs_no_group_does_not_look_at_it(task, name):
+def test_a_method_that_needs_no_group_ignores_it(task, name):
     peer = PEERS[name].thinned(4)
     if peer.missing():
         pytest.skip(peer.missing())
@@ -403,7 +404,7 @@ def test_the_same_seed_repeats_the_csv(tmp_path):
     assert not one[""]["accuracy"].equals(again[""]["accuracy"])
 
 
-def test_a_failure_is_told_and_the_others_go_on(ran):
+def test_a_failure_is_reported_and_the_others_run(ran):
     tables, lines = ran[0][0], ran[1][0]
     row = tables["_left_out"].set_index("method").loc["LEACE"]
     assert row["reason"] == "RuntimeError: this one always fails"
@@ -412,7 +413,7 @@ def test_a_failure_is_told_and_the_others_go_on(ran):
     assert any(line.startswith("Left out: AIF360 OptimPreproc: ") for line in lines)
 
 
-def test_a_table_that_is_not_at_hand_is_told(monkeypatch, tmp_path, capsys):
+def test_a_table_that_is_not_at_hand_is_reported(monkeypatch, tmp_path, capsys):
     peer_tables.load.cache_clear()
 
     def refuse(*args, **kwargs):
@@ -432,7 +433,7 @@ def test_a_table_that_is_not_at_hand_is_told(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(peers, "QUICK", replace(plan, sources=("adult sex",)))
     with pytest.raises(SystemExit, match="2"):
         peers.main(["--quick", "--cache", str(tmp_path), "--output", str(tmp_path)])
-    assert "none of the tables is at hand" in capsys.readouterr().err
+    assert "none of the tables" in capsys.readouterr().err
 
 
 def test_runtime_is_measured_by_rows(monkeypatch):
@@ -482,26 +483,21 @@ def test_leads_are_differences_and_scores_lie_in_their_intervals(ran):
             assert np.all(known[f"{name}_high"] >= known[name] - 1e-9)
 
 
-def test_the_page_and_the_figures_are_made_of_the_tables(ran, tmp_path):
+def test_the_pages_and_the_figures_are_made_of_the_tables(ran, tmp_path):
     tables = dict(ran[0][0])
     tables["_runtime"] = pd.DataFrame(
         {"method": ["unmitigated"] * 2, "n": [200, 400], "fit_seconds": [0.1, 0.2]}
     )
-    for name in peer_pages.pages(tables):
+    for part, table in tables.items():
+        table.to_csv(tmp_path / f"peers{part}.csv", index=False)
+    for name in ("peers.md", "peers_scores.md"):
         (tmp_path / name).write_text((ROOT / "docs" / name).read_text())
-    peer_pages.refresh(tmp_path, tables)
-    shown = {name: (tmp_path / name).read_text() for name in peer_pages.pages(tables)}
-    for name, parts in peer_pages.pages(tables).items():
-        assert all(body in shown[name] for body in parts.values())
-    peer_pages.refresh(tmp_path, tables)
-    assert all((tmp_path / name).read_text() == text for name, text in shown.items())
+        rewrite(name, tmp_path, tmp_path)
+        assert "Tables: diabetes sex." in (tmp_path / name).read_text()
     peer_figures.draw(tables, tmp_path)
     for score in ("", "-balanced_accuracy", "-auc"):
         assert (tmp_path / f"peers-diabetes-sex{score}.png").stat().st_size > 10_000
     assert (tmp_path / "peers-runtime.png").stat().st_size > 5_000
-    (tmp_path / "peers.md").write_text("nothing here")
-    with pytest.raises(ValueError, match="no place for 'environment'; put <!-- environment -->"):
-        peer_pages.refresh(tmp_path, tables)
 
 
 REDUCED, LEARNED = peer_times.SLOW
@@ -573,14 +569,9 @@ def test_what_has_no_rival_is_not_timed(contest):
     assert len(times) == len(peer_times.ratios(alone, times)) == 0
 
 
-def test_the_committed_page_shows_the_committed_results():
-    tables = peer_pages.read(ROOT / "benchmarks" / "results")
+def test_committed_hypervolumes_are_those_of_the_committed_results():
+    tables = peer_pages.read(RESULTS)
     assert list(tables[""]) == COLUMNS
-    for name, parts in peer_pages.pages(tables).items():
-        text = (ROOT / "docs" / name).read_text()
-        assert all(body in text for body in parts.values())
-        for figure in re.findall(r"\]\((figures/.*?\.png)\)", text):
-            assert (ROOT / "docs" / figure).exists()
     keys = [*peer_pages.CELL, "score", "gap", "method"]
     found = peer_pages.hypervolumes(tables[""]).set_index(keys)
     written = tables["_frontiers"].query("measure == 'hypervolume'").set_index(keys)["value"]
@@ -589,7 +580,7 @@ def test_the_committed_page_shows_the_committed_results():
 
 
 def test_committed_leads_lie_in_their_intervals_and_unmitigated_has_no_area():
-    frontiers = pd.read_csv(ROOT / "benchmarks" / "results" / "peers_frontiers.csv")
+    frontiers = pd.read_csv(RESULTS / "peers_frontiers.csv")
     volumes = frontiers[frontiers["measure"] == "hypervolume"]
     idle = volumes[volumes["method"] == "unmitigated"]
     assert np.all(idle[["value", "low", "high"]] == 0.0)

@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 import scale
 import speed
-from measuring import PeakMemory, growth, in_turn, shown, table
-from pages import DOCS
+from measuring import PeakMemory, growth, in_turn, table
 
 pytestmark = pytest.mark.slow
 
@@ -68,9 +67,3 @@ def test_memory_and_growth_are_measured():
     assert 0.9 * block.nbytes < memory.bytes < 1.5 * block.nbytes
     assert growth([10, 100, 1000], [2.0, 20.0, 200.0]) == pytest.approx(1.0)
     assert table(pd.DataFrame({"a": [1.0, np.nan]})) == "| a |\n| --- |\n| 1 |\n|  |"
-
-
-def test_the_committed_page_shows_the_committed_results():
-    text = (DOCS / "speed.md").read_text()
-    for body in shown().values():
-        assert body in text

@@ -1,4 +1,4 @@
-"""The synthetic study says what its page says, and runs."""
+"""The synthetic study runs, and its results have the findings of its page."""
 
 import importlib.util
 import sys
@@ -122,10 +122,3 @@ def test_weaker_conditions_have_the_smaller_divergence(results):
 def test_matching_means_costs_more_than_the_optimum_and_still_misses(results):
     kl = kl_by_intervention(results)
     assert (kl.mean_matching_reweighed > kl.affirmative_affine).all()
-
-
-def test_page_shows_the_committed_results():
-    results = pd.read_csv(ROOT / "benchmarks" / "results" / "synthetic.csv")
-    page = (ROOT / "docs" / "synthetic.md").read_text(encoding="utf-8")
-    assert synthetic.markdown_tables(results) in page
-    assert (ROOT / "docs" / "figures" / "synthetic.png").exists()
