@@ -121,6 +121,7 @@ def run(classifier, table):
     return method, outcome
 
 
+@pytest.mark.slow
 def test_columns_are_appended_where_fit_takes_no_attribute(table):
     recorder = Recorder(Calls())
     method, outcome = run(recorder, table)
@@ -133,6 +134,7 @@ def test_columns_are_appended_where_fit_takes_no_attribute(table):
     assert outcome.score is None
 
 
+@pytest.mark.slow
 def test_the_attribute_is_passed_where_fit_takes_it(table):
     recorder = AttributeRecorder(Calls())
     method, outcome = run(recorder, table)
@@ -146,12 +148,14 @@ def test_the_attribute_is_passed_where_fit_takes_it(table):
     assert outcome.score.shape == (80,)
 
 
+@pytest.mark.slow
 def test_a_single_attribute_is_passed_as_a_series(table):
     recorder = AttributeRecorder(Calls())
     run(recorder, dataclasses.replace(table, attributes=table.attributes[["group"]]))
     pd.testing.assert_series_equal(recorder.calls.fit[2], table.attributes["group"].iloc[:160])
 
 
+@pytest.mark.slow
 def test_the_attribute_is_not_passed_to_a_predict_that_does_not_take_it(table):
     recorder = FitOnlyRecorder(Calls())
     method, _ = run(recorder, table)
@@ -160,6 +164,7 @@ def test_the_attribute_is_not_passed_to_a_predict_that_does_not_take_it(table):
     assert not method.attribute_at_prediction
 
 
+@pytest.mark.slow
 def test_a_classifier_that_names_columns_gets_them(table):
     recorder = AttributeRecorder(Calls())
     recorder.get_params = lambda deep=True: {"steer__sensitive_feature_ids": "group"}
@@ -172,6 +177,7 @@ def test_a_classifier_that_names_columns_gets_them(table):
     assert_array_equal(outcome.predicted, expected)
 
 
+@pytest.mark.slow
 def test_mitigators_of_fairlearn_run(table):
     reduction = ExponentiatedGradient(LogisticRegression(), DemographicParity())
     method, outcome = run(reduction, table)
@@ -182,6 +188,7 @@ def test_mitigators_of_fairlearn_run(table):
     assert set(outcome.predicted) == {0, 1}
 
 
+@pytest.mark.slow
 def test_the_user_s_classifier_is_not_changed(table):
     mine = LinearSVC()
     numeric = dataclasses.replace(table, attributes=table.attributes == "a")
@@ -210,6 +217,7 @@ def comparison():
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_own_estimators_and_methods_are_in_the_results(comparison):
     results = comparison.results
     assert list(results["estimator"].unique()) == ["rf", "svm_"]
@@ -223,6 +231,7 @@ def test_own_estimators_and_methods_are_in_the_results(comparison):
     assert results.query("method == 'broken'")["accuracy"].isna().all()
 
 
+@pytest.mark.slow
 def test_a_method_of_the_user_s_own_runs_once_per_fold():
     units = []
     compare(
@@ -238,6 +247,7 @@ def test_a_method_of_the_user_s_own_runs_once_per_fold():
     )
 
 
+@pytest.mark.slow
 def test_own_results_are_those_of_the_folds(comparison):
     table = comparison.table
     X = pd.concat([table.data[NUMBERS], table.attributes], axis=1)
@@ -248,6 +258,7 @@ def test_own_results_are_those_of_the_folds(comparison):
         assert_array_equal(predicted, comparison.predictions["svm_", "$mine$", 1][test])
 
 
+@pytest.mark.slow
 def test_failures_of_own_methods_are_reported_like_others(comparison):
     reason = ("RuntimeError: no way",)
     assert comparison.failures["rf", "broken"] == comparison.failures["svm_", "broken"] == reason
@@ -255,6 +266,7 @@ def test_failures_of_own_methods_are_reported_like_others(comparison):
     assert "predict_proba" in comparison.failures["svm_", "steering-equalized_odds"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [([0.2, 0.7], "0 or 1"), (["yes", "no"], "0 or 1"), ([[0, 1]], "one label per row")],
@@ -265,6 +277,7 @@ def test_predictions_that_are_no_labels_are_a_failure(labels, reason):
     assert reason in message
 
 
+@pytest.mark.slow
 def test_own_methods_are_printed(comparison):
     console = make_console()
     console.file, console.width = io.StringIO(), 120
@@ -279,6 +292,7 @@ def test_own_methods_are_printed(comparison):
     assert "need the group of every row: steering, correlation_remover, $mine$, broken." in lines
 
 
+@pytest.mark.slow
 def test_own_methods_are_in_the_report_and_the_frontier(comparison):
     files = report_files(comparison, "x")
     page = files["report.html"]
@@ -294,6 +308,7 @@ def test_own_methods_are_in_the_report_and_the_frontier(comparison):
     assert "$mine$" in set(frontier["method"])
 
 
+@pytest.mark.slow
 def test_many_own_methods_are_all_drawn():
     methods = {f"m{k}": make_pipeline(SimpleImputer(), LogisticRegression(C=10.0**-k))
                for k in range(6)}  # fmt: skip
@@ -304,6 +319,7 @@ def test_many_own_methods_are_all_drawn():
     assert all(page.count(f"{name}: gap ") == 3 for name in methods)
 
 
+@pytest.mark.slow
 def test_the_documented_example_runs_and_can_be_pickled():
     mine = make_pipeline(OptimalSteeringTransformer("sex"), LogisticRegression(max_iter=5000))
     made = compare(load_table(), methods={"mine": mine}, cv=2, skip=BUILT_IN)
@@ -313,6 +329,7 @@ def test_the_documented_example_runs_and_can_be_pickled():
     pd.testing.assert_frame_equal(copy.results, made.results)
 
 
+@pytest.mark.slow
 def test_own_estimators_behave_as_built_in_ones():
     table = make_table(groups=("a", "b"))
     skip = ["steering", "exponentiated_gradient"]
@@ -324,6 +341,7 @@ def test_own_estimators_behave_as_built_in_ones():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

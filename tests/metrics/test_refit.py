@@ -51,6 +51,7 @@ def test_without_a_small_gap_the_smallest_with_a_warning(gaps, scores, best):
         assert most_accurate_within(0.05)(results(gaps, scores)) == best
 
 
+@pytest.mark.slow
 def test_names_are_those_of_the_search():
     table = results([0.3, 0.1], [0.9, 0.8], gap="odds", score="auc")
     assert most_accurate_within(0.1, gap="odds", score="auc")(table) == 1
@@ -82,6 +83,7 @@ def test_it_can_be_printed_pickled_compared_and_cloned():
     assert refit != most_accurate_within(0.2, gap="odds")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("routed", [False, True], ids=["column", "routed"])
 @pytest.mark.parametrize("kind", [GridSearchCV, RandomizedSearchCV])
 def test_a_search_over_steering_and_classifier(kind, routed):

@@ -107,6 +107,7 @@ def fitted(X, y):
 # ---------------------------------------------------------------------- scikit-learn's own tools
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METRICS)
 def test_cross_validate_with_the_attribute_as_a_column(rows, name):
     X, *_, y = rows
@@ -114,6 +115,7 @@ def test_cross_validate_with_the_attribute_as_a_column(rows, name):
     assert_allclose(scores["test_score"], by_hand(rows, *METRICS[name]))
 
 
+@pytest.mark.slow
 def test_cross_validate_several_metrics_with_the_attribute_as_a_column(rows):
     X, *_, y = rows
     scoring = {"accuracy": "accuracy", **scorers("group")}
@@ -123,6 +125,7 @@ def test_cross_validate_several_metrics_with_the_attribute_as_a_column(rows):
     assert np.all(scores["test_accuracy"] > 0.5)
 
 
+@pytest.mark.slow
 def test_cross_validate_with_the_attribute_routed_to_predict_and_metric(rows):
     _, X, group, y = rows
     params = {"sensitive_features": group}
@@ -137,6 +140,7 @@ def test_cross_validate_with_the_attribute_routed_to_predict_and_metric(rows):
 SEARCHES = {"grid": GridSearchCV, "random": partial(RandomizedSearchCV, n_iter=2)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
 @pytest.mark.parametrize("routed", [False, True], ids=["column", "routed"])
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -165,6 +169,7 @@ def test_searches_score_candidates_as_by_hand(rows, search, routed, jobs):
     assert model.best_score_ > -0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("routed", [False, True], ids=["column", "routed"])
 def test_halving_search(rows, routed):
     X, features, group, y = rows
@@ -195,6 +200,7 @@ def test_halving_search(rows, routed):
     assert search.best_params_ == results["params"][best_of_first]
 
 
+@pytest.mark.slow
 def test_string_labels_three_labels_and_several_attributes_in_a_search(three_labels):
     features, group, y = three_labels
     X = features.assign(group=group, half=np.where(np.arange(len(y)) % 2, "odd", "even"))
@@ -504,6 +510,7 @@ class WithoutGroup(LogisticRegression):
         return super().predict(X.drop(columns="group"))
 
 
+@pytest.mark.slow
 def test_without_routing_a_search_weighs_as_scikit_learn_s_scorers_do(rows):
     X, *_, y = rows
     weights = 1.0 + np.arange(len(y)) % 3
