@@ -377,8 +377,8 @@ def _refuse_non_groups(attribute: Attribute) -> None:
             distinct = pd.unique(column)
         except TypeError as error:
             raise TypeError(
-                f"The sensitive column {name!r} holds lists or other containers ({error}): pass a "
-                "column of strings or numbers."
+                f"The sensitive column {name!r} holds lists or other containers ({error}): "
+                "the argument must be a column of strings or numbers."
             ) from error
         if any(isinstance(value, float | np.floating) and np.isinf(value) for value in distinct):
             raise ValueError(

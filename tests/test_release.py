@@ -59,6 +59,7 @@ def test_without_torch_the_package_works_and_the_message_names_the_extra():
     ]
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_the_import_runs(capsys):
     script = runpy.run_path(str(ROOT / "benchmarks" / "import_time.py"))
     script["main"](["--runs", "1"])

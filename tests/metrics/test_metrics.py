@@ -103,6 +103,7 @@ def test_gaps_refuse_labels_other_than_0_and_1(function):
 # ------------------------------------------------------------------------------------ noise floor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_groups", [2, 3])
 def test_noise_floor_is_the_mean_gap_over_permutations(sample, n_groups):
     y, predicted, groups = sample
