@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from _pytest.doctest import DoctestItem
 from threadpoolctl import threadpool_limits
 
 from fairsteer import SubgroupGaussians
@@ -9,6 +10,24 @@ from fairsteer.datasets._synthetic import random_gaussians
 
 # Two threads on 3 x 3 matrices only wait for each other.
 threadpool_limits(1)
+
+SLOW_EXAMPLES = ("fairsteer/audit/", "fairsteer/metrics/_refit.py", "fairsteer/metrics/_scorer.py")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave modules that are slow as a whole unread where slow tests are not wanted."""
+    if "not slow" in config.option.markexpr and collection_path.suffix == ".py":
+        lines = collection_path.read_text().splitlines()
+        if any(line.startswith("pytestmark = ") and "mark.slow" in line for line in lines):
+            return True
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the examples in docstrings slow that fit a search or an audit."""
+    for item in items:
+        if isinstance(item, DoctestItem) and any(part in item.nodeid for part in SLOW_EXAMPLES):
+            item.add_marker(pytest.mark.slow)
 
 
 def tied_gaussians(n_labels, n_groups, n_features, seed):

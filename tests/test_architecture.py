@@ -58,6 +58,7 @@ def test_an_import_against_the_layers_is_refused(tmp_path, file, line, refused_b
     assert refusing(tmp_path) == refused_by
 
 
+@pytest.mark.slow
 def test_importing_is_quiet_and_light():
     code = (
         "import sys, sklearn; before = sklearn.get_config(); import fairsteer; "

@@ -24,11 +24,13 @@ def python(code):
     )
 
 
+@pytest.mark.slow
 def test_import_raises_no_warning_and_loads_nothing_optional():
     done = python(f"import sys, fairsteer; print(set({OPTIONAL}) & set(sys.modules))")
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "set()", "")
 
 
+@pytest.mark.slow
 def test_public_modules_import_without_any_extra():
     # SciPy looks into a torch that is there, so that one cannot be a None.
     blocked = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL[:-1]}))"
@@ -47,6 +49,7 @@ sys.meta_path.insert(0, Blocked())
 """
 
 
+@pytest.mark.slow
 def test_without_torch_the_package_works_and_the_message_names_the_extra():
     done = python(
         f"{BLOCKED}\nimport fairsteer\nprint(fairsteer.ConceptSteering.__name__)\n"

@@ -325,6 +325,7 @@ def test_small_subgroups_are_named():
     check_subgroup_sizes(pd.Series([0, 1]), pd.Series(["a", "a"]), 1, "merge")
 
 
+@pytest.mark.slow
 @settings(
     deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

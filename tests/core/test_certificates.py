@@ -35,6 +35,7 @@ def paper_bounds(kl):
     return np.sqrt(2.0 * kl), np.sqrt(8.0 * kl)
 
 
+@pytest.mark.slow
 @given(st.floats(-3, 3), st.floats(0.1, 4), st.floats(-3, 3), st.floats(0.1, 4))
 @settings(max_examples=50, deadline=None)
 def test_univariate_total_variation_is_the_integral(m, v, n, w):

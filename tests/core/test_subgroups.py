@@ -63,6 +63,7 @@ def test_never_farther_than_any_affirmative_intervention(seed):
     assert is_ideal(every.target, conditions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditions", CONDITIONS)
 def test_frames_targets_and_divergences_agree(conditions):
     gaussians = random_gaussians(3, 3, 3, 1)

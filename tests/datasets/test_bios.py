@@ -46,6 +46,7 @@ def test_a_seed_gives_the_same_rows_and_another_one_the_same_geometry():
     np.testing.assert_allclose(*means, atol=0.1)
 
 
+@pytest.mark.slow
 def test_a_linear_model_recognises_them_unequally():
     sample = make_bios_like(12_000, 100, random_state=0)
     model = LogisticRegression(C=0.1, max_iter=300)

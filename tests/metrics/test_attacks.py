@@ -33,6 +33,7 @@ def test_the_attack_advantage_is_that_of_the_pair_farthest_apart():
     assert found.attack_advantage == pytest.approx(2 * norm.cdf(1) - 1, abs=0.06)
 
 
+@pytest.mark.slow
 def test_trees_recover_a_group_that_differs_in_spread_only():
     rng = np.random.default_rng(0)
     codes = np.arange(800) % 2
@@ -64,6 +65,7 @@ def test_the_null_deviation_is_that_of_mann_and_whitney_times_the_factor_of_shar
     assert null_auc_deviation(30, 50, 5) == null_auc_deviation(50, 30, 5)
 
 
+@pytest.mark.slow
 def test_z_of_a_linear_classifier_is_standard_if_groups_do_not_differ():
     z = []
     for seed in range(60):
@@ -74,6 +76,7 @@ def test_z_of_a_linear_classifier_is_standard_if_groups_do_not_differ():
     assert abs(np.mean(z)) < 4 / np.sqrt(len(z))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linear", "boosted"])
 def test_z_is_small_if_groups_do_not_differ(kind):
     for seed in range(3):

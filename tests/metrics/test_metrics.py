@@ -65,6 +65,7 @@ def test_gaps_take_lists_booleans_and_series_with_any_index(sample):
     assert measured == fairness_gaps(y, predicted, sensitive_features=groups)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [pl.Series, pl.DataFrame, pa.table])
 def test_metrics_take_columns_of_other_libraries(sample, kind):
     y, predicted, groups = sample
@@ -382,6 +383,7 @@ def test_a_column_vector_of_labels_is_accepted():
     assert fairness_report(y, y, sensitive_features=list("aabb")).loc["gap", "tpr"] == 0
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_prints_the_output_shown():
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     code, shown = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", readme, re.DOTALL).groups()
