@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from _pytest.doctest import DoctestItem
 from threadpoolctl import threadpool_limits
 
 from fairsteer import SubgroupGaussians
@@ -26,7 +25,7 @@ def pytest_ignore_collect(collection_path, config):
 def pytest_collection_modifyitems(items):
     """Mark the examples in docstrings slow that fit a search or an audit."""
     for item in items:
-        if isinstance(item, DoctestItem) and any(part in item.nodeid for part in SLOW_EXAMPLES):
+        if isinstance(item, pytest.DoctestItem) and any(part in item.nodeid for part in SLOW_EXAMPLES):
             item.add_marker(pytest.mark.slow)
 
 
