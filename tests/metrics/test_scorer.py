@@ -54,7 +54,7 @@ METRICS = {
 }
 
 
-SEARCHES_WEIGH_SCORES = hasattr(GridSearchCV, "_check_scorers_accept_sample_weight")
+SEARCHES_PASS_WEIGHTS = hasattr(GridSearchCV, "_check_scorers_accept_sample_weight")
 
 
 @pytest.fixture(scope="module")
@@ -363,7 +363,7 @@ def test_labels_of_any_kind_become_one_and_zero(rows, kind):
         assert scorer(model, X, list(labels), sensitive_features=list(group)) == -expected
 
 
-def test_three_labels_are_one_against_the_rest_unless_left_as_they_are(three_labels):
+def test_three_labels_are_binarized_unless_binarize_is_false(three_labels):
     X, group, y = three_labels
     model = fitted(X, y)
     predicted = model.predict(X)
@@ -407,7 +407,7 @@ def test_scores_of_either_of_two_labels(rows, method):
         assert scorer(model, X, y, sensitive_features=group) == pytest.approx(-min(means))
 
 
-def test_regressors_are_scored_as_they_are(rows):
+def test_regressors_are_scored_without_binarizing(rows):
     _, X, group, _ = rows
     target = X.iloc[:, 0] + X.iloc[:, 1] ** 2
     model = LinearRegression().fit(X, target)
@@ -461,7 +461,7 @@ def test_weights_are_frequencies_and_reach_the_metric(rows):
         )
 
 
-def test_weights_are_used_on_request_only(rows):
+def test_weights_are_used_only_on_request(rows):
     X, features, group, y = rows
     weights = np.arange(len(y)) % 3
     model = LogisticRegression()
@@ -511,7 +511,7 @@ class WithoutGroup(LogisticRegression):
 
 
 @pytest.mark.slow
-def test_without_routing_a_search_weighs_as_scikit_learn_s_scorers_do(rows):
+def test_without_routing_a_search_passes_weights_as_to_the_scorers_of_scikit_learn(rows):
     X, *_, y = rows
     weights = 1.0 + np.arange(len(y)) % 3
     gap = make_fairness_scorer(selection_rate_difference, sensitive_feature_ids="group")
@@ -521,12 +521,12 @@ def test_without_routing_a_search_weighs_as_scikit_learn_s_scorers_do(rows):
     expected = {True: [], False: []}
     for train, test in CV.split(X, y):
         model = WithoutGroup().fit(X.iloc[train], y[train], weights[train])
-        for weighed, gaps in expected.items():
-            weight = {"sample_weight": weights[test]} if weighed else {}
+        for weighted, gaps in expected.items():
+            weight = {"sample_weight": weights[test]} if weighted else {}
             gaps.append(gap(model, X.iloc[test], y[test], **weight))
     measured = search.cv_results_["mean_test_gap"][0]
     # scikit-learn passes weights to scorers without routing since 1.8.
-    assert measured == pytest.approx(np.mean(expected[SEARCHES_WEIGH_SCORES]))
+    assert measured == pytest.approx(np.mean(expected[SEARCHES_PASS_WEIGHTS]))
     assert np.mean(expected[True]) != pytest.approx(np.mean(expected[False]))
 
 
@@ -534,7 +534,7 @@ def unweighted(y_true, y_pred, *, sensitive_features):
     return 0.25
 
 
-def test_a_metric_without_weights_says_so(rows):
+def test_weights_are_refused_if_the_metric_takes_none(rows):
     _, X, group, y = rows
     scorer = make_fairness_scorer(unweighted)
     message = "unweighted takes no sample_weight"
@@ -646,7 +646,7 @@ def test_scorers_are_equal_if_they_score_alike():
 # --------------------------------------------------------------------------- missing subgroups
 
 
-def absent_positive():
+def fit_with_missing_subgroups():
     """Group 'b' has no positive, group 'c' no negative."""
     X = np.array([[1.0], [1.0], [0.0], [0.0], [0.0], [0.0], [1.0], [1.0]])
     y = np.array([1, 1, 0, 0, 0, 0, 1, 1])
@@ -664,7 +664,7 @@ def absent_positive():
     ],
 )
 def test_a_missing_subgroup_is_named_for_either_label(metric):
-    model, X, y, groups = absent_positive()
+    model, X, y, groups = fit_with_missing_subgroups()
     with pytest.warns(UndefinedMetricWarning) as caught:
         score = make_fairness_scorer(metric)(model, X, y, sensitive_features=groups)
     assert score == -metric(y, model.predict(X), sensitive_features=groups)
@@ -675,13 +675,13 @@ def test_a_missing_subgroup_is_named_for_either_label(metric):
 
 @pytest.mark.parametrize("parameters", [{"binarize": False}, {}])
 def test_without_groups_or_a_positive_label_there_is_no_warning(parameters):
-    model, X, y, groups = absent_positive()
+    model, X, y, groups = fit_with_missing_subgroups()
     metric = unweighted if parameters else no_arguments
     make_fairness_scorer(metric, **parameters)(model, X, y, sensitive_features=groups)
 
 
 def test_a_subgroup_of_weight_zero_is_missing():
-    model, X, y, _ = absent_positive()
+    model, X, y, _ = fit_with_missing_subgroups()
     groups, weights = list("abababab"), [1, 0, 1, 1, 1, 1, 1, 0]
     scorer = make_fairness_scorer(equal_opportunity_difference)
     scorer(model, X, y, sensitive_features=groups)
@@ -689,15 +689,15 @@ def test_a_subgroup_of_weight_zero_is_missing():
         scorer(model, X, y, sensitive_features=groups, sample_weight=weights)
 
 
-def test_one_group_alone_shows_no_gap():
-    model, X, y, _ = absent_positive()
+def test_a_single_group_is_a_warning():
+    model, X, y, _ = fit_with_missing_subgroups()
     scorer = make_fairness_scorer(equalized_odds_difference)
     with pytest.warns(UndefinedMetricWarning, match="8 .*'a'"):
         assert scorer(model, X, y, sensitive_features=["a"] * 8) == 0
 
 
 def test_a_ratio_of_zeros_is_nan_with_a_warning():
-    model, X, y, _ = absent_positive()
+    model, X, y, _ = fit_with_missing_subgroups()
     never = make_fairness_scorer(demographic_parity_ratio, greater_is_better=True)
     rejected = X * 0.0
     with pytest.warns(UndefinedMetricWarning, match="demographic_parity_ratio is NaN"):
@@ -707,7 +707,7 @@ def test_a_ratio_of_zeros_is_nan_with_a_warning():
 # --------------------------------------------------------------------------------------- errors
 
 
-def test_a_missing_attribute_says_what_to_do(rows):
+def test_a_missing_attribute_is_refused(rows):
     X, features, group, y = rows
     scorer = make_fairness_scorer(equalized_odds_difference)
     message = "needs the sensitive attribute.*sensitive_feature_ids.*sensitive_features="
@@ -731,7 +731,7 @@ def test_an_attribute_given_twice_is_refused(rows):
     ("ids", "message"),
     [("sex", "'sex' is not in X"), (9, "column 9 does not exist"), ([], "ids is empty")],
 )
-def test_columns_that_are_not_there(rows, ids, message):
+def test_missing_columns_are_named(rows, ids, message):
     X, *_, y = rows
     scorer = make_fairness_scorer(equalized_odds_difference, sensitive_feature_ids=ids)
     with pytest.raises(ValueError, match=message):
@@ -748,7 +748,16 @@ def test_a_missing_value_of_the_attribute_is_refused(rows):
         scorers("group")["odds"](model, features.assign(group=holed), y)
 
 
-def test_rows_must_be_as_many(rows):
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_predictions_of_another_length_are_refused(rows, method):
+    _, X, group, y = rows
+    metric = make_derived_metric(metric=mean_prediction, transform="difference")
+    scorer = make_fairness_scorer(metric, response_method=method)
+    with pytest.raises(ValueError, match="y_pred has 449 rows, but y_true has 450"):
+        scorer(fitted(X, y), X.iloc[1:], y, sensitive_features=group)
+
+
+def test_an_attribute_of_another_length_is_refused(rows):
     _, X, group, y = rows
     with pytest.raises(ValueError, match="sensitive_features has 449 rows, but y_true has 450"):
         scorers()["odds"](fitted(X, y), X, y, sensitive_features=group.iloc[1:])
@@ -779,7 +788,7 @@ def test_a_decision_function_of_pairs_has_no_column_of_the_positive_label():
         scorer(model, X, sample.target, sensitive_features=group)
 
 
-def test_what_cannot_be_called_is_refused():
+def test_a_metric_must_be_callable():
     with pytest.raises(ValueError, match="metric must be a function.*'accuracy'"):
         make_fairness_scorer("accuracy")
 
@@ -796,7 +805,7 @@ def test_a_metric_that_returns_a_table_is_refused(rows):
         make_fairness_scorer(by_group)(fitted(X, y), X, y, sensitive_features=group)
 
 
-def test_parameters_that_contradict_each_other():
+def test_contradicting_parameters_are_refused():
     with pytest.raises(ValueError, match="response_method .*'predict_proba', .*'transform'"):
         make_fairness_scorer(equalized_odds_difference, response_method="transform")
     for parameters in ({"pos_label": 1}, {"response_method": "predict_proba"}):
