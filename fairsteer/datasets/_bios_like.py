@@ -75,7 +75,7 @@ def make_bios_like(n_samples=60_000, n_features=768, *, random_state=None):
     -----
     Within a profession and gender, rows follow a multivariate t distribution with 6 degrees of
     freedom. Women's rows are stretched along some axes and men's along others, centers included.
-    Compared with men's centers, women's are shifted towards nearby professions with more women, and
+    Compared with men's centers, women's are shifted toward nearby professions with more women, and
     in a random direction. Another axis separates the genders equally in all professions.
 
     References
@@ -155,12 +155,12 @@ class _Geometry:
         self.rotation = np.linalg.qr(rng.normal(size=(n_features, n_features))).Q
 
     def _towards_women(self):
-        """Return the shift of professions towards nearby ones with more women, on average 0."""
+        """Return the shift of professions toward nearby ones with more women, on average 0."""
         between = self.centers - self.centers[:, None]
         near = np.exp(-(between**2).sum(axis=2) / (3.0 * _PROFESSIONS_APART**2))
         np.fill_diagonal(near, 0.0)
         near /= near.sum(axis=1, keepdims=True)
-        towards = near * (FEMALE_SHARES - FEMALE_SHARES[:, None])
-        ways = 2.0 * np.einsum("ij,ijk->ik", towards, between)
+        toward = near * (FEMALE_SHARES - FEMALE_SHARES[:, None])
+        ways = 2.0 * np.einsum("ij,ijk->ik", toward, between)
         mixed = FREQUENCIES * FEMALE_SHARES * (1.0 - FEMALE_SHARES)
         return ways - mixed @ ways / mixed.sum()
