@@ -408,8 +408,8 @@ def test_a_solver_that_stops_early_says_so(monkeypatch):
 
 
 def test_a_condition_without_a_solver_is_refused(monkeypatch):
-    monkeypatch.setattr("fairsteer.core.solvers.CONDITIONS", ("affine", "proportional"))
+    monkeypatch.setattr("fairsteer.core.solvers.CONDITIONS", ("affine", "rotated"))
     gaussians = random_gaussians(3, 3, 2, 0)
     for intervention in INTERVENTIONS:
-        with pytest.raises(ValueError, match="conditions='proportional'"):
-            nearest_ideal(gaussians, intervention=intervention, conditions="proportional")
+        with pytest.raises(ValueError, match=r"conditions='rotated'.*\['affine'\]"):
+            nearest_ideal(gaussians, intervention=intervention, conditions="rotated")

@@ -267,9 +267,16 @@ def _choose_solver(
             and candidate.accepts(gaussians)
         ]
         if not fitting:
+            handled = [
+                c
+                for c in CONDITIONS
+                if any(
+                    c in s.conditions for s in SOLVERS.values() if s.intervention == intervention
+                )
+            ]
             raise ValueError(
-                f"no solver handles intervention={intervention!r} with conditions={conditions!r}; "
-                "choose another of the two."
+                f"no solver handles conditions={conditions!r} with intervention={intervention!r}; "
+                f"use one of {handled}."
             )
         return fitting[0]
     chosen = SOLVERS[solver]
