@@ -23,7 +23,7 @@ _ONE_SOURCE = (
 class Attribute(NamedTuple):
     """Values of the sensitive attribute: one array per column, and the columns' names.
 
-    ``named`` says whether the names are those of a frame's columns.
+    ``named`` is whether they are columns of a frame that is matched to that of fit by name.
     """
 
     columns: list[np.ndarray]
@@ -185,7 +185,7 @@ def attribute_from_columns(X: Any, positions: list[int]) -> Attribute:
     """Return the attribute that is one or several columns of X."""
     if isinstance(X, pd.DataFrame):
         columns = [_column_values(X.iloc[:, j]) for j in positions]
-        return Attribute(columns, [X.columns[j] for j in positions], named=True)
+        return Attribute(columns, [X.columns[j] for j in positions])
     return Attribute([X[:, j] for j in positions], list(positions))
 
 
@@ -288,21 +288,22 @@ def match_attribute(attribute: Attribute, names: list[object] | None) -> Attribu
     attribute : Attribute
         Of new rows.
     names : list or None
-        Names of the columns seen in fit; None where they had no names.
+        Names of the columns seen in fit, each None if they had none; None before any fit.
 
     Raises
     ------
     ValueError
-        If the columns of a frame have other names than those seen in fit, or are more or fewer.
+        If there are more or fewer columns than in fit, or several columns of a frame have other
+        names.
     """
-    if names is None or not attribute.named:
-        if names is not None and len(attribute.columns) != len(names):
-            raise ValueError(
-                f"The sensitive attribute has {len(attribute.columns)} column(s), but fit saw the "
-                f"{len(names)} column(s) {abbreviate(names)}: pass the same columns."
-            )
+    if names is None:
         return attribute
-    if attribute.names == names:
+    if len(attribute.columns) != len(names):
+        raise ValueError(
+            f"The sensitive attribute has {len(attribute.columns)} column(s), but fit saw "
+            f"{len(names)}: pass the same columns."
+        )
+    if len(names) == 1 or names[0] is None or not attribute.named or attribute.names == names:
         return attribute
     if sorted(map(repr, attribute.names)) != sorted(map(repr, names)):
         raise ValueError(
@@ -311,6 +312,11 @@ def match_attribute(attribute: Attribute, names: list[object] | None) -> Attribu
         )
     order = [attribute.names.index(name) for name in names]
     return Attribute([attribute.columns[k] for k in order], list(names), named=True)
+
+
+def attribute_names(attribute: Attribute) -> list[object]:
+    """Return the names to match later attributes to, each None where columns have no names."""
+    return list(attribute.names) if attribute.named else [None] * len(attribute.columns)
 
 
 def attribute_codes(

@@ -146,12 +146,13 @@ def _explain_trees(family, n_discrete, n_features) -> str:
             "OptimalSteeringTransformer(family='copula')."
         )
     why = "the groups still differ in more than their means"
-    if n_discrete:
+    copula = family in ("copula", "copula_by_group")
+    if n_discrete and not copula:
         why = (
             f"{n_discrete} of {n_features} features are discrete, and steering moves each group to "
             "different values"
         )
-    remedy = "a linear estimator" if family == "copula" else "family='copula' or a linear estimator"
+    remedy = "a linear estimator" if copula else "family='copula' or a linear estimator"
     return f"{why}, so that tree-based models can recover the group. Use {remedy}."
 
 

@@ -83,7 +83,7 @@ def describe_discrete_features(X: Array) -> str | None:
     if discrete <= X.shape[1] / 2:
         return None
     return (
-        f"{discrete} of {X.shape[1]} features are discrete, which no Gaussian is. The steered "
+        f"{discrete} of {X.shape[1]} features are discrete, but Gaussians are continuous. Steered "
         "values of each group form a grid of their own, from which tree ensembles may recover the "
         "group, so gaps may even grow. Use family='copula', with categories as one column in a "
         "meaningful order, and check the result with fairsteer.audit.audit_steering."
@@ -160,12 +160,13 @@ def find_drift(
     """
     codes = fitted.grouping.fitted_codes(codes)
     draws, found = fitted.draw(features, codes), []
+    pooled = pool_labels(*fitted.moments)
     for group in np.flatnonzero(np.bincount(codes + 1)[1:]):
         where = np.flatnonzero(codes == group)
         X = features[np.ix_(where, fitted.varying)].astype(np.float64)
         ties = None if draws is None else draws[where][:, :-1]
         scores = fitted.marginals.scores(X, int(group), ties)
-        counts, means, scatters = (part[0, group] for part in pool_labels(*fitted.moments))
+        counts, means, scatters = (part[0, group] for part in pooled)
         deviations = np.sqrt(np.diag(scatters) / counts)
         deviations = np.where(deviations > 0.0, deviations, fitted.distribution.feature_scale)
         name = fitted.grouping.fitted[group]

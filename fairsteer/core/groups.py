@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairsteer.core.gaussians import subgroup_name
-from fairsteer.core.linalg import Array
+from fairsteer.core.linalg import Array, read_only
 from fairsteer.core.solvers import default_reference_group
 from fairsteer.core.training_rows import StreamedRows, TrainingRows
 
@@ -35,6 +35,15 @@ class Grouping:
     fitted: NDArray[Any]
     position: NDArray[np.intp]
     small: list[Any]
+
+    def __post_init__(self) -> None:
+        for name in ("fitted", "position"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies and files lose write protection.
+        self.__dict__.update(state)
+        self.__post_init__()
 
     @property
     def n_own(self) -> int:

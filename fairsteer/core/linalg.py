@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 
 
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view of an array that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def symmetrize(matrix: Array) -> Array:
     """Return the symmetric part of ``matrix``, shape (..., d, d)."""
     return 0.5 * (matrix + np.swapaxes(matrix, -1, -2))

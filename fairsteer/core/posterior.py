@@ -30,6 +30,9 @@ class LabelDensities:
         Factors that whiten extended rows; a single matrix if the labels share a covariance.
     centers : ndarray of shape (K, d) or None
         Whitened means if the labels share a covariance, else None.
+    slopes : ndarray of shape (K, d + 1) or None
+        Log odds of the labels are linear in extended rows if the labels share a covariance: their
+        slopes, priors included; else None.
     log_priors : ndarray of shape (K,)
         Logarithms of ``P(label, group)``.
     constants : ndarray of shape (K,)
@@ -39,6 +42,7 @@ class LabelDensities:
     origin: Array
     whiteners: Array
     centers: Array | None
+    slopes: Array | None
     log_priors: Array
     constants: Array
 
@@ -54,16 +58,24 @@ class LabelDensities:
         whiteners = [solve_triangular(factor, np.eye(d), lower=True) for factor in factors]
         shared = len(factors) == 1
         shifts = np.zeros_like(means[:1]) if shared else means - origin
+        extended = np.stack(
+            [
+                np.vstack([whitener.T, -whitener @ shift])
+                for whitener, shift in zip(whiteners, shifts, strict=True)
+            ]
+        )
+        log_priors = np.log(gaussians.priors[:, group])
+        centers = slopes = None
+        if shared:
+            centers = (means - origin) @ whiteners[0].T
+            slopes = centers @ extended[0].T
+            slopes[:, -1] += log_priors - 0.5 * np.einsum("ij,ij->i", centers, centers)
         return cls(
             origin=origin,
-            whiteners=np.stack(
-                [
-                    np.vstack([whitener.T, -whitener @ shift])
-                    for whitener, shift in zip(whiteners, shifts, strict=True)
-                ]
-            ),
-            centers=(means - origin) @ whiteners[0].T if shared else None,
-            log_priors=np.log(gaussians.priors[:, group]),
+            whiteners=extended,
+            centers=centers,
+            slopes=slopes,
+            log_priors=log_priors,
             constants=np.broadcast_to(
                 -np.log(np.einsum("ijj->ij", factors)).sum(axis=1) - 0.5 * d * np.log(2.0 * np.pi),
                 len(means),
@@ -107,9 +119,10 @@ class LabelDensities:
         Raises
         ------
         ValueError
-            If a row is so far away that every density underflows; only with NumPy.
+            If a row is so far away that every density underflows; only with NumPy, and only where
+            the labels have covariances of their own.
         """
-        scores = self.log_joint(rows, xp)
+        scores = self.log_joint(rows, xp) if self.slopes is None else self.slopes @ rows.T
         if xp is np:
             check_densities(scores)
         posterior = normalize(scores, xp)

@@ -25,7 +25,7 @@ from fairsteer.core.groups import (
     pool_small_groups,
     separate_groups,
 )
-from fairsteer.core.linalg import Array
+from fairsteer.core.linalg import Array, read_only
 from fairsteer.core.marginals import Copula, Marginals, summed_marginals
 from fairsteer.core.moments import pool_labels, row_blocks, subgroup_moments
 from fairsteer.core.posterior import (
@@ -180,9 +180,11 @@ class FittedSteering:
     weights: Array | None
 
     def __post_init__(self) -> None:
-        for array in (self.labels, self.groups, self.varying, self.weights, *self.moments):
+        for name in ("labels", "groups", "varying", "weights"):
+            array = getattr(self, name)
             if array is not None:
-                array.flags.writeable = False
+                object.__setattr__(self, name, read_only(array))
+        object.__setattr__(self, "moments", tuple(map(read_only, self.moments)))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Copies and files lose write protection.
@@ -376,6 +378,8 @@ def fit_steering(
         If the positive label or the reference group does not exist, or a subgroup has too few rows.
     """
     marginals: Marginals
+    if isinstance(data, TrainingRows) and not options.ranks:
+        data = StreamedRows.from_rows(data, options.family, options.tied_sums)
     positive = positive_position(options.pos_label, data.classes)
     pooled = options.small_groups == "pooled"
     grouping = separate_groups(data.groups)

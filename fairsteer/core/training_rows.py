@@ -49,7 +49,7 @@ class TrainingRows(NamedTuple):
     classes: np.ndarray
     groups: np.ndarray
     sensitive_positions: list[int]
-    attribute_names: list[Any] | None = None
+    attribute_names: list[Any]
 
     @property
     def n_rows(self) -> int:
@@ -148,7 +148,7 @@ class StreamedRows:
     n_rows: int
     names: list[Any]
     sensitive_positions: list[int]
-    attribute_names: list[Any] | None
+    attribute_names: list[Any]
     family: str
     lowest: Array
     highest: Array
@@ -252,7 +252,7 @@ class StreamedRows:
         """
         self.check_same(other.family, other.sensitive_positions, other.moments.tied)
         names, others = self.attribute_names, other.attribute_names
-        if names is not None and others is not None and names != others:
+        if None not in (*names, *others) and names != others:
             raise ValueError(
                 f"The columns of the sensitive attribute are {names} in some rows and {others} in "
                 "others, so their groups differ: pass the same columns in the same order."

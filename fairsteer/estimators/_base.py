@@ -140,7 +140,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
             classes=classes,
             groups=group_values,
             sensitive_positions=positions,
-            attribute_names=attribute.names if attribute.named else None,
+            attribute_names=check.attribute_names(attribute),
         )
 
     def _record(self, X, y, rows) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import _safe_indexing, get_tags
@@ -141,6 +143,8 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         present = np.flatnonzero(weights)
         if len(present) < n_rows:
             X, y, weights = _safe_indexing(X, present), y[present], weights[present]
+            if isinstance(sensitive_features, Mapping):
+                sensitive_features = pd.DataFrame(dict(sensitive_features))
             if sensitive_features is not None:
                 sensitive_features = _safe_indexing(sensitive_features, present)
         if isinstance(steering, OptimalSteeringTransformer):

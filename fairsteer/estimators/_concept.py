@@ -216,7 +216,7 @@ default="shared"
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
         self.n_features_in_ = X.shape[1]
         self.classes_, self.groups_, self.pos_label_ = classes, groups, classes[positive]
-        self.sensitive_names_ = attribute.names if attribute.named else None
+        self.sensitive_names_ = check.attribute_names(attribute)
         self.distribution_, self.ideal_ = fitted, solution.distribution
         self.directions_, self.probes_ = own, probes
         self.direction_covariances_ = direction_covariances(plain)

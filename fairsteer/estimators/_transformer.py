@@ -41,7 +41,7 @@ NO_SUMS = (
 
 
 def _sums_are_enough(steering):
-    """Refuse the copula in the manner of scikit-learn: then there is no such method."""
+    """Raise AttributeError for the copula, for which the method does not exist."""
     if steering.family not in SUMMED_FAMILIES:
         raise AttributeError(
             f"partial_fit is not available for family={steering.family!r}, which needs the ranks "
@@ -170,9 +170,9 @@ default="equalized_odds"
         features are returned unchanged.
     sensitive_positions_ : ndarray of int
         Positions of the sensitive columns of X; empty where the attribute is passed.
-    sensitive_names_ : list or None
-        Names of the columns of the attribute, where it was a frame or named columns of X. Frames
-        passed later are matched to them by name.
+    sensitive_names_ : list
+        Names of the columns of the attribute where it was passed as a frame, otherwise None for
+        each column. Frames of several columns that are passed later are matched by name.
     n_features_in_ : int
         Columns of X, including sensitive ones.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -407,7 +407,7 @@ default="equalized_odds"
         NotFittedError
             If the other has no rows yet.
         TypeError
-            If `other` is no OptimalSteeringTransformer.
+            If `other` is not an OptimalSteeringTransformer.
         ValueError
             If their columns, families or sensitive features differ, one of them is a copula, or
             the rows are too few to solve; nothing is added then.
@@ -445,10 +445,12 @@ default="equalized_odds"
 
     def _options(self):
         """Return the parameters that a fit reads, by value."""
-        own = {field.name: getattr(self, field.name, None) for field in fields(SteeringOptions)}
-        own["infer_groups"] = self.group_strategy == "posterior"
-        own["pool_unseen"] = self.handle_unknown == "pooled"
-        return SteeringOptions(**own)
+        derived = {
+            "infer_groups": self.group_strategy == "posterior",
+            "pool_unseen": self.handle_unknown == "pooled",
+        }
+        names = [field.name for field in fields(SteeringOptions) if field.name not in derived]
+        return SteeringOptions(**{name: getattr(self, name) for name in names}, **derived)
 
     def _check_named_alike(self, names):
         """Refuse named columns after unnamed ones, and unnamed ones after named ones."""
@@ -477,14 +479,14 @@ default="equalized_odds"
         """Fit to rows, or to sums over them; `sample` holds rows to check the fit on."""
         seed = int(check_random_state(self.random_state).randint(2**31))
         steering = fit_steering(data, options, seed)
+        for text in find_problems(steering, sample):
+            warnings.warn(text, SteeringWarning, stacklevel=3)
 
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
         self._record(X, y, data)
         self.steering_ = steering
         self._sums = data if isinstance(data, StreamedRows) else None
         self.__dict__.pop("_certificate", None)
-        for text in find_problems(steering, sample):
-            warnings.warn(text, SteeringWarning, stacklevel=3)
 
     def transform(self, X, *, sensitive_features=None):
         """Move rows of known group and unknown label into the reference frame.
@@ -625,7 +627,7 @@ default="equalized_odds"
     @property
     def pooled_groups_(self):
         """Groups without a distribution of their own."""
-        return self.steering_.grouping.small
+        return list(self.steering_.grouping.small)
 
     @property
     def reference_group_(self):

@@ -20,7 +20,7 @@ def fit(covariance_type, reference):
     groups, group_codes = np.unique(sample.sensitive_features, return_inverse=True)
     weights = np.ones(len(X))
     names = list(range(4))
-    rows = TrainingRows(X, names, label_codes, group_codes, weights, classes, groups, [])
+    rows = TrainingRows(X, names, label_codes, group_codes, weights, classes, groups, [], [None])
     options = SteeringOptions(
         covariance_type=covariance_type,
         reference_group=groups[reference],

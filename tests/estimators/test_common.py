@@ -280,13 +280,17 @@ def test_columns_of_the_attribute_are_matched_by_name(two, make):
         return
     with pytest.raises(ValueError, match="'gender'"):
         compute(fitted, X, both.rename(columns={"sex": "gender"}))
-    with pytest.raises(ValueError, match=r"\['sex'\]"):
+    with pytest.raises(ValueError, match=r"1 column\(s\).* 2"):
         compute(fitted, X, both[["sex"]])
-    with pytest.raises(ValueError, match=r"1 column"):
+    with pytest.raises(ValueError, match=r"1 column\(s\).* 2"):
         compute(fitted, X, both["sex"].to_numpy())
-    np.testing.assert_array_equal(
-        compute(fitted, X, both.to_numpy()), compute(fitted, X, both), "arrays are in order"
-    )
+    as_arrays = make().fit(X, y, sensitive_features=both.to_numpy())
+    for model in (fitted, as_arrays):
+        np.testing.assert_array_equal(compute(model, X, both.to_numpy()), compute(fitted, X, both))
+    with pytest.raises(ValueError, match=r"1 column\(s\).* 2"):
+        compute(as_arrays, X, both["sex"])
+    one = make().fit(X, y, sensitive_features=both[["sex"]])
+    compute(one, X, both[["sex"]].rename(columns={"sex": "gender"}))
 
 
 @every_estimator
