@@ -860,7 +860,7 @@ def test_intersections_of_few_rows_are_pooled(rows):
         cohort[cell.index[:2]] = ["few", "fewer"]
     X, odds = rows.X.assign(cohort=cohort), {"constraint": "equalized_odds"}
     model = pipeline(["group", "cohort"], small_groups="pooled", **odds)
-    with pytest.warns(SteeringWarning, match="they are steered together, as one group"):
+    with pytest.warns(SteeringWarning, match="as one group"):
         model.fit(X, rows.y)
     pooled = {(group, few) for group in "abc" for few in ("few", "fewer")}
     assert set(model["steer"].pooled_groups_) == pooled

@@ -295,9 +295,9 @@ def test_names_stay_with_the_columns(table):
 def test_labels_and_groups_keep_their_kind(table, finish):
     X, y = table
     found = steering().partial_fit(X, y)
-    with pytest.raises(ValueError, match="the labels are .* values of other kinds: convert them"):
+    with pytest.raises(ValueError, match="the labels are .* of different types"):
         found.partial_fit(X, y.astype(str), finish=finish)
-    with pytest.raises(ValueError, match="the groups are .* values of other kinds: convert them"):
+    with pytest.raises(ValueError, match="the groups are .* of different types"):
         found.partial_fit(X.assign(group=pd.factorize(X["group"])[0]), y, finish=finish)
     assert found.groups_.tolist() == ["a", "b", "c"]
 
