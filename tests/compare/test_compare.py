@@ -16,7 +16,6 @@ from fairsteer.compare._options import check_options
 from fairsteer.compare._run import COLUMNS, Unit, run_unit, split_rows
 from fairsteer.compare._summaries import group_outcomes, summarize
 from fairsteer.compare._table import Table
-from fairsteer.core import certificates as bounds
 from fairsteer.exceptions import UsageError
 from fairsteer.metrics import fairness_gaps, noise_floor
 
@@ -240,10 +239,6 @@ def test_warnings_are_reported_not_shown(monkeypatch):
     outcome = compare(make_table(), cv=2, skip=[*QUICK, "correlation_remover"])
     assert set(outcome.warnings.values()) == {("RuntimeWarning: look here",)}
     assert len(outcome.warnings) == 3
-
-
-def test_the_constraints_are_those_of_the_package():
-    assert mitigators.CONSTRAINTS is bounds.CONSTRAINTS
 
 
 def test_both_estimators():

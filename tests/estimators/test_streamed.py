@@ -1,6 +1,7 @@
 """Batches give what one fit of all rows does."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from fairsteer import OptimalSteeringTransformer, SteeringWarning, WithinLabelEraser
 from fairsteer.datasets import make_gaussian_subgroups
@@ -310,16 +312,21 @@ def test_a_batch_of_some_groups_says_nothing_of_moves(table):
     steering().partial_fit(X[~own], y[~own], finish=False).partial_fit(X[own], y[own])
 
 
-def test_a_warning_that_is_an_error_leaves_a_whole_fit(rng):
+def test_a_warning_that_is_an_error_changes_nothing(rng):
     X = pd.DataFrame(rng.integers(0, 3, size=(400, 3)), columns=list("uvw")).astype(float)
     groups, y = rng.integers(2, size=400), rng.integers(2, size=400)
     X["u"] += groups
     found = OptimalSteeringTransformer(random_state=0)
     with pytest.raises(SteeringWarning, match="discrete"):
         found.fit(X, y, sensitive_features=groups)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(found)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SteeringWarning)
+        found.fit(X, y, sensitive_features=groups)
     with pytest.raises(SteeringWarning, match="discrete"):
         found.partial_fit(X, y, sensitive_features=groups)
-    assert found.distribution_.counts.sum() == 800.0
+    assert found.distribution_.counts.sum() == 400.0
 
 
 def test_the_attribute_is_routed_to_batches(table):
