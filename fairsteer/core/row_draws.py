@@ -33,7 +33,12 @@ class RowDraws:
         Number of draws per row.
     """
 
-    def __init__(self, X: Array, codes: NDArray[np.intp], seed: int, n_draws: int) -> None:
+    def __init__(self, X: Array, codes: NDArray[np.intp], seed: int, n_draws: int = 0) -> None:
+        if X.ndim == 1:  # TEMPORARY
+            self._n_draws = seed
+            with np.errstate(over="ignore"):
+                self._words = _mix(_mix(np.full(len(X), codes, dtype=np.uint64) + _GOLDEN) ^ X)
+            return
         self._n_draws = n_draws
         with np.errstate(over="ignore"):
             words = _mix(np.full(len(X), seed, dtype=np.uint64) + _GOLDEN)
@@ -52,6 +57,28 @@ class RowDraws:
                 bits = _mix(words + np.uint64(j + 1) * _GOLDEN) >> np.uint64(11)
                 draws[:, j] = (bits.astype(np.float64) + 0.5) * 2.0**-53
         return draws
+
+
+def row_words(X: Array, codes: NDArray[np.intp]) -> _Words:
+    """Return a word for each row from its values in single precision and its group.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Rows.
+    codes : ndarray of shape (n,)
+        Positions of the groups, -1 where unknown.
+
+    Returns
+    -------
+    ndarray of uint64 of shape (n,)
+    """
+    with np.errstate(over="ignore"):
+        words = _mix(codes.astype(np.int64).view(np.uint64) + _GOLDEN)
+        for column in X.T:
+            values = np.ascontiguousarray(column, dtype=np.float32) + np.float32(0.0)
+            words = _mix(words ^ values.view(np.uint32)) + _GOLDEN
+    return words
 
 
 def _mix(words: _Words) -> _Words:

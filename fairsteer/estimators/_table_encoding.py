@@ -11,6 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fairsteer._validation import check_numbers
+
 MIN_FREQUENCY = 0.01
 MISSING = "(missing)"
 INFREQUENT = "(infrequent)"
@@ -226,6 +228,48 @@ class TargetOrder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             for name, column in X.items()
         }
         return pd.DataFrame(columns, index=X.index)
+
+
+def fit_encoder(features: pd.DataFrame | np.ndarray) -> ColumnTransformer | None:
+    """Fit the standard encoder to a table with columns that are not numbers.
+
+    Parameters
+    ----------
+    features : DataFrame or ndarray of shape (n, d)
+        Rows.
+
+    Returns
+    -------
+    ColumnTransformer or None
+        None where all columns are numbers, which are used as they are.
+    """
+    if not isinstance(features, pd.DataFrame) or all(is_number(features[n]) for n in features):
+        return None
+    return standard_encoder(features).fit(features)
+
+
+def encode(encoder: ColumnTransformer | None, features: pd.DataFrame | np.ndarray) -> np.ndarray:
+    """Return a table as an array of numbers.
+
+    Parameters
+    ----------
+    encoder : ColumnTransformer or None
+        From :func:`fit_encoder`.
+    features : DataFrame or ndarray of shape (n, d)
+        Rows.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
+
+    Raises
+    ------
+    ValueError
+        Without an encoder, if a column holds text, NaN or infinity.
+    """
+    if encoder is None:
+        return check_numbers(features)
+    return encoder.transform(features).to_numpy()
 
 
 def is_number(column: pd.Series) -> bool:

@@ -44,7 +44,7 @@ def tied_matrix(problem: GroupProblem) -> Array:
     u, z = left @ u[:, :rank], right @ z[:rank].T
     gains = 0.5 * (s[:rank] + np.hypot(s[:rank], 2.0))
 
-    u_free, z_free = _complement(u), _complement(z)
+    u_free, z_free = complement(u), complement(z)
     alignment = u_free.T @ mean_root @ root_reference @ root_group @ z_free
     rotate_left, _, rotate_right = np.linalg.svd(alignment)
     rotation = (z * gains) @ u.T + z_free @ (rotate_left @ rotate_right).T @ u_free.T
@@ -52,7 +52,7 @@ def tied_matrix(problem: GroupProblem) -> Array:
     return matrix
 
 
-def _complement(axes: Array) -> Array:
+def complement(axes: Array) -> Array:
     """Return an orthonormal basis (d, d - k) of the complement of the columns of axes (d, k)."""
     d, rank = axes.shape
     return np.linalg.qr(axes, mode="complete")[0][:, rank:] if rank else np.eye(d)

@@ -1,0 +1,621 @@
+"""Steer the score of a classifier, so that what it says is the same in every group."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, ndtri
+from sklearn.base import BaseEstimator, TransformerMixin, is_classifier, is_regressor
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from fairsteer import _validation as check
+from fairsteer.core.channels import LabelFreeChannel, gaussian_channel
+from fairsteer.core.constraints import CONSTRAINTS, positive_position
+from fairsteer.core.gaussians import gaussians_from_moments, subgroup_name
+from fairsteer.core.moments import subgroup_moments
+from fairsteer.core.row_draws import RowDraws, row_words
+from fairsteer.core.score_maps import (
+    MonotoneMaps,
+    bin_edges,
+    fit_kernels,
+    fit_monotone_maps,
+)
+from fairsteer.core.solvers import default_reference_group
+from fairsteer.core.training_rows import TrainingRows
+from fairsteer.estimators._base import SensitiveFeatureMixin
+from fairsteer.estimators._score_models import ScoreModels, fit_score_models
+from fairsteer.estimators._table_encoding import encode, fit_encoder
+from fairsteer.exceptions import SteeringWarning
+
+_MOST_TWINS = 0.05
+
+
+class ScoreSteering(SensitiveFeatureMixin, TransformerMixin, BaseEstimator):
+    """Score rows by a classifier, and steer the scores to one distribution for all groups.
+
+    ``log P(y = 1 | x) - log P(y = 0 | x)`` keeps all that features say about two labels. ``fit``
+    estimates how this score is distributed in every group, on rows that the classifier was not
+    fitted on, and finds the maps that make the distributions agree: given the label (equalized
+    odds), among the positives (equal opportunity), or of all rows (demographic parity).
+    ``transform`` returns the steered score as one column. No distribution of the features is
+    assumed, and the label of a row never moves it.
+
+    Parameters
+    ----------
+    estimator : classifier, regressor or "passthrough", default=None
+        What scores the rows; it is cloned. None: ``HistGradientBoostingClassifier()``, or the
+        regressor where y is continuous. ``"passthrough"``: X is a single column of scores, which
+        come from a model that was fitted on other rows.
+    sensitive_feature_ids : str, int or sequence of these, default=None
+        Names or positions of the columns of X that hold the sensitive attribute; several mean
+        their intersection. Alternatively pass ``sensitive_features=``.
+    constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}, \
+default="equalized_odds"
+        What is made equal. More than two labels: equalized odds only. Continuous y: demographic
+        parity only.
+    pos_label : object, default=None
+        The positive (favorable) label; default ``classes_[-1]``.
+    output : {"score", "probability", "bins"}, default="score"
+        Log odds (of a regressor or with ``"passthrough"``, the scale of the score), their logistic
+        function, or integers from 0 in ascending order of the score.
+    n_bins : int, default=25
+        Largest number of bins of the score under equalized odds, and of ``output="bins"``.
+    group_feature : bool, default=True
+        Whether the estimator sees the group, as further columns. Scores are more accurate if it
+        may.
+    group_strategy : {"given", "posterior"}, default="given"
+        Whether new rows may lack their group. With ``"posterior"`` such rows get the score of an
+        estimator that does not see the group, and the maps of the groups, mixed with weights from
+        a classifier of the group.
+    handle_unknown : {"error", "pooled"}, default="error"
+        Whether rows of groups that ``fit`` did not see are refused, or treated as rows without a
+        group.
+    small_groups : {"shrunk", "error"}, default="shrunk"
+        Whether the distribution of a subgroup of n rows is a mixture with weight ``2 / (2 + n)`` of
+        that of all groups, or a subgroup of fewer than ``n_bins`` rows is refused.
+    cv : int or cross-validation generator, default=5
+        Folds that score the training rows. With an int they have equal shares of every label and
+        group.
+    n_jobs : int, default=None
+        Number of parallel fits, as in joblib.
+    random_state : int, RandomState or None, default=None
+        Seed of the folds and of the draws of rows; an int makes them reproducible.
+
+    Attributes
+    ----------
+    estimator_ : classifier or regressor
+        Fitted to all training rows; None with ``"passthrough"``.
+    classes_ : ndarray of shape (K,)
+        Labels; None where y is continuous or missing.
+    groups_ : ndarray of shape (G,)
+        Groups; tuples for several sensitive columns.
+    pos_label_ : object
+        The positive label; None where y is continuous or missing.
+    kernels_ : ndarray of shape (G, m, k) or None
+        Probability of every output given the group and the bin of the score (equalized odds, two
+        labels).
+    roc_ : tuple of RocCurve or None
+        Concave ROC curve of the score in every group (equalized odds, two labels).
+    target_roc_ : RocCurve or None
+        Their lower envelope, the curve of the output.
+    n_outputs_ : int or None
+        Number of distinct outputs, where it is finite.
+    sensitive_positions_ : ndarray of int
+        Positions of the sensitive columns of X; empty where the attribute is passed.
+    n_features_in_ : int
+        Columns of X, including sensitive ones.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X has them.
+
+    Warns
+    -----
+    SteeringWarning
+        In ``transform`` and ``fit_transform``, if more than 5% of the rows have the same values as
+        another one and no ``row_ids`` are given: such rows get the same draw.
+
+    Notes
+    -----
+    ``fit_transform`` returns the steered *out-of-fold* scores and so differs from
+    ``fit(...).transform(...)``, as in scikit-learn's ``TargetEncoder``: scores of rows that the
+    estimator was fitted on are too certain, and a classifier trained on them would be misled.
+
+    *Equalized odds* needs a random draw for each row. Given its label, the output has one
+    distribution in every group, that of the lower envelope of the groups' concave ROC curves: no
+    other treatment of this score that ignores the label supports better decisions. It takes at most
+    ``n_bins`` values, because detail within a bin would tell the groups apart. *Demographic parity*
+    and *equal opportunity* use an increasing map in every group, and draws for tied scores only.
+
+    The draw of a row is a function of its values and its group, so a row alone moves as in a batch,
+    and identical rows move together. With ``row_ids`` it is a function of the identifier.
+
+    More than two labels: K - 1 log ratios, moved by the channel of
+    :func:`fairsteer.core.channels.gaussian_channel`; they are not Gaussian, so it is approximate.
+
+    The distributions agree up to what can be estimated from the training rows. Nothing holds for
+    other columns that a classifier sees beside the output.
+
+    X may have columns of text and categories; then numbers are median-imputed and standardized, and
+    other columns one-hot encoded.
+
+    References
+    ----------
+    Blackwell (1953), "Equivalent comparisons of experiments", for what can be reached; Hardt, Price
+    and Srebro (2016), "Equality of opportunity in supervised learning", for a single decision.
+
+    Examples
+    --------
+    >>> from fairsteer import ScoreSteering
+    >>> from fairsteer.datasets import load_diabetes_progression
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> diabetes = load_diabetes_progression()
+    >>> scores = ScoreSteering(LogisticRegression(max_iter=1000), "sex", random_state=0)
+    >>> model = make_pipeline(scores, LogisticRegression()).fit(diabetes.data, diabetes.target)
+    >>> model.predict(diabetes.data.head(3)).shape
+    (3,)
+    """
+
+    __metadata_request__transform: ClassVar = {"sensitive_features": True, "row_ids": True}
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods("fit"), StrOptions({"passthrough"}), None],
+        "sensitive_feature_ids": [str, int, np.integer, "array-like", None],
+        "constraint": [StrOptions(set(CONSTRAINTS))],
+        "pos_label": "no_validation",
+        "output": [StrOptions({"score", "probability", "bins"})],
+        "n_bins": [Interval(Integral, 2, None, closed="left")],
+        "group_feature": ["boolean"],
+        "group_strategy": [StrOptions({"given", "posterior"})],
+        "handle_unknown": [StrOptions({"error", "pooled"})],
+        "small_groups": [StrOptions({"shrunk", "error"})],
+        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods("split")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        sensitive_feature_ids=None,
+        *,
+        constraint="equalized_odds",
+        pos_label=None,
+        output="score",
+        n_bins=25,
+        group_feature=True,
+        group_strategy="given",
+        handle_unknown="error",
+        small_groups="shrunk",
+        cv=5,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.sensitive_feature_ids = sensitive_feature_ids
+        self.constraint = constraint
+        self.pos_label = pos_label
+        self.output = output
+        self.n_bins = n_bins
+        self.group_feature = group_feature
+        self.group_strategy = group_strategy
+        self.handle_unknown = handle_unknown
+        self.small_groups = small_groups
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X, y=None, *, sensitive_features=None, sample_weight=None):
+        """Fit the estimator, and the maps of its scores.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            Rows; a frame may have columns of any type.
+        y : array-like of shape (n,), default=None
+            Labels, or numbers under demographic parity. None only with ``"passthrough"`` under
+            demographic parity.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it is a column of X.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows. If they add up to less than the number of rows of positive weight,
+            they are scaled to that number.
+
+        Returns
+        -------
+        ScoreSteering
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the input cannot be used; the message says what to do.
+        TypeError
+            If X is sparse, or `estimator` is not a classifier or regressor.
+        """
+        self._fit(X, y, sensitive_features, sample_weight)
+        return self
+
+    def fit_transform(
+        self, X, y=None, *, sensitive_features=None, sample_weight=None, row_ids=None
+    ):
+        """Fit, and return the steered scores of the same rows, each by a model of other rows.
+
+        Parameters
+        ----------
+        X, y, sensitive_features, sample_weight
+            As in :meth:`fit`.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers that the draws depend on; default the values of the rows.
+
+        Returns
+        -------
+        ndarray of shape (n, 1) or (n, K - 1)
+            Different from ``fit(...).transform(...)``, see the notes of the class.
+        """
+        rows, scores = self._fit(X, y, sensitive_features, sample_weight)
+        steered = self._steer(scores, rows.features, rows.group_codes, row_ids)
+        return steered
+
+    def transform(self, X, *, sensitive_features=None, row_ids=None):
+        """Score new rows, and steer the scores.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            As in ``fit``.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it is a column of X.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers that the draws depend on; default the values of the rows.
+
+        Returns
+        -------
+        ndarray of shape (n, 1) or (n, K - 1)
+            A frame after ``set_output``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If the input cannot be used, or a group was not seen in ``fit``.
+        """
+        check_is_fitted(self)
+        return self._transform(self._check_columns(X), sensitive_features, row_ids)
+
+    def _transform(self, table, sensitive_features, row_ids):
+        may_miss = self.group_strategy == "posterior"
+        attribute = check.find_attribute(
+            table, sensitive_features, self.sensitive_positions_, required=not may_miss
+        )
+        if attribute is not None:
+            attribute = check.match_attribute(attribute, self.sensitive_names_)
+        codes = check.attribute_codes(
+            attribute,
+            self.groups_,
+            table.shape[0],
+            allow_missing=may_miss,
+            allow_unseen=self.handle_unknown == "pooled",
+        )
+        kept = np.delete(np.arange(table.shape[1]), self.sensitive_positions_)
+        features = encode(self._encoder, check.take_columns(table, kept))
+        return self._steer(self._models.scores(features, codes), features, codes, row_ids)
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the output: ``score``, or ``score_<label>`` for several columns.
+
+        Parameters
+        ----------
+        input_features : ignored
+            Present for the scikit-learn interface.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        if isinstance(self._maps, LabelFreeChannel):
+            return np.array([f"score_{label}" for label in self.classes_[:-1]], dtype=object)
+        return np.array(["score"], dtype=object)
+
+    @property
+    def kernels_(self):
+        """Probability of every output given the group and the bin of the score."""
+        return getattr(self._maps, "kernels", None)
+
+    @property
+    def roc_(self):
+        """Concave ROC curve of the score in every group."""
+        return getattr(self._maps, "curves", None)
+
+    @property
+    def target_roc_(self):
+        """ROC curve of the output."""
+        return getattr(self._maps, "target", None)
+
+    @property
+    def n_outputs_(self):
+        """Number of distinct outputs, where it is finite."""
+        if self.output == "bins" and self._edges is not None:
+            return len(self._edges) + 1
+        return None if self.kernels_ is None else self.kernels_.shape[-1]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_maps")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        tags.input_tags.categorical = True
+        tags.target_tags.required = not (
+            self.estimator == "passthrough" and self.constraint == "demographic_parity"
+        )
+        return tags
+
+    def _fit(self, X, y, sensitive_features, sample_weight):
+        """Fit; return the rows of positive weight and their out-of-fold scores."""
+        self._validate_params()
+        estimator = self._new_estimator(y)
+        rows, encoder = self._read(X, y, sensitive_features, sample_weight, estimator)
+        n_labels = None if rows.classes is None else len(rows.classes)
+        self._check_combination(estimator, n_labels)
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        positive = None if n_labels is None else positive_position(self.pos_label, rows.classes)
+        if self.small_groups == "error":
+            _refuse_small(rows, self.constraint, positive, self.n_bins)
+        models, scores = fit_score_models(
+            ScoreModels(n_labels, positive, len(rows.groups), self.group_feature),
+            estimator,
+            rows,
+            cv=self.cv,
+            n_jobs=self.n_jobs,
+            seed=seed,
+            unknown_groups=self.group_strategy == "posterior" or self.handle_unknown == "pooled",
+        )
+        maps = _fit_maps(rows, scores, self.constraint, positive, self.n_bins)
+        edges = None
+        if self.output == "bins" and isinstance(maps, MonotoneMaps):
+            draws = RowDraws(row_words(rows.features, rows.group_codes), seed, 1)
+            steered = maps(scores, rows.group_codes, draws[:][:, 0])
+            edges = bin_edges(steered, rows.weights, self.n_bins)
+
+        # Nothing is written before everything has succeeded: a failed fit changes nothing.
+        self._record(X, y, rows)
+        self.estimator_ = models.estimator
+        self.pos_label_ = None if positive is None else rows.classes[positive]
+        self._models, self._maps, self._encoder = models, maps, encoder
+        self._edges, self._seed = edges, seed
+        return rows, scores
+
+    def _new_estimator(self, y):
+        """Return the unfitted estimator, None where X holds the score."""
+        if isinstance(self.estimator, str):
+            return None
+        if self.estimator is None:
+            # These are slow to import.
+            from sklearn.ensemble import (
+                HistGradientBoostingClassifier,
+                HistGradientBoostingRegressor,
+            )
+
+            kind = HistGradientBoostingClassifier
+            if self.constraint == "demographic_parity" and _is_continuous(y):
+                kind = HistGradientBoostingRegressor
+            return kind(random_state=0)
+        if is_regressor(self.estimator) or (
+            is_classifier(self.estimator)
+            and (
+                hasattr(self.estimator, "predict_proba")
+                or hasattr(self.estimator, "decision_function")
+            )
+        ):
+            return self.estimator
+        raise TypeError(
+            "estimator must be a classifier with predict_proba or decision_function, a regressor, "
+            f"or 'passthrough', got a {type(self.estimator).__name__}: pass, for instance, "
+            "LogisticRegression()."
+        )
+
+    def _check_combination(self, estimator, n_labels):
+        """Refuse parameters that do not fit each other or the labels."""
+        if n_labels is None and self.constraint != "demographic_parity":
+            raise ValueError(
+                f"constraint={self.constraint!r} needs class labels: use "
+                "constraint='demographic_parity', a classifier, or y of two labels."
+            )
+        if n_labels is not None and n_labels > 2:
+            if self.constraint != "equalized_odds" or self.output != "score":
+                raise ValueError(
+                    f"y has {n_labels} labels, for which there is constraint='equalized_odds' with "
+                    f"output='score' only, got {self.constraint!r} and {self.output!r}: merge the "
+                    "labels to two, or change these parameters."
+                )
+            if estimator is None or not hasattr(estimator, "predict_proba"):
+                raise ValueError(
+                    f"y has {n_labels} labels, which need an estimator with predict_proba."
+                )
+        own_scale = n_labels is None or (
+            self.estimator == "passthrough" and self.constraint != "equalized_odds"
+        )
+        if own_scale and self.output == "probability":
+            raise ValueError(
+                "output='probability' needs log odds, but the score has a scale of its own: use "
+                "output='score'."
+            )
+
+    def _read(self, X, y, sensitive_features, sample_weight, estimator):
+        """Return the checked and encoded rows of positive weight, and the encoder."""
+        table = check.check_table(X)
+        positions = []
+        if self.sensitive_feature_ids is not None:
+            positions = check.sensitive_positions(table, self.sensitive_feature_ids)
+        attribute = check.find_attribute(table, sensitive_features, positions)
+        kept = np.delete(np.arange(table.shape[1]), positions)
+        if estimator is None and len(kept) != 1:
+            raise ValueError(
+                f"estimator='passthrough' needs X with one column, the score, got {len(kept)}: "
+                "pass the score alone, or an estimator."
+            )
+        weights = check.check_frequencies(sample_weight, table.shape[0])
+        present = np.flatnonzero(weights)
+        features = check.take_columns(table, kept)
+        features = features.iloc[present] if hasattr(features, "iloc") else features[present]
+        y, classes = self._read_target(y, table.shape[0], present, estimator)
+        codes, groups = check.coded_groups(check.group_values(attribute)[present])
+        if len(groups) < 2 or classes is not None:
+            check.check_variety(np.arange(2) if classes is None else classes, groups)
+        encoder = fit_encoder(features)
+        names = features.columns.tolist() if hasattr(features, "columns") else kept.tolist()
+        rows = TrainingRows(
+            features=encode(encoder, features),
+            names=names,
+            label_codes=y,
+            group_codes=codes,
+            weights=_scaled(weights[present]),
+            classes=classes,
+            groups=groups,
+            sensitive_positions=positions,
+            attribute_names=check.attribute_names(attribute),
+        )
+        return rows, encoder
+
+    def _read_target(self, y, n_rows, present, estimator):
+        """Return positions of labels and the labels; numbers and None where they are numbers."""
+        unlabeled = estimator is None and self.constraint == "demographic_parity"
+        if unlabeled and (y is None or _is_continuous(y)):
+            return np.zeros(len(present)), None
+        if is_regressor(estimator):
+            return check.check_numbers(check.check_column(y, "y", n_rows, like="X")[:, None])[
+                present, 0
+            ], None
+        labels = check.check_labels(y, n_rows)[present]
+        return check.coded_labels(labels)
+
+    def _steer(self, scores, features, codes, row_ids):
+        """Return the output for scores of encoded rows."""
+        words = row_words(features, codes) if row_ids is None else _id_words(row_ids, codes)
+        if row_ids is None and not isinstance(self._maps, MonotoneMaps):
+            _warn_of_twins(words)
+        n_draws = 2 if scores.ndim == 1 else 1 + scores.shape[1]
+        draws = RowDraws(words, self._seed, n_draws)[:]
+        if isinstance(self._maps, MonotoneMaps):
+            steered = self._mean_of_maps(scores, features, codes, draws[:, 0])
+            if self.output == "bins":
+                return np.searchsorted(self._edges, steered, side="right")[:, None]
+        else:
+            codes = self._drawn_groups(features, codes, draws[:, 0])
+            if isinstance(self._maps, LabelFreeChannel):
+                return self._maps.apply(scores, codes, ndtri(draws[:, 1:]))
+            if self.output == "bins":
+                return self._maps.segments(scores, codes, draws[:, 1])[:, None]
+            steered = self._maps(scores, codes, draws[:, 1])
+        return (expit(steered) if self.output == "probability" else steered)[:, None]
+
+    def _mean_of_maps(self, scores, features, codes, draws):
+        """Return scores moved by the map of their group, or by the mean of those of all groups."""
+        unknown = codes < 0
+        steered = self._maps(scores, np.maximum(codes, 0), draws)
+        if unknown.any():
+            shares = self._models.group_shares(features[unknown], codes[unknown])
+            moved = [
+                self._maps(scores[unknown], np.full(int(unknown.sum()), group), draws[unknown])
+                for group in range(len(self.groups_))
+            ]
+            steered[unknown] = np.einsum("ng,gn->n", shares, np.array(moved))
+        return steered
+
+    def _drawn_groups(self, features, codes, draws):
+        """Return the group of each row, drawn from its probabilities where it is unknown."""
+        unknown = codes < 0
+        if not unknown.any():
+            return codes
+        shares = self._models.group_shares(features[unknown], codes[unknown])
+        passed = draws[unknown, None] > np.cumsum(shares, axis=1)[:, :-1]
+        drawn = codes.copy()
+        drawn[unknown] = passed.sum(axis=1)
+        return drawn
+
+
+def _fit_maps(rows, scores, constraint, positive, n_bins):
+    """Return the maps of out-of-fold scores."""
+    n_groups = len(rows.groups)
+    if scores.ndim == 2:
+        shape = len(rows.classes), n_groups
+        moments = subgroup_moments(
+            scores, rows.label_codes, rows.group_codes, shape, rows.weights, tied=True
+        )
+        gaussians = gaussians_from_moments(
+            rows.classes, rows.groups, *moments, covariance_type="tied", borrow=True
+        )
+        reference = default_reference_group(rows.counts)
+        return gaussian_channel(gaussians, rows.groups[reference])
+    if constraint == "equalized_odds":
+        labels = (rows.label_codes == positive).astype(np.intp)
+        return fit_kernels(scores, labels, rows.group_codes, rows.weights, n_groups, n_bins)
+    weights = rows.weights
+    if constraint == "equal_opportunity":
+        weights = np.where(rows.label_codes == positive, weights, 0.0)
+    used = weights > 0.0
+    return fit_monotone_maps(scores[used], rows.group_codes[used], weights[used], n_groups)
+
+
+def _refuse_small(rows, constraint, positive, n_bins):
+    """Refuse subgroups of fewer rows than bins."""
+    counts = rows.counts if rows.classes is not None else None
+    if constraint == "demographic_parity":
+        names = [f"group={group!r}" for group in rows.groups.tolist()]
+        sizes = np.bincount(rows.group_codes, rows.weights, minlength=len(names))
+    else:
+        kept = range(len(counts)) if constraint == "equalized_odds" else [positive]
+        names = [subgroup_name(rows.classes[i], g) for i in kept for g in rows.groups.tolist()]
+        sizes = counts[list(kept)].ravel()
+    small = np.flatnonzero(sizes < n_bins)
+    if len(small):
+        first = small[0]
+        raise ValueError(
+            f"{names[first]} has {sizes[first]:g} row(s), fewer than n_bins={n_bins}: merge the "
+            "group with another one, use fewer bins, or small_groups='shrunk'."
+        )
+
+
+def _is_continuous(y):
+    if y is None:
+        return False
+    values = np.asarray(y)
+    return values.dtype.kind == "f" and type_of_target(values).startswith("continuous")
+
+
+def _id_words(row_ids, codes):
+    """Return a word for each identifier."""
+    ids = pd.Series(np.asarray(check.as_pandas(row_ids)).ravel())
+    if len(ids) != len(codes):
+        raise ValueError(
+            f"row_ids has {len(ids)} rows, but X has {len(codes)}: pass one identifier per row."
+        )
+    if ids.isna().any():
+        raise ValueError("row_ids has missing values: pass an identifier for every row.")
+    return pd.util.hash_array(ids.astype(str).to_numpy(dtype=object))
+
+
+def _warn_of_twins(words):
+    twins = 1.0 - len(np.unique(words)) / max(len(words), 1)
+    if twins > _MOST_TWINS:
+        warnings.warn(
+            f"{twins:.0%} of the rows have the same values as an earlier row, and such rows get "
+            "the same draw, so the outputs of the groups differ by more than chance: pass row_ids= "
+            "to draw for each row.",
+            SteeringWarning,
+            stacklevel=4,
+        )
+
+
+def _scaled(weights):
+    """Return weights whose sum is at least the number of rows."""
+    return weights * max(1.0, len(weights) / weights.sum())
