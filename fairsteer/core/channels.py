@@ -150,7 +150,9 @@ def _climb(grams: Array) -> tuple[Array, Array]:
         for _ in range(_MAX_STEPS):
             own, slack = np.linalg.inv(kept), np.linalg.inv(grams - kept)
             gradient = slope(own) - barrier * slope(slack.sum(axis=0))
-            hessian = curvature(own) + barrier * sum(curvature(inverse) for inverse in slack)
+            hessian = curvature(own)
+            for inverse in slack:
+                hessian += barrier * curvature(inverse)
             coefficients = np.linalg.solve(hessian, gradient)
             step = np.einsum("n,njk->jk", coefficients, symmetric)
             decrement = float(np.sqrt(max(gradient @ coefficients, 0.0)))
@@ -193,7 +195,10 @@ def _is_between(matrix: Array, grams: Array) -> bool:
 
 def _shared_contrasts(grams: Array) -> Array:
     """Return an orthonormal basis of the intersection of the ranges."""
-    lost = sum(np.eye(grams.shape[-1]) - _range_projection(gram) for gram in grams)
+    lost = sum(
+        (np.eye(grams.shape[-1]) - _range_projection(gram) for gram in grams),
+        np.zeros(grams.shape[1:]),
+    )
     values, vectors = np.linalg.eigh(lost)
     basis: Array = vectors[:, values < 1e-6]
     if basis.shape[1] == len(basis):
@@ -352,7 +357,7 @@ def gaussian_channel(gaussians: SubgroupGaussians, reference_group: object) -> L
     values, vectors = values[:, -k:], vectors[:, :, -k:]
     values = np.where(values > 1e-12, values, 0.0)
     noise = root[reference] @ (vectors * np.sqrt(values)[:, None, :])
-    blurred = values.any(axis=1)
+    blurred = np.any(values > 0.0, axis=1, keepdims=True)[:, 0]
     matrix = root[reference] @ linear @ whiten
     stays = ~blurred & (np.arange(len(matrix)) == reference)
     matrix[stays] = np.eye(gaussians.n_features)

@@ -129,7 +129,7 @@ def fit_kernels(
         positions = _log_ratio(own[1], own[0]) + log_prior
         rows = (own * total / total.sum()).sum(axis=0)
         costs = np.abs(positions[:, None] - values)
-        kernels.append(score_kernel(*own, target, costs, rows))
+        kernels.append(score_kernel(own[0], own[1], target, costs, rows))
     return ScoreKernels(edges, np.stack(kernels)[:, :, ::-1], values[::-1], target, curves)
 
 
