@@ -9,6 +9,7 @@ from fairsteer.estimators import (
     TRUSTED_TYPES,
     ConceptSteering,
     OptimalSteeringTransformer,
+    ScoreSteering,
     SteeredClassifier,
     WithinLabelEraser,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "Certificate",
     "ConceptSteering",
     "OptimalSteeringTransformer",
+    "ScoreSteering",
     "SteeredClassifier",
     "SteeringResult",
     "SteeringVersionWarning",

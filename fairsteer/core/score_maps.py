@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
+from fairsteer.core.channels import LabelFreeChannel
+from fairsteer.core.groups import Grouping
 from fairsteer.core.linalg import Array, read_only
 from fairsteer.core.marginals import QuantileTable
 from fairsteer.core.roc import RocCurve, concave_roc, lower_envelope, score_kernel
@@ -228,3 +231,26 @@ def fit_monotone_maps(
         quantiles += size / total * np.interp(ranks, middles, table.values)
         tables.append(table)
     return MonotoneMaps(tuple(tables), quantiles)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreChannel:
+    """A label-free channel of several scores: equalized odds for more than two labels.
+
+    Parameters
+    ----------
+    channel : LabelFreeChannel or None
+        Of the groups that have a distribution of their own; None where fewer than two have one.
+    grouping : Grouping
+        Which of these serves each group.
+    """
+
+    channel: LabelFreeChannel | None
+    grouping: Grouping
+
+    def __call__(self, scores: Array, codes: NDArray[np.intp], draws: Array) -> Array:
+        """Return the steered scores of rows (n, K - 1), with draws (n, K - 1) in (0, 1)."""
+        if self.channel is None:
+            return scores
+        fitted = self.grouping.fitted_codes(codes)
+        return self.channel.apply(scores, fitted, ndtri(draws))

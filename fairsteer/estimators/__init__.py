@@ -4,12 +4,14 @@ from fairsteer.estimators._base import TRUSTED_TYPES
 from fairsteer.estimators._classifier import SteeredClassifier
 from fairsteer.estimators._concept import ConceptSteering
 from fairsteer.estimators._eraser import WithinLabelEraser
+from fairsteer.estimators._score_steering import ScoreSteering
 from fairsteer.estimators._transformer import OptimalSteeringTransformer
 
 __all__ = [
     "TRUSTED_TYPES",
     "ConceptSteering",
     "OptimalSteeringTransformer",
+    "ScoreSteering",
     "Setting",
     "SteeredClassifier",
     "TunedSteering",

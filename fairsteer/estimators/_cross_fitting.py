@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import clone
-from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.base import clone, is_classifier
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import StratifiedKFold, check_cv
 
 from fairsteer.estimators._classifier import fit_weighted
 
@@ -48,19 +49,20 @@ def cross_fit(estimator, X, y, weights, splits, score, n_jobs=None):
 
 
 def _fit_part(estimator, X, y, weights, kept, held_out, score):
+    if is_classifier(estimator) and len(np.unique(y[kept])) == 1:
+        # The only rows of a label are held out.
+        estimator = DummyClassifier(strategy="prior")
     model = fit_weighted(clone(estimator), X[kept], y[kept], weights[kept])
     return (None, score(model, X[held_out])) if len(held_out) else (model, None)
 
 
-def split_strata(cv, X, y, groups, n_labels, random_state):
+def split_strata(n_splits, y, groups, n_labels, random_state):
     """Return folds that have the same share of every label and group, where rows suffice.
 
     Parameters
     ----------
-    cv : int or cross-validation generator
-        Number of folds, or how to split.
-    X : ndarray of shape (n, d)
-        Features; only a generator of the user's own may look at them.
+    n_splits : int
+        Number of folds; fewer where a label has fewer rows.
     y : ndarray of shape (n,)
         Positions of labels or, if ``n_labels`` is None, numbers.
     groups : ndarray of shape (n,)
@@ -73,30 +75,57 @@ def split_strata(cv, X, y, groups, n_labels, random_state):
     Returns
     -------
     list of (ndarray, ndarray)
+    """
+    strata = np.zeros(len(y), dtype=np.intp)
+    if n_labels is not None:
+        n_splits = max(2, min(n_splits, int(np.bincount(y, minlength=n_labels).min())))
+        # Small subgroups of a label are split together.
+        subgroups = y + n_labels * (1 + groups)
+        found = np.where(_counts(subgroups) < n_splits, y, subgroups)
+        found = np.where(_counts(found) < n_splits, y, found)
+        strata = found if _counts(found).min() >= n_splits else strata
+    n_splits = min(n_splits, len(y))
+    folds = StratifiedKFold(n_splits, shuffle=True, random_state=random_state)
+    return list(folds.split(strata, strata))
+
+
+def given_splits(cv, X, y, present):
+    """Return the folds of a user's own generator, as positions among the rows that are present.
+
+    Parameters
+    ----------
+    cv : cross-validation generator or iterable
+        How to split all rows.
+    X, y : array-like of shape (n, d) and (n,)
+        All rows.
+    present : ndarray of int
+        Positions of the rows of positive weight.
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
 
     Raises
     ------
     ValueError
-        If a label has a single row, or the generator leaves rows out or repeats them.
+        If a row is not held out exactly once.
     """
-    if not isinstance(cv, int | np.integer):
-        splits = list(check_cv(cv).split(X, y, groups))
-        held_out = np.concatenate([own for _, own in splits])
-        if not np.array_equal(np.sort(held_out), np.arange(len(X))):
-            raise ValueError(
-                f"cv={cv!r} must hold out every row exactly once, as KFold does, because each row "
-                "gets the score of a model that was not fitted on it."
-            )
-        return splits
-    if n_labels is None:
-        n_splits = min(cv, len(X))
-        return list(KFold(n_splits, shuffle=True, random_state=random_state).split(X))
-    n_splits = min(cv, int(np.bincount(y, minlength=n_labels).min()))
-    strata = groups * n_labels + y
-    few = np.bincount(strata)[strata] < n_splits
-    strata[few] = -1 - y[few]
-    # Stratification over labels alone leaves no fold without a label.
-    rare = np.bincount(strata + n_labels)[strata + n_labels] < n_splits
-    strata = y if rare.any() else strata
-    folds = StratifiedKFold(n_splits, shuffle=True, random_state=random_state)
-    return list(folds.split(X, strata))
+    place = np.full(len(X), -1)
+    place[present] = np.arange(len(present))
+    splits = []
+    for kept, held_out in check_cv(cv).split(X, y):
+        kept, held_out = place[kept], place[held_out]
+        splits.append((kept[kept >= 0], held_out[held_out >= 0]))
+    every = np.concatenate([held_out for _, held_out in splits])
+    if not np.array_equal(np.sort(every), np.arange(len(present))):
+        raise ValueError(
+            "cv must hold out every row exactly once, as KFold does, because each row gets the "
+            "score of a model that was not fitted on it."
+        )
+    return splits
+
+
+def _counts(values):
+    """Return how many rows have the value of each row."""
+    _, positions, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return counts[positions]

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 
 from fairsteer.estimators._classifier import fit_weighted
-from fairsteer.estimators._cross_fitting import cross_fit, split_strata
+from fairsteer.estimators._cross_fitting import cross_fit
 
 # Keeps log odds finite where a model is certain.
 _LEAST = 1e-7
@@ -71,12 +71,18 @@ class ScoreModels:
         if self.n_labels is None:
             return np.asarray(model.predict(X), dtype=np.float64)
         if self.n_labels > 2:
-            logs = np.log(np.maximum(model.predict_proba(X), _LEAST))
+            logs = np.log(np.maximum(self._probabilities(model, X), _LEAST))
             return logs[:, :-1] - logs[:, -1:]
         if not hasattr(model, "predict_proba"):
             return model.decision_function(X) * (1.0 if self.positive == 1 else -1.0)
-        p = model.predict_proba(X)[:, self.positive]
+        p = self._probabilities(model, X)[:, self.positive]
         return np.log(np.maximum(p, _LEAST)) - np.log(np.maximum(1.0 - p, _LEAST))
+
+    def _probabilities(self, model, X):
+        """Return probabilities of all labels, 0 for those that the model was not fitted on."""
+        p = np.zeros((len(X), self.n_labels))
+        p[:, model.classes_] = model.predict_proba(X)
+        return p
 
     def group_shares(self, X, codes):
         """Return the weight of every group's map for each row, shape (n, G)."""
@@ -87,7 +93,7 @@ class ScoreModels:
         return shares
 
 
-def fit_score_models(models, estimator, rows, *, cv, n_jobs, seed, unknown_groups):
+def fit_score_models(models, estimator, rows, splits, *, n_jobs, unknown_groups):
     """Fit the models; return them and the out-of-fold scores of the rows.
 
     Parameters
@@ -98,8 +104,8 @@ def fit_score_models(models, estimator, rows, *, cv, n_jobs, seed, unknown_group
         Unfitted; None where the single feature is the score.
     rows : TrainingRows
         Encoded; ``label_codes`` hold the numbers that a regressor predicts.
-    cv, n_jobs, seed
-        As in ``split_strata`` and ``cross_fit``.
+    splits, n_jobs
+        As in ``cross_fit``.
     unknown_groups : bool
         Whether new rows may lack their group.
 
@@ -115,7 +121,6 @@ def fit_score_models(models, estimator, rows, *, cv, n_jobs, seed, unknown_group
     if estimator is None:
         scores = X[:, 0].astype(np.float64)
     else:
-        splits = split_strata(cv, X, y, codes, models.n_labels, seed)
         if unknown_groups and models.group_feature:
             fitted["blind"] = fit_weighted(clone(estimator), X, y, weights)
         features = models.with_group(X, codes)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, ndtri
+from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier, is_regressor
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -16,13 +16,15 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from fairsteer import _validation as check
-from fairsteer.core.channels import LabelFreeChannel, gaussian_channel
+from fairsteer.core.channels import gaussian_channel
 from fairsteer.core.constraints import CONSTRAINTS, positive_position
-from fairsteer.core.gaussians import gaussians_from_moments, subgroup_name
+from fairsteer.core.gaussians import gaussians_from_moments, minimum_rows, subgroup_name
+from fairsteer.core.groups import pool_small_groups
 from fairsteer.core.moments import subgroup_moments
 from fairsteer.core.row_draws import RowDraws, row_words
 from fairsteer.core.score_maps import (
     MonotoneMaps,
+    ScoreChannel,
     bin_edges,
     fit_kernels,
     fit_monotone_maps,
@@ -30,6 +32,7 @@ from fairsteer.core.score_maps import (
 from fairsteer.core.solvers import default_reference_group
 from fairsteer.core.training_rows import TrainingRows
 from fairsteer.estimators._base import SensitiveFeatureMixin
+from fairsteer.estimators._cross_fitting import given_splits, split_strata
 from fairsteer.estimators._score_models import ScoreModels, fit_score_models
 from fairsteer.estimators._table_encoding import encode, fit_encoder
 from fairsteer.exceptions import SteeringWarning
@@ -175,7 +178,7 @@ default="equalized_odds"
         "group_strategy": [StrOptions({"given", "posterior"})],
         "handle_unknown": [StrOptions({"error", "pooled"})],
         "small_groups": [StrOptions({"shrunk", "error"})],
-        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods("split")],
+        "cv": ["cv_object"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
@@ -321,7 +324,7 @@ default="equalized_odds"
         ndarray of str
         """
         check_is_fitted(self)
-        if isinstance(self._maps, LabelFreeChannel):
+        if isinstance(self._maps, ScoreChannel):
             return np.array([f"score_{label}" for label in self.classes_[:-1]], dtype=object)
         return np.array(["score"], dtype=object)
 
@@ -363,7 +366,7 @@ default="equalized_odds"
         """Fit; return the rows of positive weight and their out-of-fold scores."""
         self._validate_params()
         estimator = self._new_estimator(y)
-        rows, encoder = self._read(X, y, sensitive_features, sample_weight, estimator)
+        rows, encoder, present = self._read(X, y, sensitive_features, sample_weight, estimator)
         n_labels = None if rows.classes is None else len(rows.classes)
         self._check_combination(estimator, n_labels)
         seed = int(check_random_state(self.random_state).randint(2**31))
@@ -374,9 +377,8 @@ default="equalized_odds"
             ScoreModels(n_labels, positive, len(rows.groups), self.group_feature),
             estimator,
             rows,
-            cv=self.cv,
+            self._split(X, y, rows, present, n_labels, seed),
             n_jobs=self.n_jobs,
-            seed=seed,
             unknown_groups=self.group_strategy == "posterior" or self.handle_unknown == "pooled",
         )
         maps = _fit_maps(rows, scores, self.constraint, positive, self.n_bins)
@@ -393,6 +395,15 @@ default="equalized_odds"
         self._models, self._maps, self._encoder = models, maps, encoder
         self._edges, self._seed = edges, seed
         return rows, scores
+
+    def _split(self, X, y, rows, present, n_labels, seed):
+        """Return the folds of the rows of positive weight."""
+        if self.estimator == "passthrough":
+            return []
+        if self.cv is not None and not isinstance(self.cv, Integral):
+            return given_splits(self.cv, X, y, present)
+        n_splits = 5 if self.cv is None else self.cv
+        return split_strata(n_splits, rows.label_codes, rows.group_codes, n_labels, seed)
 
     def _new_estimator(self, y):
         """Return the unfitted estimator, None where X holds the score."""
@@ -451,7 +462,7 @@ default="equalized_odds"
             )
 
     def _read(self, X, y, sensitive_features, sample_weight, estimator):
-        """Return the checked and encoded rows of positive weight, and the encoder."""
+        """Return encoded rows of positive weight, the encoder, and the positions of these rows."""
         table = check.check_table(X)
         positions = []
         if self.sensitive_feature_ids is not None:
@@ -484,7 +495,7 @@ default="equalized_odds"
             sensitive_positions=positions,
             attribute_names=check.attribute_names(attribute),
         )
-        return rows, encoder
+        return rows, encoder, present
 
     def _read_target(self, y, n_rows, present, estimator):
         """Return positions of labels and the labels; numbers and None where they are numbers."""
@@ -511,8 +522,8 @@ default="equalized_odds"
                 return np.searchsorted(self._edges, steered, side="right")[:, None]
         else:
             codes = self._drawn_groups(features, codes, draws[:, 0])
-            if isinstance(self._maps, LabelFreeChannel):
-                return self._maps.apply(scores, codes, ndtri(draws[:, 1:]))
+            if isinstance(self._maps, ScoreChannel):
+                return self._maps(scores, codes, draws[:, 1:])
             if self.output == "bins":
                 return self._maps.segments(scores, codes, draws[:, 1])[:, None]
             steered = self._maps(scores, codes, draws[:, 1])
@@ -547,15 +558,7 @@ def _fit_maps(rows, scores, constraint, positive, n_bins):
     """Return the maps of out-of-fold scores."""
     n_groups = len(rows.groups)
     if scores.ndim == 2:
-        shape = len(rows.classes), n_groups
-        moments = subgroup_moments(
-            scores, rows.label_codes, rows.group_codes, shape, rows.weights, tied=True
-        )
-        gaussians = gaussians_from_moments(
-            rows.classes, rows.groups, *moments, covariance_type="tied", borrow=True
-        )
-        reference = default_reference_group(rows.counts)
-        return gaussian_channel(gaussians, rows.groups[reference])
+        return _fit_channel(rows._replace(features=scores), positive)
     if constraint == "equalized_odds":
         labels = (rows.label_codes == positive).astype(np.intp)
         return fit_kernels(scores, labels, rows.group_codes, rows.weights, n_groups, n_bins)
@@ -564,6 +567,28 @@ def _fit_maps(rows, scores, constraint, positive, n_bins):
         weights = np.where(rows.label_codes == positive, weights, 0.0)
     used = weights > 0.0
     return fit_monotone_maps(scores[used], rows.group_codes[used], weights[used], n_groups)
+
+
+def _fit_channel(rows, positive):
+    """Return the channel of several scores, which stand in the place of the features."""
+    estimation = {"covariance_type": "tied", "shrinkage": 0.01, "borrow": True}
+    needed = minimum_rows(n_features=rows.features.shape[1], **estimation)
+    grouping = pool_small_groups(rows, "equalized_odds", "keep", positive, needed)
+    own = rows.regrouped(grouping.fitted, grouping.position)
+    if len(own.groups) < 2:
+        warnings.warn(
+            "Fewer than two groups have rows of every label, so the scores are not steered: add "
+            "rows, or merge groups or labels.",
+            SteeringWarning,
+            stacklevel=5,
+        )
+        return ScoreChannel(None, grouping)
+    moments = subgroup_moments(
+        own.features, own.label_codes, own.group_codes, own.counts.shape, own.weights, tied=True
+    )
+    gaussians = gaussians_from_moments(own.classes, own.groups, *moments, **estimation)
+    reference = own.groups[default_reference_group(own.counts)]
+    return ScoreChannel(gaussian_channel(gaussians, reference), grouping)
 
 
 def _refuse_small(rows, constraint, positive, n_bins):
