@@ -156,6 +156,143 @@ def plot_ellipses(steering, features=None, ax=None):
     return ax
 
 
+class RocDisplay:
+    """ROC curves of the score in every group, and the curve that all groups share after steering.
+
+    Make it by :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    curves : sequence of RocCurve
+        Concave curve of the score of every group, on the rows that the steering was fitted on.
+    target : RocCurve
+        Their lower envelope.
+    groups : sequence
+        Group of each curve.
+    steered : sequence of RocCurve, default=None
+        Curves of the steered score of given rows.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where the curves are drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+    lines_ : list of matplotlib Line2D
+        The curves of the groups, then that of the envelope.
+    """
+
+    def __init__(self, *, curves, target, groups, steered=None):
+        self.curves, self.target, self.groups, self.steered = curves, target, groups, steered
+
+    @classmethod
+    def from_estimator(
+        cls, steering, X=None, y=None, *, sensitive_features=None, row_ids=None, ax=None
+    ):
+        """Draw the curves of a fitted `ScoreSteering`.
+
+        Parameters
+        ----------
+        steering : ScoreSteering
+            Fitted with ``constraint="equalized_odds"`` and two labels.
+        X, y : array-like of shape (n, n_features_in_) and (n,), default=None
+            Rows whose steered score is drawn as well, best rows that it was not fitted on.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute of X, unless it is a column.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers of the rows; see :meth:`ScoreSteering.transform`.
+        ax : matplotlib Axes, optional
+            Axes to draw on, default those of a new figure.
+
+        Returns
+        -------
+        RocDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the steering is not fitted.
+        ValueError
+            If it has no kernels, or X is given without y.
+        ImportError
+            If matplotlib is missing.
+        """
+        check_is_fitted(steering)
+        if steering.roc_ is None:
+            raise ValueError(
+                "ROC curves need a ScoreSteering with constraint='equalized_odds' and two labels: "
+                "other maps are not chosen by them."
+            )
+        steered = None
+        if X is not None:
+            steered = steering.group_roc(
+                X, y, sensitive_features=sensitive_features, row_ids=row_ids
+            )
+        display = cls(
+            curves=steering.roc_,
+            target=steering.target_roc_,
+            groups=steering.groups_.tolist(),
+            steered=steered,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, *, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Axes to draw on, default those of a new figure.
+
+        Returns
+        -------
+        RocDisplay
+            Itself.
+        """
+        ax = _axes((5.4, 4.8)) if ax is None else ax
+        ax.plot([0, 1], [0, 1], color="0.8", linewidth=1, zorder=0)
+        self.lines_ = []
+        for k, (group, curve) in enumerate(zip(self.groups, self.curves, strict=True)):
+            color, marker, dashes = _style(k)
+            (line,) = ax.plot(
+                curve.false_positive,
+                curve.true_positive,
+                color=color,
+                linestyle=dashes,
+                label=_group_name(group),
+            )
+            self.lines_.append(line)
+            if self.steered is not None:
+                own = self.steered[k]
+                ax.plot(
+                    own.false_positive[1:-1],
+                    own.true_positive[1:-1],
+                    color=color,
+                    marker=marker,
+                    linestyle="none",
+                    markersize=5,
+                    markerfacecolor="white",
+                    label=f"{_group_name(group)}, steered",
+                )
+        (line,) = ax.plot(
+            self.target.false_positive,
+            self.target.true_positive,
+            color="black",
+            linewidth=2.5,
+            alpha=0.5,
+            label="lower envelope",
+            zorder=1,
+        )
+        self.lines_.append(line)
+        ax.set_xlabel("false positive rate")
+        ax.set_ylabel("true positive rate")
+        ax.set_aspect("equal")
+        _plain(ax)
+        ax.legend(loc="lower right", frameon=False)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
 def _require_matplotlib():
     try:
         import matplotlib  # noqa: F401

@@ -7,10 +7,11 @@ import pytest
 from matplotlib.patches import Ellipse
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 
-from fairsteer import OptimalSteeringTransformer
+from fairsteer import OptimalSteeringTransformer, ScoreSteering
 from fairsteer.datasets import make_gaussian_subgroups
-from fairsteer.plotting import plot_densities, plot_ellipses
+from fairsteer.plotting import RocDisplay, plot_densities, plot_ellipses
 
 pytestmark = pytest.mark.slow
 
@@ -213,3 +214,24 @@ def test_without_matplotlib_the_extra_is_named(steering, sample, monkeypatch):
     ):
         with pytest.raises(ImportError, match=r"matplotlib is missing: pip .*fairsteer\[compare\]"):
             draw()
+
+
+def test_roc_curves_of_groups_lie_above_the_shared_one():
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 2, 2000)
+    y = (rng.random(2000) < 0.4).astype(int)
+    X = rng.normal(size=(2000, 2)) + (y * (1 + groups))[:, None]
+    steering = ScoreSteering(LogisticRegression(), random_state=0)
+    steering.fit(X[:1000], y[:1000], sensitive_features=groups[:1000])
+    display = RocDisplay.from_estimator(
+        steering, X[1000:], y[1000:], sensitive_features=groups[1000:]
+    )
+    assert len(display.lines_) == 3
+    shared = display.lines_[-1]
+    for line in display.lines_[:-1]:
+        assert np.all(np.interp(shared.get_xdata(), *line.get_data()) >= shared.get_ydata() - 1e-9)
+    assert display.ax_.get_xlabel() == "false positive rate"
+    assert len(display.steered) == 2
+    parity = ScoreSteering(LogisticRegression(), constraint="demographic_parity")
+    with pytest.raises(ValueError, match="equalized_odds"):
+        RocDisplay.from_estimator(parity.fit(X, y, sensitive_features=groups))

@@ -21,6 +21,7 @@ from fairsteer.core.constraints import CONSTRAINTS, positive_position
 from fairsteer.core.gaussians import gaussians_from_moments, minimum_rows, subgroup_name
 from fairsteer.core.groups import pool_small_groups
 from fairsteer.core.moments import subgroup_moments
+from fairsteer.core.roc import concave_roc
 from fairsteer.core.row_draws import RowDraws, row_words
 from fairsteer.core.score_maps import (
     MonotoneMaps,
@@ -294,22 +295,29 @@ default="equalized_odds"
         return self._transform(self._check_columns(X), sensitive_features, row_ids)
 
     def _transform(self, table, sensitive_features, row_ids):
+        features, codes = self._features(table), self._codes(table, sensitive_features)
+        return self._steer(self._models.scores(features, codes), features, codes, row_ids)
+
+    def _codes(self, table, sensitive_features):
+        """Return the positions of the groups of new rows, -1 where unknown."""
         may_miss = self.group_strategy == "posterior"
         attribute = check.find_attribute(
             table, sensitive_features, self.sensitive_positions_, required=not may_miss
         )
         if attribute is not None:
             attribute = check.match_attribute(attribute, self.sensitive_names_)
-        codes = check.attribute_codes(
+        return check.attribute_codes(
             attribute,
             self.groups_,
             table.shape[0],
             allow_missing=may_miss,
             allow_unseen=self.handle_unknown == "pooled",
         )
+
+    def _features(self, table):
+        """Return the encoded features of new rows."""
         kept = np.delete(np.arange(table.shape[1]), self.sensitive_positions_)
-        features = encode(self._encoder, check.take_columns(table, kept))
-        return self._steer(self._models.scores(features, codes), features, codes, row_ids)
+        return encode(self._encoder, check.take_columns(table, kept))
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the output: ``score``, or ``score_<label>`` for several columns.
@@ -327,6 +335,56 @@ default="equalized_odds"
         if isinstance(self._maps, ScoreChannel):
             return np.array([f"score_{label}" for label in self.classes_[:-1]], dtype=object)
         return np.array(["score"], dtype=object)
+
+    def group_roc(self, X, y, *, sensitive_features=None, row_ids=None):
+        """Return the ROC curve of the steered score in every group.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            Rows, best such that ``fit`` did not see.
+        y : array-like of shape (n,)
+            Their labels.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it is a column of X.
+        row_ids : array-like of shape (n,), default=None
+            As in :meth:`transform`.
+
+        Returns
+        -------
+        list of RocCurve
+            Concave, in the order of ``groups_``.
+
+        Raises
+        ------
+        ValueError
+            If the score has no ROC curves, or a group has no rows of a label.
+        """
+        check_is_fitted(self)
+        if self.roc_ is None:
+            raise ValueError(
+                "ROC curves need constraint='equalized_odds' and two labels: other maps are not "
+                "chosen by them."
+            )
+        table = self._check_columns(X)
+        codes = self._codes(table, sensitive_features)
+        features = self._features(table)
+        positive = check.label_codes(check.check_labels(y, len(codes)), self.classes_)
+        positive = positive == self._models.positive
+        words = row_words(features, codes) if row_ids is None else _id_words(row_ids, codes)
+        draws = RowDraws(words, self._seed, 2)[:]
+        codes = self._drawn_groups(features, codes, draws[:, 0])
+        segments = self._maps.segments(self._models.scores(features, codes), codes, draws[:, 1])
+        curves = []
+        for group, name in enumerate(self.groups_.tolist()):
+            counts = [
+                np.bincount(segments[(codes == group) & own], minlength=self.kernels_.shape[-1])
+                for own in (~positive, positive)
+            ]
+            if not all(count.any() for count in counts):
+                raise ValueError(f"group={name!r} has no rows of one of the labels in X.")
+            curves.append(concave_roc(*(count / count.sum() for count in counts)))
+        return curves
 
     @property
     def kernels_(self):
