@@ -208,8 +208,8 @@ def test_a_failed_method_is_named_below_the_table(csv, capsys, monkeypatch):
             ["compare", "--skip", "steering", "--frontier"],
             "the frontier needs steering, which is skipped",
         ),
-        (["compare", "--target", "x"], "target applies to CSV files only"),
-        (["compare", "adult", "--drop", "age"], "drop applies to CSV files only"),
+        (["compare", "--target", "x"], "target applies to your own files only"),
+        (["compare", "adult", "--drop", "age"], "drop applies to your own files only"),
         (["compare", "compas", "--sensitive", "age"], "either sex or race, not 'age'."),
         (["compare", "none.csv"], "'none.csv' is neither a file nor one of the named tables"),
         (
