@@ -135,7 +135,8 @@ def _read_feature(distinct: DistinctTexts, mark: str | None, separator: str):
     numbers = read_plain_numbers(texts)
     if numbers is not None and not (mark == "," != separator and _has_thousands(texts)):
         return _expand_plain(distinct, numbers), {}
-    guesses = _guess(texts, counts, mark or ("." if separator == "," else ","))
+    preferred = mark or ("." if separator == "," else ",")
+    guesses = [] if set(texts) <= set(_BOOLEANS) else _guess(texts, counts, preferred)
     if not guesses:
         return _expand_plain(distinct, None), {}
     values, mark = guesses[0]

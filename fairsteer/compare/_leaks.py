@@ -48,11 +48,21 @@ def find_leaks(
         Sentences about copies of the target or of sensitive columns, features that determine them,
         identifiers and features without a name.
     """
+    target = {f"the target {label.name!r}": _factorize(label)}
+    columns = {
+        f"the sensitive column {name!r}": _factorize(attributes[name]) for name in attributes
+    }
+    joint = {}
+    if len(columns) > 1:
+        joint[f"the sensitive columns {groups.name!r}"] = _factorize(groups)
+    blind = "no method is blind to the group with them, so leave them out with"
     found = defaultdict(list)
     for name, column in data.items():
+        codes = _factorize(column)
         for finding in (
-            *_find_target(column, label),
-            *_find_groups(column, attributes, groups),
+            *_compare(codes, target, "leave them out with"),
+            # What determines the intersection determines its columns.
+            *(_compare(codes, joint, blind) or _compare(codes, columns, blind)),
             *_find_identifier(column, rows, name in dates),
         ):
             found[finding].append(name)
@@ -63,29 +73,28 @@ def find_leaks(
     ]
 
 
-def is_one_to_one(column: pd.Series, other: pd.Series) -> bool:
+def is_one_to_one(codes: np.ndarray, other_codes: np.ndarray) -> bool:
     """Return whether each value of a column occurs with one value of another, and vice versa.
 
     Parameters
     ----------
-    column, other : Series
-        A missing value is a value too.
+    codes, other_codes : ndarray of int
+        The columns, whose values are numbered from 0 on; a missing value is a value too.
 
     Returns
     -------
     bool
     """
-    codes, other_codes = _factorize(column), _factorize(other)
     return _is_function(codes, other_codes) and _is_function(other_codes, codes)
 
 
-def determines(column: pd.Series, other: pd.Series) -> bool:
+def determines(codes: np.ndarray, other_codes: np.ndarray) -> bool:
     """Return whether each value of a column occurs with one value of another, and not by chance.
 
     Parameters
     ----------
-    column, other : Series
-        A missing value is a value too.
+    codes, other_codes : ndarray of int
+        The columns, whose values are numbered from 0 on; a missing value is a value too.
 
     Returns
     -------
@@ -93,7 +102,6 @@ def determines(column: pd.Series, other: pd.Series) -> bool:
         False if rows whose values in the column were drawn independently of the other column would
         also do so with a probability above `CHANCE`, as where all values differ.
     """
-    codes, other_codes = _factorize(column), _factorize(other)
     if not _is_function(codes, other_codes):
         return False
     log_shares = np.log(np.bincount(other_codes) / len(other_codes))
@@ -136,28 +144,15 @@ def is_identifier(column: pd.Series) -> bool:
     return is_number(column) and column.is_unique and bool((column % 1 == 0).all())
 
 
-def _find_target(column, label):
-    described = f"the target {label.name!r}"
-    remedy = "leave them out with"
-    if is_one_to_one(column, label):
-        yield f"features that are a one-to-one copy of {described}", remedy
-    elif determines(column, label):
-        yield f"features that determine {described}, each value has one target", remedy
-
-
-def _find_groups(column, attributes, groups):
-    compared = {f"the sensitive column {name!r}": attributes[name] for name in attributes}
-    if groups.name not in attributes:
-        # What determines the intersection determines its columns.
-        joint = f"the sensitive columns {groups.name!r}"
-        if is_one_to_one(column, groups) or determines(column, groups):
-            compared = {joint: groups}
-    remedy = "no method is blind to the group with them, so leave them out with"
-    for described, values in compared.items():
-        if is_one_to_one(column, values):
-            yield f"features that are a one-to-one copy of {described}", remedy
-        elif determines(column, values):
-            yield f"features that determine {described}, each value has one group", remedy
+def _compare(codes, others, remedy):
+    """Return what a feature gives away of other columns, with the remedy."""
+    found = []
+    for described, other_codes in others.items():
+        if is_one_to_one(codes, other_codes):
+            found.append((f"features that are a one-to-one copy of {described}", remedy))
+        elif determines(codes, other_codes):
+            found.append((f"features that determine {described} by each of their values", remedy))
+    return found
 
 
 def _find_identifier(column, rows, is_date):

@@ -255,6 +255,19 @@ def test_several_sensitive_columns_are_their_intersection(csv, capsys):
     assert "Sensitive attribute: s & open (f[x] & False: " in capsys.readouterr().out
 
 
+def test_missing_values_are_named_and_no_group_is_written_as_a_formula(csv, tmp_path, capsys):
+    frame = pd.read_csv(csv)
+    frame["s"] = frame["s"].replace("m", "=m").fillna("?")
+    frame.to_csv(csv, index=False)
+    folder = tmp_path / "out"
+    options = ["--missing", "none", "--missing", "?", "--folds", "2", "--output", str(folder)]
+    assert main(columns(csv, *ONLY_UNMITIGATED, *options)) == 0
+    assert "Sensitive attribute: s (=m: " in capsys.readouterr().out
+    groups = pd.read_csv(folder / "groups.csv")["group"]
+    assert {"'=m", "f[x]"} <= set(groups)
+    assert not any(groups.str.startswith("="))
+
+
 def test_the_output_is_checked_before_the_work(csv, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command_line, "compare", lambda *_, **__: pytest.fail("it ran"))
     assert main(columns(csv, "--output", str(csv))) == 2
