@@ -95,7 +95,7 @@ def load_table(
     """
     sensitive = (sensitive,) if isinstance(sensitive, str) else tuple(sensitive or ())
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
-    missing = (missing,) if np.isscalar(missing) else tuple(missing or ())
+    missing = (missing,) if np.isscalar(missing) else tuple(() if missing is None else missing)
     if str(source) in NAMED:
         return _load_named(str(source), target, sensitive, favorable, drop, missing)
     return _load_file(Path(source), target, sensitive, favorable, drop, missing)
