@@ -85,7 +85,9 @@ def test_the_changelog_knows_the_version():
 def lower_bounds():
     """Return the lower bound of every dependency, extras included, that the suite runs with."""
     extras = PROJECT["optional-dependencies"]
-    requirements = [*PROJECT["dependencies"], *extras["compare"], *extras["test"]]
+    requirements = sum(
+        (extras[name] for name in ("compare", "files", "test")), PROJECT["dependencies"]
+    )
     return dict(r.split(">=") for r in requirements if ">=" in r)
 
 

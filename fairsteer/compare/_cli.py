@@ -12,6 +12,7 @@ from pathlib import Path
 
 import fairsteer
 from fairsteer.compare import compare, frontier_table, load_table
+from fairsteer.compare._export import write_csv
 from fairsteer.compare._options import check_options
 from fairsteer.exceptions import UsageError
 
@@ -90,9 +91,10 @@ def _parser() -> argparse.ArgumentParser:
         "table",
         nargs="?",
         metavar="TABLE",
-        help="diabetes (comes with scikit-learn, the default), adult, compas or a CSV file",
+        help="diabetes (comes with scikit-learn, the default), adult, compas or a CSV, Parquet or "
+        "Excel file",
     )
-    add("--target", metavar="COLUMN", help="CSV: the column to predict, with two values")
+    add("--target", metavar="COLUMN", help="your file: the column to predict, with two values")
     add(
         "--sensitive",
         action="append",
@@ -104,13 +106,21 @@ def _parser() -> argparse.ArgumentParser:
         "--favorable",
         "--favourable",
         metavar="VALUE",
-        help="CSV: the favorable value of the target (default: the last of the sorted values)",
+        help="your file: the favorable value of the target (default: the last of the sorted "
+        "values)",
     )
     add(
         "--drop",
         action="append",
         metavar="COLUMN",
-        help="CSV: a column to leave out; may be repeated",
+        help="your file: a column to leave out; may be repeated",
+    )
+    add(
+        "--missing",
+        action="append",
+        metavar="VALUE",
+        help="your file: a cell that is a missing value, such as NA; may be repeated (default: "
+        "only empty cells, in features also NA, None, NaN and the like)",
     )
     add(
         "--estimator",
@@ -165,6 +175,7 @@ def _compare(arguments, command: str) -> int:
         sensitive=arguments.sensitive,
         favorable=arguments.favorable,
         drop=arguments.drop or (),
+        missing=arguments.missing or (),
     )
     options = {
         "estimators": arguments.estimator or ["logistic"],
@@ -206,10 +217,10 @@ def _save(comparison, folder: Path, command: str) -> bool:
         print("fairsteer: every method failed; no file is written.", file=sys.stderr)
         return False
     results = comparison.results
-    files = {RESULTS: results.to_csv(index=False)}
+    files = {RESULTS: write_csv(results)}
     if comparison.options.frontier:
         frontier = frontier_table(results, comparison.methods.values())
-        files[FRONTIER] = frontier.to_csv(index=False)
+        files[FRONTIER] = write_csv(frontier)
     if not all([_write(folder / name, text) for name, text in files.items()]):
         return False
     try:

@@ -28,6 +28,7 @@ from fairsteer.compare._bootstrap import (
     interval_table,
     resample,
 )
+from fairsteer.compare._export import write_csv
 from fairsteer.compare._methods import BASELINE, Method
 from fairsteer.compare._options import ComparisonOptions
 from fairsteer.compare._report_features import (
@@ -121,7 +122,7 @@ def report_files(comparison: Comparison, command: str) -> dict[str, str]:
         RUN: run_table(table, options, subject, summary, problems, command),
     }
     page = render(table, subject, methods, tables)
-    return {**{name: frame.to_csv(index=False) for name, frame in tables.items()}, REPORT: page}
+    return {**{name: write_csv(frame) for name, frame in tables.items()}, REPORT: page}
 
 
 def choose_subject(finished: Iterable[tuple[str, str]], methods: Mapping[str, Method]) -> Subject:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from fairsteer._validation import abbreviate
 from fairsteer.exceptions import UsageError
 
 NAMED = ("diabetes", "adult", "compas")
 MAX_GROUPS = 20
 MIN_ROWS = 5
-"""Rows that every (label, group) subgroup of a CSV file needs."""
+"""Rows that every (label, group) subgroup of a file needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,3 +116,39 @@ def as_text(value) -> str:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+def shorten(text: str, limit: int = 24) -> str:
+    """Cut a text for a message.
+
+    Parameters
+    ----------
+    text : str
+        A name or a cell.
+    limit : int, default=24
+        The most characters to return.
+
+    Returns
+    -------
+    str
+        The text, or its beginning and dots.
+    """
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def list_names(names: Iterable[str], limit: int = 6) -> str:
+    """List names for a message.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of columns.
+    limit : int, default=6
+        The most names to write.
+
+    Returns
+    -------
+    str
+        The first names in quotes, with dots for the others.
+    """
+    return abbreviate([*map(shorten, names)], limit)[1:-1]

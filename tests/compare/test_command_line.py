@@ -208,8 +208,8 @@ def test_a_failed_method_is_named_below_the_table(csv, capsys, monkeypatch):
             ["compare", "--skip", "steering", "--frontier"],
             "the frontier needs steering, which is skipped",
         ),
-        (["compare", "--target", "x"], "target applies to CSV files only"),
-        (["compare", "adult", "--drop", "age"], "drop applies to CSV files only"),
+        (["compare", "--target", "x"], "target applies to your own files only"),
+        (["compare", "adult", "--drop", "age"], "drop applies to your own files only"),
         (["compare", "compas", "--sensitive", "age"], "either sex or race, not 'age'."),
         (["compare", "none.csv"], "'none.csv' is neither a file nor one of the named tables"),
         (
@@ -253,6 +253,19 @@ def test_several_sensitive_columns_are_their_intersection(csv, capsys):
     command = ["compare", str(csv), *sensitive, "--target", "t", *ONLY_UNMITIGATED]
     assert main([*command, "--folds", "2"]) == 0
     assert "Sensitive attribute: s & open (f[x] & False: " in capsys.readouterr().out
+
+
+def test_missing_values_are_named_and_no_group_is_written_as_a_formula(csv, tmp_path, capsys):
+    frame = pd.read_csv(csv)
+    frame["s"] = frame["s"].replace("m", "=m").fillna("?")
+    frame.to_csv(csv, index=False)
+    folder = tmp_path / "out"
+    options = ["--missing", "none", "--missing", "?", "--folds", "2", "--output", str(folder)]
+    assert main(columns(csv, *ONLY_UNMITIGATED, *options)) == 0
+    assert "Sensitive attribute: s (=m: " in capsys.readouterr().out
+    groups = pd.read_csv(folder / "groups.csv")["group"]
+    assert {"'=m", "f[x]"} <= set(groups)
+    assert not any(groups.str.startswith("="))
 
 
 def test_the_output_is_checked_before_the_work(csv, tmp_path, capsys, monkeypatch):

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fairsteer.compare import _csv, _load, _table
+from fairsteer.compare import (
+    _columns,
+    _csv,
+    _dates,
+    _export,
+    _files,
+    _leaks,
+    _load,
+    _numbers,
+    _roles,
+    _table,
+    _texts,
+)
 from fairsteer.compare._load import load_table
 from fairsteer.compare._table import Table, check_subgroup_sizes
 from fairsteer.exceptions import UsageError
@@ -73,6 +85,108 @@ def test_rows_without_target_or_sensitive_value_are_dropped_and_counted(frame, l
     assert table.data.index.equals(table.groups.index)
 
 
+@pytest.mark.parametrize(("n_missing", "warned"), [(4, False), (5, True)])
+@pytest.mark.parametrize("column", ["hired", "sex"])
+def test_many_dropped_rows_are_warned_of(frame, load, column, n_missing, warned):
+    frame.loc[: n_missing - 1, column] = "  "
+    warnings = load(frame, drop="name").warnings
+    assert [f"{n_missing} of 80 rows" in text and repr(column) in text for text in warnings] == (
+        [True] * warned
+    )
+
+
+def test_blanks_at_both_ends_of_names_and_values_do_not_count(frame, load):
+    plain = load(frame)
+    frame["sex"] = [f"{value}{' ' * (i % 3)}" for i, value in enumerate(frame["sex"])]
+    frame["hired"] = [f"\t{value}\u00a0" for value in frame["hired"]]
+    frame.columns = [f" {name} " for name in frame]
+    for sensitive in ("sex", " sex"):
+        table = load(frame, sensitive=sensitive, favorable="yes ")
+        pd.testing.assert_frame_equal(table.data, plain.data)
+        pd.testing.assert_frame_equal(table.attributes, plain.attributes)
+        assert table.target.equals(plain.target)
+
+
+@pytest.mark.parametrize("text", ["NA", "None", "nan", "null", "n/a", "?", "-"])
+@pytest.mark.parametrize("column", ["hired", "sex"])
+def test_only_an_empty_cell_is_a_missing_label_or_group(frame, load, column, text):
+    frame[column] = frame[column].replace({"no": text, "f": text})
+    table = load(frame, drop="name", favorable="yes")
+    assert len(table.data) == 80
+    assert (text in set(table.groups)) == (column == "sex")
+    (warning,) = table.warnings
+    assert f"{text!r} of {column!r} in 40 rows" in warning
+    assert "--missing" in warning
+    with pytest.raises(UsageError, match=f"'{column}' .*has only the value"):
+        load(frame, missing=text)
+
+
+@pytest.mark.parametrize("missing", ["-9", -9, -9.0, ["x", "-9.0"], np.array([-9, -8])])
+def test_other_missing_values_are_named(frame, load, missing):
+    frame.loc[:1, "hired"] = "-9"
+    frame.loc[:2, "sex"] = "-9"
+    frame["age"] = [-9, 1, 2, -9] * 20
+    frame["job"] = ["-9", "cook"] * 40
+    table = load(frame, missing=missing)
+    assert len(table.data) == 77
+    assert table.data["age"].isna().sum() == 39
+    assert table.data["job"].isna().sum() == 38
+    with pytest.raises(UsageError, match=r"3 values \(-9, no, yes\)"):
+        load(frame)
+
+
+def test_a_missing_looking_third_label_names_the_option(frame, load):
+    frame.loc[:1, "hired"] = "?"
+    with pytest.raises(UsageError, match=r"\?, no, yes.*--missing '\?'"):
+        load(frame)
+
+
+def test_codes_with_leading_zeros_are_different_groups(frame, load):
+    frame["sex"] = ["01", "01", "1", "1"] * 20
+    assert set(load(frame).groups) == {"01", "1"}
+    frame["hired"] = ["1", "01"] * 40
+    table = load(frame, favorable="1")
+    assert table.favorable == "1"
+    assert table.target.tolist() == [1, 0] * 40
+
+
+def test_a_row_of_totals_without_a_label_leaves_the_columns_numeric(frame, load, tmp_path):
+    path = tmp_path / "totals.csv"
+    path.write_text(f"{frame.to_csv(index=False)},,Total,,sum: 3,,\n")
+    table = load_table(path, "hired", "sex")
+    pd.testing.assert_frame_equal(table.data, load(frame).data)
+    assert "80 of 81 rows" in table.conventions
+
+
+def test_a_column_that_is_not_a_feature_is_not_warned_of(frame, load):
+    frame["cost"] = ["?", 1, 2, 3] * 20
+    assert any("'cost'" in warning for warning in load(frame).warnings)
+    assert not any("'cost'" in warning for warning in load(frame, drop="cost").warnings)
+
+
+def test_row_numbers_are_found_where_rows_are_dropped(frame, load):
+    frame["number"] = range(1, 81)
+    frame.loc[[7, 30], "sex"] = None
+    (warning,) = load(frame, drop="name").warnings
+    assert "number the rows: 'number'" in warning
+
+
+def test_messages_do_not_grow_with_the_table(load):
+    rng = np.random.default_rng(0)
+    cells = {f"a long name of a column {i}": ["?", "1", "2", "3", "4 " * 99] for i in range(400)}
+    frame = pd.DataFrame(cells).loc[rng.integers(0, 5, 100)].reset_index(drop=True)
+    frame = frame.assign(hired=["no", "yes"] * 50, sex=["f", "f", "m", "m"] * 25)
+    for i in range(100):
+        frame[f"copy {i}"] = frame["hired"]
+        frame[f"text {i}"] = [f"{i} {row}" for row in range(100)]
+    table = load(frame)
+    assert len(table.warnings) == 3
+    assert max(map(len, table.warnings)) < 600
+    with pytest.raises(UsageError) as refused:
+        load(frame, target="nothing")
+    assert len(str(refused.value)) < 600
+
+
 def test_several_sensitive_columns_are_their_intersection(frame, load):
     frame["young"] = np.arange(80) < 40
     table = load(frame, sensitive=["sex", "young"])
@@ -125,8 +239,8 @@ def test_integers_next_to_missing_cells_keep_their_name(frame, load):
 def test_text_with_moderately_many_values_stays(load):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"hired": [0, 1] * 1000, "sex": rng.choice(["f", "m"], 2000)})
-    frame["zip"] = [f"z{i % 60}" for i in range(2000)]
-    frame["street"] = [f"s{i % 120}" for i in range(2000)]
+    frame["zip"] = [f"z{i % 59}" for i in range(2000)]
+    frame["street"] = [f"s{i % 119}" for i in range(2000)]
     table = load(frame)
     assert list(table.data) == ["zip"]
     assert table.warnings == ("text columns with many values are left out: 'street'.",)
@@ -186,24 +300,22 @@ def test_one_to_one_copies_are_warned_of_but_stay(frame, load):
     frame["almost"] = frame["hired"].where(frame.index > 0, "yes")
     table = load(frame, sensitive=["sex", "young"], drop=["name"])
     assert {"her or his", "both", "outcome", "almost"} <= set(table.data)
-    copy = "is a one-to-one copy of the sensitive column"
-    blind = "so no method is blind to the group: leave it out with --drop"
-    assert table.warnings == (
-        f"the feature 'her or his' {copy} 'sex', {blind} 'her or his'.",
-        f"the feature 'both' {copy} 'sex & young', {blind} both.",
-        "the feature 'outcome' is a one-to-one copy of the target 'hired': leave it out with "
-        "--drop outcome.",
-    )
-    assert load(frame, drop=["name", "her or his", "outcome"]).warnings == ()
+    assert {warning.split(": ")[0]: warning.split(": ")[1] for warning in table.warnings} == {
+        "features that are a one-to-one copy of the sensitive column 'sex'": "'her or his'; no "
+        "method is blind to the group with them, so leave them out with --drop 'her or his'.",
+        "features that are a one-to-one copy of the sensitive columns 'sex & young'": "'both'; no "
+        "method is blind to the group with them, so leave them out with --drop both.",
+        "features that are a one-to-one copy of the target 'hired'": "'outcome'; leave them out "
+        "with --drop outcome.",
+    }
+    assert load(frame, drop=["name", "her or his", "both", "outcome"]).warnings == ()
 
 
 def test_a_column_without_a_name_is_warned_of(frame, load):
     frame.insert(0, "", range(80))
-    warned = load(frame, drop="name").warnings
-    assert warned == (
-        "'Unnamed: 0' has no name in the header; if it only numbers the rows, leave it out with "
-        "--drop 'Unnamed: 0'.",
-    )
+    (warned,) = load(frame, drop="name").warnings
+    assert "without a name in the header: 'Unnamed: 0'" in warned
+    assert "--drop 'Unnamed: 0'" in warned
 
 
 def test_pandas_missing_strings_are_missing(tmp_path, frame):
@@ -288,7 +400,9 @@ def test_what_does_not_fit_is_one_sentence(frame, load, case):
         (b"", "is empty"),
         (b"a,b,c\n", "has a header but no rows"),
         (b"a b c\n1 2 3\n", "only the columns 'a b c'.*separated by commas"),
-        (b"\xff\xfe\x00\x81binary", "is not a CSV table in UTF-8"),
+        (b"\xff\xfe\x00\xd8", "not text in the encoding UTF-16"),
+        (b"\x81\x8d\x90", "not text in the encoding UTF-8 or Windows-1252"),
+        (b"a,b,c\n1,\0,2\n", "not text in the encoding UTF-8"),
         (b"a,b,c\n1,2,3\n1,2,3,4,5\n", "is not a CSV table.*commas between.*Expected 3 fields"),
         (b"a;b;c\n1;2;3\n1;2;3;4;5\n", "is not a CSV.*semicolons between.*Expected 3 fields"),
         (b"a,b,c\n1,2,3,4\n1,2,3,4\n", "more fields than its header has names: name every col"),
@@ -304,6 +418,14 @@ def test_a_file_that_is_no_table_is_one_sentence(tmp_path, content, message):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "plain"), [("people.csv.gz", "people"), ("people.2020.csv", "people.2020")]
+)
+def test_the_table_is_named_after_its_file(frame, tmp_path, name, plain):
+    frame.to_csv(tmp_path / name, index=False)
+    assert load_table(tmp_path / name, "hired", "sex").name == plain
+
+
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(UsageError, match="neither a file nor one of the named tables diabetes"):
         load_table(tmp_path / "none.csv", "a", "b")
@@ -311,7 +433,10 @@ def test_a_missing_file_is_one_sentence(tmp_path):
         load_table(tmp_path, "a", "b")
 
 
-@pytest.mark.parametrize("module", [_load, _csv, _table])
+@pytest.mark.parametrize(
+    "module",
+    [*(_columns, _csv, _dates, _export, _files, _leaks, _load, _numbers, _roles, _table, _texts)],
+)
 def test_the_readers_of_tables_import_at_the_top_only(module):
     tree = ast.parse(inspect.getsource(module))
     imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
@@ -358,9 +483,9 @@ def test_the_embedded_table():
     assert table.conventions
 
 
-@pytest.mark.parametrize("option", ["target", "favorable", "drop"])
-def test_options_for_a_csv_do_not_fit_a_named_table(option):
-    with pytest.raises(UsageError, match=f"{option} applies to CSV files only; 'compas'"):
+@pytest.mark.parametrize("option", ["target", "favorable", "drop", "missing"])
+def test_options_for_files_do_not_fit_a_named_table(option):
+    with pytest.raises(UsageError, match=f"{option} applies to your own files only; 'compas'"):
         load_table("compas", **{option: "x"})
 
 
