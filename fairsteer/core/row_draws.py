@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,37 +12,70 @@ from fairsteer.core.linalg import Array
 
 _Words = NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_BINS = 1024.0
+# Irrational, because shares of rows are fractions: none is at the edge of a bin.
+_OFFSET = 1.0 / np.sqrt(5.0)
 
 
 class RowDraws:
-    """Numbers in (0, 1) from a hash of the seed, the values of a row and its occurrence.
+    """Numbers in (0, 1) from a hash of the seed and a word for each row.
 
-    The hash is the finalizer of SplitMix64 (Steele, Lea and Flood 2014), chained over the columns.
-    The k-th of identical rows of a call gets the k-th draw, so identical rows are spread. The draws
-    of a row depend on no distinct row, nor on the order of rows or the process. One word is stored
-    per row; ``draws[rows]`` computes the draws of rows.
+    The hash is the finalizer of SplitMix64 (Steele, Lea and Flood 2014). ``draws[rows]`` computes
+    the draws of rows; only the words are stored.
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
-        Values to hash; 0.0 and -0.0 are equal.
-    codes : ndarray of shape (n,)
-        Position of each row's group, also hashed; -1 where it is unknown.
+    words : ndarray of uint64 of shape (n,)
+        Rows with equal words have equal draws.
     seed : int
         Different seeds give independent draws.
     n_draws : int
         Number of draws per row.
     """
 
-    def __init__(self, X: Array, codes: NDArray[np.intp], seed: int, n_draws: int) -> None:
+    def __init__(self, words: _Words, seed: int, n_draws: int) -> None:
         self._n_draws = n_draws
         with np.errstate(over="ignore"):
-            words = _mix(np.full(len(X), seed, dtype=np.uint64) + _GOLDEN)
+            start = _mix(np.full(len(words), seed, dtype=np.uint64) + _GOLDEN)
+            self._words = _mix(start ^ words)
+
+    @classmethod
+    def of_rows(
+        cls,
+        X: Array,
+        places: Iterable[Array],
+        codes: NDArray[np.intp],
+        seed: int,
+        n_draws: int,
+    ) -> RowDraws:
+        """Return draws that depend on the place of a row, its group and its occurrence.
+
+        The k-th of identical rows of a call gets the k-th draw, so identical rows are spread. The
+        draws of a row depend on no distinct row, nor on the order of rows or the process. Rounding
+        to single precision, or other units, leaves the places and so the draws as they are.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+            Rows, to find identical ones.
+        places : iterable of ndarray of shape (n,)
+            Where the values of each feature are among the training values, in [0, 1]. Places that
+            differ by less than 1 / 1024 may count as equal.
+        codes : ndarray of shape (n,)
+            Position of each row's group; -1 where it is unknown.
+        seed, n_draws : int
+            As above.
+        """
+        with np.errstate(over="ignore"):
+            group = _mix(codes.astype(np.int64).view(np.uint64))
+            words, exact = group, group
+            for place in places:
+                bins = np.floor(place * _BINS + _OFFSET).astype(np.int64)
+                words = _mix(words ^ bins.view(np.uint64)) + _GOLDEN
             for column in X.T:
                 values = np.ascontiguousarray(column, dtype=np.float64) + 0.0
-                words = _mix(words ^ values.view(np.uint64)) + _GOLDEN
-            words = _mix(words ^ codes.astype(np.int64).view(np.uint64))
-            self._words = _mix(words + _occurrence(words) * _GOLDEN)
+                exact = _mix(exact ^ values.view(np.uint64)) + _GOLDEN
+            return cls(_mix(words) + _occurrence(exact) * _GOLDEN, seed, n_draws)
 
     def __getitem__(self, rows: Any) -> Array:
         """Return the draws of the rows at positions, shape (m, n_draws)."""
