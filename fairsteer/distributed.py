@@ -29,7 +29,7 @@ def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split
     """Fit a transformer to a Dask table.
 
     Each partition is read once, and the sums over its rows are merged in a tree. Warnings that need
-    rows, for instance about discrete features, are not issued.
+    rows, for instance about a group that is recovered, are not issued.
 
     Parameters
     ----------

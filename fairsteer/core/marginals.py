@@ -346,7 +346,7 @@ def find_one_hot(X: Array) -> list[NDArray[np.intp]]:
     """Find blocks of columns of 0 and 1 that add up to 1 or less in every row.
 
     A block is a run of at least two such columns, ended by a column that does not fit or once every
-    row has its 1. Constant columns belong to no block and do not end one.
+    row has its 1. Columns of 0 only, or of 1 only, belong to no block and do not end one.
 
     Parameters
     ----------
@@ -360,18 +360,18 @@ def find_one_hot(X: Array) -> list[NDArray[np.intp]]:
     """
     blocks: list[list[int]] = [[]]
     taken = np.zeros(len(X), dtype=bool)
-    for j, x in enumerate(X.T):
-        ones = x == 1.0
-        if np.all(x == x[0]):
-            continue
-        if not np.all(ones | (x == 0.0)):
+    # Most columns of numbers show in a few rows that they are none of indicators.
+    likely = np.all(np.isin(X[:100], (0.0, 1.0)), axis=0)
+    for j in range(X.shape[1]):
+        ones = X[:, j] == 1.0 if likely[j] else taken
+        if not likely[j] or not np.all(ones | (X[:, j] == 0.0)):
             blocks.append([])
-            continue
-        if not blocks[-1] or np.any(taken & ones) or taken.all():
-            blocks.append([])
-            taken = np.zeros(len(X), dtype=bool)
-        blocks[-1].append(j)
-        taken |= ones
+        elif 0 < np.count_nonzero(ones) < len(X):
+            if not blocks[-1] or np.any(taken & ones) or taken.all():
+                blocks.append([])
+                taken = np.zeros(len(X), dtype=bool)
+            blocks[-1].append(j)
+            taken |= ones
     return [np.array(block, dtype=np.intp) for block in blocks if len(block) > 1]
 
 

@@ -110,8 +110,9 @@ default="equalized_odds"
         order. It ranks values among all rows. ``"copula_by_group"`` ranks them within the group
         (under equal opportunity: among its positives), so that every feature has the same
         marginal distribution in all groups before anything else is steered, and returns values
-        of the reference group. Tied values are spread by a draw, see Notes. ``"auto"`` is
-        FAMILY_AUTO; ``family_`` says which. One-hot blocks are then handled too, see Notes.
+        of the reference group. Tied values are spread by a draw, see Notes. ``"auto"`` is the
+        copula where most features that vary are discrete, otherwise normal; ``family_`` says
+        which. It alone recognizes one-hot blocks, see Notes.
     covariance_type : {"full", "tied", "diag"}, default="full"
         ``"tied"`` shares a covariance among the labels of a group.
     shrinkage : float in [0, 1] or "auto", default=0.01
@@ -187,9 +188,12 @@ default="equalized_odds"
         or ``"sample"``, for ``family="copula_by_group"`` at a strength below 1, or where a group
         of the training rows has no distribution or only one distribution is left. Pooled groups
         count as one group, and groups that were not seen are not covered.
+    family_ : str
+        The family, which ``family="auto"`` chooses.
     steered_features_ : ndarray of shape (d,)
-        Positions, among the output columns, of the features that vary in training; constant
-        features are returned unchanged.
+        Positions, among the output columns, of the features that are steered: those that vary in
+        training. Of a one-hot block that is steered it is the first column, of a block that is
+        not steered none. Other features are returned unchanged.
     sensitive_positions_ : ndarray of int
         Positions of the sensitive columns of X; empty where the attribute is passed.
     sensitive_names_ : list
@@ -204,15 +208,31 @@ default="equalized_odds"
     -----
     The attribute is needed in ``transform`` unless ``group_strategy="posterior"``. The label
     never is: ``fit_transform`` equals ``fit`` and ``transform``, so a model trained on its output
-    sees rows moved exactly as new rows will be. With discrete features and a family other than
-    the copula, a model that can recognize the groups' grids (a tree) may recover the group.
+    sees rows moved exactly as new rows will be.
 
-    Draws depend on ``random_state``, the row's values, its group and its occurrence number among
-    identical rows of the call, not on other rows, their order or the process. A row that is
-    transformed alone moves as the first of its identical rows does; the order of a batch matters
-    only among identical rows. Where most rows have many identical rows, rows that are transformed
-    one by one are therefore not spread as those of a batch are, and the gaps of a batch do not
-    hold for them: transform such rows together.
+    A feature is discrete if two rows have the same value with a probability above 5%. With
+    discrete features and the normal or the log-normal family, steered values of each group form a
+    grid of their own, from which a tree may recover the group. Wherever a feature is discrete,
+    ``fit`` therefore measures on at most 2,000 rows how well a small boosted classifier, which
+    knows the label, recovers the group before and after steering.
+
+    With ``family="auto"``, a run of columns of 0 and 1 that add up to 1 or less in every row is a
+    one-hot block and counts as one feature. The copula steers it as one column of categories, in
+    the order of ``P(pos_label | category)`` with label and group weighted to be independent, so
+    every row that moves gets a category of the training rows. The normal family leaves the block
+    as it is, and ``fit`` says so. Other families take every column as it is.
+
+    Draws spread tied values and choose labels. They depend on ``random_state``, the row's group,
+    the places of its values among the training values, and its occurrence number among identical
+    rows of the call, not on other rows, their order or the process. Values without ties need no
+    draw. Single precision, or other units in all calls, thus move a row alike up to rounding.
+    Shuffling the rows of a call changes no row except among identical ones, of which the k-th gets
+    the k-th draw. A row that is transformed alone moves as the first of its identical rows does.
+    Where most rows have many identical rows, rows that are transformed one by one are therefore
+    not spread as those of a batch are, and the gaps of a batch do not hold for them: transform such
+    rows together, or pass ``row_ids``. The draws then depend on ``random_state`` and the
+    identifier only, so that rows transformed one by one are independent and repeatable, and rows
+    with the same identifier have the same draws.
 
     All parameters combine, except these:
 
@@ -230,9 +250,10 @@ default="equalized_odds"
     Warns
     -----
     SteeringWarning
-        In ``fit``, if most features are discrete and the family is not a copula, if rows are
-        almost unchanged, if a subgroup has fewer rows than features, or if groups have no
-        distribution of their own. In ``transform``, if rows have drifted (``max_drift``).
+        In ``fit``, if a boosted classifier recovers the group better after steering than before,
+        if one-hot blocks are not steered, if rows are almost unchanged, if a subgroup has fewer
+        rows than features, or if groups have no distribution of their own. In ``transform``, if
+        rows have drifted (``max_drift``).
 
     References
     ----------
@@ -356,10 +377,12 @@ default="equalized_odds"
     def partial_fit(self, X, y, *, sensitive_features=None, sample_weight=None, finish=True):
         """Add rows to those of earlier calls, including ``fit``, and solve for all of them.
 
-        The method does not exist for the copula, which needs the ranks of all rows at once. Only
-        sums are kept, so that batches, in any order, give the result of one ``fit`` of all rows.
-        ``random_state`` is drawn anew in each call that solves, and warnings that look at rows,
-        such as that of discrete features, look at those of this batch.
+        The method does not exist for the copula, which needs the ranks of all rows at once.
+        ``family="auto"`` decides on the first batch and keeps to it; a first batch of mostly
+        discrete features, which asks for the copula, is refused. Only sums are kept, so that
+        batches, in any order, give the result of one ``fit`` of all rows. ``random_state`` is
+        drawn anew in each call that solves, and warnings that look at rows, such as that of a
+        group that is recovered, look at those of this batch.
 
         Parameters
         ----------
@@ -761,7 +784,7 @@ def _find_recovery(steering, rows):
     kept = frequent[subgroups] & several[labels]
     chosen, labels, codes = chosen[kept], labels[kept], codes[kept]
     X = rows.features[chosen]
-    if not any(x.min() < x.max() and tie_probability(x) > DISCRETE for x in X.T):
+    if len(X) == 0 or not any(x.min() < x.max() and tie_probability(x) > DISCRETE for x in X.T):
         return []
     labels = np.unique(labels, return_inverse=True)[1]
     own = np.unique(codes, return_inverse=True)[1]
