@@ -35,7 +35,8 @@ with warnings.catch_warnings(record=True) as caught:
 print(caught[0].message)
 
 # %%
-# The copula, which the default ``family="auto"`` chooses here, does not. A fixed ``random_state`` fixes the draws that spread equal values.
+# The copula, which the default ``family="auto"`` chooses here, does not. A fixed ``random_state``
+# fixes the draws that spread equal values.
 
 copula = OptimalSteeringTransformer("group", family="copula", random_state=0)
 copula.fit(X[train], y[train])

@@ -69,8 +69,9 @@ def describe_recovery(before: float, after: float, ranks: bool) -> str:
     remedy = "a linear estimator" if ranks else "family='copula' or a linear estimator"
     return (
         "A boosted classifier recovers the group within a label better after steering (AUC "
-        f"{after:.2f}) than before ({before:.2f}), because steered values of each group form a "
-        "grid of their own. Tree ensembles may use it, and gaps may grow. Use "
+        f"{after:.2f}) than before ({before:.2f}), because features are discrete and the steered "
+        "values of each group form a grid of their own. Tree ensembles may use it, and gaps may "
+        "grow. Use "
         f"{remedy}, and check the result with fairsteer.audit.audit_steering."
     )
 

@@ -25,6 +25,7 @@ SAMPLED_ROWS = 2000
 
 Columns = NDArray[np.intp] | slice
 EVERY_COLUMN = slice(None)
+Blocks = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
 # Keeps rounding inside a rank interval.
 _EDGE = 1e-6
 SINGLE_PRECISION = 2.0**-23
@@ -375,55 +376,56 @@ def find_one_hot(X: Array) -> list[NDArray[np.intp]]:
     return [np.array(block, dtype=np.intp) for block in blocks if len(block) > 1]
 
 
-@dataclass(frozen=True, eq=False)
-class OneHotBlocks:
-    """Blocks of indicators, each of which is steered as one column of ordered categories.
-
-    The first column of a block holds the rank of the category, the others hold 0. Category 0 is
-    that of rows without a 1.
+def order_categories(
+    columns: list[NDArray[np.intp]], X: Array, positive: NDArray[np.bool_], weights: Array
+) -> Blocks:
+    """Order the categories of one-hot blocks of training rows by their share of positives.
 
     Parameters
     ----------
     columns : list of ndarray of int
         Positions of the columns of each block.
-    ranks : list of ndarray
-        Rank of each category in the order of the share of positives, ties in their own order.
+    X : ndarray of shape (n, d)
+        Training rows.
+    positive : ndarray of bool of shape (n,)
+        Which rows are positive.
+    weights : ndarray of shape (n,)
+        Weights of the rows.
+
+    Returns
+    -------
+    list of tuple of ndarray
+        For each block the positions of its columns, and the ranks of its categories. Category 0 is
+        that of rows without a 1; ties keep the order of categories.
     """
+    blocks = []
+    for block in columns:
+        codes, size = _categories(X, block), len(block) + 1
+        counts = np.bincount(codes, weights, size)
+        shares = np.full(size, np.average(positive, weights=weights))
+        hits = np.bincount(codes, weights * positive, size)
+        np.divide(hits, counts, out=shares, where=counts > 0.0)
+        blocks.append((block, np.argsort(np.argsort(shares, kind="stable"))))
+    return blocks
 
-    columns: list[NDArray[np.intp]]
-    ranks: list[NDArray[np.intp]]
 
-    @classmethod
-    def in_order(
-        cls, columns: list[NDArray[np.intp]], X: Array, positive: NDArray[np.bool_], weights: Array
-    ) -> OneHotBlocks:
-        """Order the categories of training rows X (n, d) by their share of positives."""
-        ranks = []
-        for block in columns:
-            codes, size = _categories(X, block), len(block) + 1
-            counts = np.bincount(codes, weights, size)
-            shares = np.full(size, np.average(positive, weights=weights))
-            hits = np.bincount(codes, weights * positive, size)
-            np.divide(hits, counts, out=shares, where=counts > 0.0)
-            ranks.append(np.argsort(np.argsort(shares, kind="stable")))
-        return cls(columns, ranks)
+def merge_blocks(X: Array, blocks: Blocks) -> Array:
+    """Return a copy of rows (n, d): ranks of categories in the first column of a block, else 0."""
+    merged = X.copy()
+    for block, ranks in blocks:
+        merged[:, block] = 0.0
+        merged[:, block[0]] = ranks[_categories(X, block)]
+    return merged
 
-    def merge(self, X: Array) -> Array:
-        """Return a copy of rows (n, d) with the rank of a category for each block."""
-        merged = X.copy()
-        for block, ranks in zip(self.columns, self.ranks, strict=True):
-            merged[:, block] = 0.0
-            merged[:, block[0]] = ranks[_categories(X, block)]
-        return merged
 
-    def split(self, moved: Array, merged: Array, X: Array) -> None:
-        """Return moved ranks to indicators, in place; rows that did not move stay as in X."""
-        for block, ranks in zip(self.columns, self.ranks, strict=True):
-            first = block[0]
-            changed = np.flatnonzero(moved[:, first] != merged[:, first])
-            codes = np.argsort(ranks)[np.rint(moved[changed, first]).astype(np.intp)]
-            moved[:, block] = X[:, block]
-            moved[np.ix_(changed, block)] = codes[:, None] == np.arange(1, len(block) + 1)
+def split_blocks(moved: Array, merged: Array, X: Array, blocks: Blocks) -> None:
+    """Return moved ranks to indicators, in place; rows that did not move stay as in X."""
+    for block, ranks in blocks:
+        first = block[0]
+        changed = np.flatnonzero(moved[:, first] != merged[:, first])
+        codes = np.argsort(ranks)[np.rint(moved[changed, first]).astype(np.intp)]
+        moved[:, block] = X[:, block]
+        moved[np.ix_(changed, block)] = codes[:, None] == np.arange(1, len(block) + 1)
 
 
 def _categories(X: Array, block: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -28,7 +28,15 @@ from fairsteer.core.groups import (
     separate_groups,
 )
 from fairsteer.core.linalg import Array, read_only
-from fairsteer.core.marginals import Copula, Marginals, OneHotBlocks, summed_marginals
+from fairsteer.core.marginals import (
+    Blocks,
+    Copula,
+    Marginals,
+    merge_blocks,
+    order_categories,
+    split_blocks,
+    summed_marginals,
+)
 from fairsteer.core.moments import pool_labels, row_blocks, subgroup_moments
 from fairsteer.core.posterior import (
     GroupMotion,
@@ -37,7 +45,7 @@ from fairsteer.core.posterior import (
     population_densities,
 )
 from fairsteer.core.priors import ideal_priors, prior_weights
-from fairsteer.core.row_draws import RowDraws
+from fairsteer.core.row_draws import RowDraws, bin_places
 from fairsteer.core.solvers import SteeringResult, nearest_ideal, unchanged
 from fairsteer.core.training_rows import StreamedRows, TrainingRows
 
@@ -146,8 +154,9 @@ class FittedSteering:
         Position, among the fitted groups, of the one that keeps its distribution.
     varying : ndarray of shape (d,)
         Positions of the features that vary, which are steered.
-    one_hot : OneHotBlocks or None
-        Blocks of indicators that are steered as one column each, which is the first of the block.
+    one_hot : list of tuple of ndarray
+        Blocks of indicators that are steered as one column each, which is the first of the block:
+        positions of columns, and ranks of categories.
     marginals : Marginals
         Transforms of the features to scores.
     moments : tuple of ndarray
@@ -174,7 +183,7 @@ class FittedSteering:
     positive: int
     reference: int
     varying: NDArray[np.intp]
-    one_hot: OneHotBlocks | None
+    one_hot: Blocks
     marginals: Marginals
     moments: _Moments
     distribution: SubgroupGaussians
@@ -239,7 +248,7 @@ class FittedSteering:
 
     def merge(self, features: Array) -> Array:
         """Return features (n, d) with one column for each block of indicators."""
-        return features if self.one_hot is None else self.one_hot.merge(features)
+        return merge_blocks(features, self.one_hot) if self.one_hot else features
 
     def draw(
         self,
@@ -255,8 +264,9 @@ class FittedSteering:
             return None
         n_draws = len(self.varying) + 1
         if row_words is not None:
-            return RowDraws(row_words, self.seed, n_draws)
-        return RowDraws.of_rows(features, self._places(features), codes, self.seed, n_draws)
+            return RowDraws.of_identifiers(row_words, self.seed, n_draws)
+        bins = bin_places(self._places(features))
+        return RowDraws(bins, codes, self.seed, n_draws, rows=features)
 
     def _places(self, features: Array) -> Iterator[Array]:
         """Yield where the values of each steered feature are among those of training."""
@@ -323,8 +333,7 @@ class FittedSteering:
                 step = None if motion is None else motion(X, own, known)
                 arrived = self._arrive(X, own, step)
                 moved[np.ix_(where, varying) if some_constant else where] = arrived
-        if self.one_hot is not None:
-            self.one_hot.split(moved, features, original)
+        split_blocks(moved, features, original, self.one_hot)
         return moved
 
     def _arrive(self, X: Array, draws: Array | None, step: Array | None) -> Array:
@@ -426,10 +435,10 @@ def fit_steering(
     if isinstance(data, TrainingRows) and not options.ranks:
         data = StreamedRows.from_rows(data, options.family, options.tied_sums)
     positive = positive_position(options.pos_label, data.classes)
-    one_hot = None
+    one_hot: Blocks = []
     if blocks and isinstance(data, TrainingRows):
         one_hot = _order_blocks(blocks, data, positive)
-        data = data._replace(features=one_hot.merge(data.features))
+        data = data._replace(features=merge_blocks(data.features, one_hot))
     pooled = options.small_groups == "pooled"
     grouping = separate_groups(data.groups)
     if pooled:
@@ -485,9 +494,7 @@ def fit_steering(
     )
 
 
-def _order_blocks(
-    blocks: list[NDArray[np.intp]], rows: TrainingRows, positive: int
-) -> OneHotBlocks:
+def _order_blocks(blocks: list[NDArray[np.intp]], rows: TrainingRows, positive: int) -> Blocks:
     """Order categories by their share of positives, as if label and group were independent.
 
     Otherwise categories of a group with many positives would be at the end, whatever they say of
@@ -499,7 +506,7 @@ def _order_blocks(
     independent = priors.sum(axis=1)[:, None] * priors.sum(axis=0)
     np.divide(independent, priors, out=balance, where=priors > 0.0)
     weights = rows.weights * balance[rows.label_codes, rows.group_codes]
-    return OneHotBlocks.in_order(blocks, rows.features, rows.label_codes == positive, weights)
+    return order_categories(blocks, rows.features, rows.label_codes == positive, weights)
 
 
 def _fit_copula(
@@ -535,8 +542,8 @@ def _fit_copula(
             tied=options.tied_sums,
         )
 
-    places = (copula.place(x, j) for j, x in enumerate(X.T))
-    draws = RowDraws.of_rows(rows.features, places, rows.group_codes, seed, len(varying) + 1)
+    bins = bin_places(copula.place(x, j) for j, x in enumerate(X.T))
+    draws = RowDraws(bins, rows.group_codes, seed, len(varying) + 1, rows=rows.features)
     ties = draws[:][:, :-1]
     common = moments(copula.common(X, ties))
     if not by_group:

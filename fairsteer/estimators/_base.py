@@ -21,7 +21,6 @@ TRUSTED_TYPES = [
     "fairsteer.core.marginals.Copula",
     "fairsteer.core.marginals.LogNormal",
     "fairsteer.core.marginals.Normal",
-    "fairsteer.core.marginals.OneHotBlocks",
     "fairsteer.core.marginals.QuantileTable",
     "fairsteer.core.moments.SubgroupMoments",
     "fairsteer.core.solvers._result.SteeringResult",

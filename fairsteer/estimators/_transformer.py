@@ -154,7 +154,8 @@ default="equalized_odds"
         standard errors. None never warns.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws that spread ties and choose labels, and of the Monte Carlo estimates in
-        ``certificate_``; with None a seed is drawn in ``fit``.
+        ``certificate_``. With None a seed is drawn in ``fit``; if ``family="auto"`` chooses the
+        copula, it is 0, so that the default is repeatable.
 
     Attributes
     ----------
@@ -215,9 +216,9 @@ default="equalized_odds"
 
     A feature is discrete if two rows have the same value with a probability above 5%. With
     discrete features and the normal or the log-normal family, steered values of each group form a
-    grid of their own, from which a tree may recover the group. Wherever a feature is discrete,
-    ``fit`` therefore measures on at most 2,000 rows how well a small boosted classifier, which
-    knows the label, recovers the group before and after steering.
+    grid of their own, from which a tree may recover the group. Wherever a feature is discrete and
+    no copula is asked for, ``fit`` therefore measures on at most 2,000 rows how well a small
+    boosted classifier, which knows the label, recovers the group before and after steering.
 
     With ``family="auto"``, a run of columns of 0 and 1 that add up to 1 or less in every row is a
     one-hot block and counts as one feature. The copula steers it as one column of categories, in
@@ -560,10 +561,13 @@ default="equalized_odds"
 
     def _fit(self, data, options, X=None, y=None, sample=None, blocks=None):
         """Fit to rows, or to sums over them; `sample` holds rows to check the fit on."""
-        seed = int(check_random_state(self.random_state).randint(2**31))
+        seed = 0
+        if self.random_state is not None or self.family != "auto" or not options.ranks:
+            seed = int(check_random_state(self.random_state).randint(2**31))
         steering = fit_steering(data, options, seed, blocks)
         texts = find_problems(steering, sample)
-        if sample is not None:
+        # A copula that is asked for has no grids, and is fitted many times in searches.
+        if sample is not None and (self.family == "auto" or not options.ranks):
             texts += _find_recovery(steering, sample)
         unsteered = getattr(data, "unsteered", ())
         if unsteered:

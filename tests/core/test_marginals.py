@@ -11,10 +11,12 @@ from fairsteer.core.marginals import (
     FAMILIES,
     SUMMED_FAMILIES,
     Copula,
-    OneHotBlocks,
     QuantileTable,
     choose_family,
     find_one_hot,
+    merge_blocks,
+    order_categories,
+    split_blocks,
     summed_marginals,
 )
 
@@ -114,14 +116,14 @@ def test_blocks_are_ordered_merged_and_split(rng):
     codes = rng.integers(0, 4, size=600)
     positive = rng.random(600) < np.array([0.5, 0.9, 0.1, 0.7])[codes]
     X = np.hstack([one_hot(codes, 4)[:, 1:], rng.normal(size=(600, 1))])
-    blocks = OneHotBlocks.in_order(find_one_hot(X), X, positive, np.ones(600))
-    merged = blocks.merge(X)
+    blocks = order_categories(find_one_hot(X), X, positive, np.ones(600))
+    merged = merge_blocks(X, blocks)
     np.testing.assert_array_equal(merged[:, 0], np.array([1, 3, 0, 2])[codes])
     assert not merged[:, 1:3].any()
     np.testing.assert_array_equal(merged[:, 3], X[:, 3])
     moved = merged.copy()
     moved[:300, 0] = 3 - merged[:300, 0]
-    blocks.split(moved, merged, X)
+    split_blocks(moved, merged, X, blocks)
     opposite = np.array([3, 2, 1, 0])
     # Ranks 0, 1, 2, 3 are the categories 2, 0, 3, 1.
     by_rank = np.array([2, 0, 3, 1])
@@ -132,11 +134,11 @@ def test_blocks_are_ordered_merged_and_split(rng):
 def test_rows_that_break_a_block_stay_where_they_do_not_move(rng):
     codes = rng.integers(0, 3, size=90)
     X = one_hot(codes, 3)
-    blocks = OneHotBlocks.in_order(find_one_hot(X), X, codes == 1, np.ones(90))
+    blocks = order_categories(find_one_hot(X), X, codes == 1, np.ones(90))
     strange = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.3, 0.0, 0.0]])
-    merged = blocks.merge(strange)
+    merged = merge_blocks(strange, blocks)
     moved = merged.copy()
-    blocks.split(moved, merged, strange)
+    split_blocks(moved, merged, strange, blocks)
     np.testing.assert_array_equal(moved, strange)
 
 
