@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from fairsteer.core.linalg import Array
 
 _Words = NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_BINS = 1024.0
+# Irrational, because places are shares of rows: no fraction is at the edge of a bin.
+_OFFSET = 1.0 / np.sqrt(5.0)
 
 
 class RowDraws:
@@ -23,7 +27,7 @@ class RowDraws:
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
+    X : ndarray of shape (n, m)
         Values to hash; 0.0 and -0.0 are equal.
     codes : ndarray of shape (n,)
         Position of each row's group, also hashed; -1 where it is unknown.
@@ -31,22 +35,32 @@ class RowDraws:
         Different seeds give independent draws.
     n_draws : int
         Number of draws per row.
+    rows : ndarray of shape (n, d), default=None
+        Rows that are identical where all values are, if these are not X.
     """
 
-    def __init__(self, X: Array, codes: NDArray[np.intp], seed: int, n_draws: int = 0) -> None:
-        if X.ndim == 1:  # TEMPORARY
-            self._n_draws = seed
-            with np.errstate(over="ignore"):
-                self._words = _mix(_mix(np.full(len(X), codes, dtype=np.uint64) + _GOLDEN) ^ X)
-            return
+    def __init__(
+        self,
+        X: NDArray[Any],
+        codes: NDArray[np.intp],
+        seed: int,
+        n_draws: int,
+        rows: Array | None = None,
+    ) -> None:
         self._n_draws = n_draws
+        words = _hash_rows(X, codes, seed)
+        identical = words if rows is None else _hash_rows(rows, codes, seed)
         with np.errstate(over="ignore"):
-            words = _mix(np.full(len(X), seed, dtype=np.uint64) + _GOLDEN)
-            for column in X.T:
-                values = np.ascontiguousarray(column, dtype=np.float64) + 0.0
-                words = _mix(words ^ values.view(np.uint64)) + _GOLDEN
-            words = _mix(words ^ codes.astype(np.int64).view(np.uint64))
-            self._words = _mix(words + _occurrence(words) * _GOLDEN)
+            self._words = _mix(words + _occurrence(identical) * _GOLDEN)
+
+    @classmethod
+    def of_identifiers(cls, words: _Words, seed: int, n_draws: int) -> RowDraws:
+        """Return draws that depend on a word for each row (n,) and the seed only."""
+        draws = cls.__new__(cls)
+        with np.errstate(over="ignore"):
+            draws._words = _mix(words ^ _mix(np.full(len(words), seed, dtype=np.uint64) + _GOLDEN))
+        draws._n_draws = n_draws
+        return draws
 
     def __getitem__(self, rows: Any) -> Array:
         """Return the draws of the rows at positions, shape (m, n_draws)."""
@@ -59,26 +73,28 @@ class RowDraws:
         return draws
 
 
-def row_words(X: Array, codes: NDArray[np.intp]) -> _Words:
-    """Return a word for each row from its values in single precision and its group.
+def bin_places(places: Iterable[Array]) -> NDArray[np.int16]:
+    """Return bins of places in [0, 1], shape (n, d), from the places of each feature (n,).
 
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Rows.
-    codes : ndarray of shape (n,)
-        Positions of the groups, -1 where unknown.
-
-    Returns
-    -------
-    ndarray of uint64 of shape (n,)
+    Rounding moves no share of rows to another bin, so draws by bins do not depend on it.
     """
+    bins = [np.floor(place * _BINS + _OFFSET).astype(np.int16) for place in places]
+    return np.stack(bins, axis=1)
+
+
+def value_words(X: Array, codes: NDArray[np.intp]) -> _Words:
+    """Return a word for each row (n, d) from its values in single precision and its group (n,)."""
     with np.errstate(over="ignore"):
-        words = _mix(codes.astype(np.int64).view(np.uint64) + _GOLDEN)
+        return _hash_rows(X.astype(np.float32), codes, 0)
+
+
+def _hash_rows(X: NDArray[Any], codes: NDArray[np.intp], seed: int) -> _Words:
+    with np.errstate(over="ignore"):
+        words = _mix(np.full(len(X), seed, dtype=np.uint64) + _GOLDEN)
         for column in X.T:
-            values = np.ascontiguousarray(column, dtype=np.float32) + np.float32(0.0)
-            words = _mix(words ^ values.view(np.uint32)) + _GOLDEN
-    return words
+            values = np.ascontiguousarray(column, dtype=np.float64) + 0.0
+            words = _mix(words ^ values.view(np.uint64)) + _GOLDEN
+        return _mix(words ^ codes.astype(np.int64).view(np.uint64))
 
 
 def _mix(words: _Words) -> _Words:

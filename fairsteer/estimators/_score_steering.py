@@ -7,7 +7,6 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier, is_regressor
 from sklearn.utils import check_random_state
@@ -22,7 +21,7 @@ from fairsteer.core.gaussians import gaussians_from_moments, minimum_rows, subgr
 from fairsteer.core.groups import pool_small_groups
 from fairsteer.core.moments import subgroup_moments
 from fairsteer.core.roc import concave_roc
-from fairsteer.core.row_draws import RowDraws, row_words
+from fairsteer.core.row_draws import RowDraws, value_words
 from fairsteer.core.score_maps import (
     MonotoneMaps,
     ScoreChannel,
@@ -371,8 +370,8 @@ default="equalized_odds"
         features = self._features(table)
         positive = check.label_codes(check.check_labels(y, len(codes)), self.classes_)
         positive = positive == self._models.positive
-        words = row_words(features, codes) if row_ids is None else _id_words(row_ids, codes)
-        draws = RowDraws(words, self._seed, 2)[:]
+        words = self._words(features, codes, row_ids)
+        draws = RowDraws.of_identifiers(words, self._seed, 2)[:]
         codes = self._drawn_groups(features, codes, draws[:, 0])
         segments = self._maps.segments(self._models.scores(features, codes), codes, draws[:, 1])
         curves = []
@@ -442,7 +441,7 @@ default="equalized_odds"
         maps = _fit_maps(rows, scores, self.constraint, positive, self.n_bins)
         edges = None
         if self.output == "bins" and isinstance(maps, MonotoneMaps):
-            draws = RowDraws(row_words(rows.features, rows.group_codes), seed, 1)
+            draws = RowDraws.of_identifiers(value_words(rows.features, rows.group_codes), seed, 1)
             steered = maps(scores, rows.group_codes, draws[:][:, 0])
             edges = bin_edges(steered, rows.weights, self.n_bins)
 
@@ -569,11 +568,11 @@ default="equalized_odds"
 
     def _steer(self, scores, features, codes, row_ids):
         """Return the output for scores of encoded rows."""
-        words = row_words(features, codes) if row_ids is None else _id_words(row_ids, codes)
+        words = self._words(features, codes, row_ids)
         if row_ids is None and not isinstance(self._maps, MonotoneMaps):
             _warn_of_twins(words)
         n_draws = 2 if scores.ndim == 1 else 1 + scores.shape[1]
-        draws = RowDraws(words, self._seed, n_draws)[:]
+        draws = RowDraws.of_identifiers(words, self._seed, n_draws)[:]
         if isinstance(self._maps, MonotoneMaps):
             steered = self._mean_of_maps(scores, features, codes, draws[:, 0])
             if self.output == "bins":
@@ -586,6 +585,12 @@ default="equalized_odds"
                 return self._maps.segments(scores, codes, draws[:, 1])[:, None]
             steered = self._maps(scores, codes, draws[:, 1])
         return (expit(steered) if self.output == "probability" else steered)[:, None]
+
+    def _words(self, features, codes, row_ids):
+        """Return the word of each row that its draws depend on."""
+        if row_ids is None:
+            return value_words(features, codes)
+        return check.row_words(row_ids, len(codes))
 
     def _mean_of_maps(self, scores, features, codes, draws):
         """Return scores moved by the map of their group, or by the mean of those of all groups."""
@@ -673,18 +678,6 @@ def _is_continuous(y):
         return False
     values = np.asarray(y)
     return values.dtype.kind == "f" and type_of_target(values).startswith("continuous")
-
-
-def _id_words(row_ids, codes):
-    """Return a word for each identifier."""
-    ids = pd.Series(np.asarray(check.as_pandas(row_ids)).ravel())
-    if len(ids) != len(codes):
-        raise ValueError(
-            f"row_ids has {len(ids)} rows, but X has {len(codes)}: pass one identifier per row."
-        )
-    if ids.isna().any():
-        raise ValueError("row_ids has missing values: pass an identifier for every row.")
-    return pd.util.hash_array(ids.astype(str).to_numpy(dtype=object))
 
 
 def _warn_of_twins(words):
