@@ -11,6 +11,7 @@ shifts Hansen and Torgersen 1974), so it cannot say more than the least informat
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -257,6 +258,11 @@ class LabelFreeChannel:
         for name in ("noise", "blurred"):
             object.__setattr__(self, name, read_only(getattr(self, name)))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Copies and files lose write protection.
+        self.__dict__.update(state)
+        self.__post_init__()
+
     @property
     def n_draws(self) -> int:
         """Number of standard normal draws that a row needs."""
@@ -286,14 +292,16 @@ class LabelFreeChannel:
                 moved[own] += draws[own] @ self.noise[group].T
         return moved
 
+    def push(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        """Return means (K, G, d) and covariances (K, G, d, d) of what Gaussians become."""
+        moved, spread = self.maps.pushforward(means, distinct(covariances))
+        spread = spread + self.noise @ self.noise.transpose(0, 2, 1)
+        return moved, np.broadcast_to(spread, covariances.shape)
+
     def pushforward(self) -> SubgroupGaussians:
         """Return the distribution of the output, which given the label is one in all groups."""
-        means, covariances = self.maps.pushforward(
-            self.source.means, distinct(self.source.covariances)
-        )
-        covariances = covariances + self.noise @ self.noise.transpose(0, 2, 1)
-        shape = (*means.shape, means.shape[-1])
-        return replace(self.source, means=means, covariances=np.broadcast_to(covariances, shape))
+        means, covariances = self.push(self.source.means, self.source.covariances)
+        return replace(self.source, means=means, covariances=covariances)
 
 
 def gaussian_channel(gaussians: SubgroupGaussians, reference_group: object) -> LabelFreeChannel:

@@ -34,6 +34,7 @@ def find_problems(fitted: FittedSteering, sample: TrainingRows | None) -> list[s
         rows = sample.regrouped(grouping.fitted, grouping.position[place])
         rows = rows._replace(features=fitted.merge(rows.features))
         found += _measure_rows(fitted, rows)
+    found.append(describe_blur(fitted))
     if options.covariance_type == "full" and options.small_groups != "shrunk":
         found.append(describe_few_rows(fitted.distribution))
     return [text for text in found if text]
@@ -62,6 +63,21 @@ def _measure_rows(fitted: FittedSteering, rows: TrainingRows) -> list[str | None
             steps.append(np.zeros_like(X) if motion is None else motion(X, own) / strength)
         found.append(describe_unmoved(steps, distribution.feature_scale))
     return found
+
+
+def describe_blur(fitted: FittedSteering) -> str | None:
+    """Return a note where the channel blurs the reference group, too."""
+    channel = fitted.channel
+    if channel is None or not channel.blurred[fitted.reference]:
+        return None
+    groups = fitted.distribution.groups.tolist()
+    sharp = [g for g, blurred in zip(groups, channel.blurred, strict=True) if not blurred]
+    remedy = f"use reference_group={sharp[0]!r} to leave that group as it is. " if sharp else ""
+    return (
+        f"The channel blurs the reference group {groups[fitted.reference]!r}, too, because another "
+        f"group's features say less about the label: {remedy}Every group can keep only what all "
+        "groups have."
+    )
 
 
 def describe_recovery(before: float, after: float, ranks: bool) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
+from scipy.special import ndtri
 
 from fairsteer.core.affine import AffineMap, MeanDisplacement, extend_rows
 from fairsteer.core.gaussians import SubgroupGaussians
@@ -264,6 +265,8 @@ class GroupMotion:
         Treatment of unknown labels, in ``LABEL_STRATEGIES``.
     strength : float
         Factor of the displacement, in [0, 1].
+    noise : ndarray of shape (d, k), default=None
+        Factor of Gaussian noise that is added to the scores.
     """
 
     marginals: Marginals
@@ -272,6 +275,7 @@ class GroupMotion:
     densities: LabelDensities | None
     strategy: str
     strength: float
+    noise: Array | None = None
 
     def __call__(
         self, X: Any, draws: Any = None, labels: NDArray[np.intp] | None = None, xp: Any = np
@@ -282,8 +286,9 @@ class GroupMotion:
         ----------
         X : array of shape (n, d)
             Rows.
-        draws : array of shape (n, d + 1), default=None
-            Draws in (0, 1) that spread tied values; those of the last column choose labels.
+        draws : array of shape (n, d + 1 + k), default=None
+            Draws in (0, 1): d columns that spread tied values, one that chooses labels, and k of
+            the noise.
         labels : ndarray of shape (n,), default=None
             Positions of known labels.
         xp : module, default=numpy
@@ -293,7 +298,8 @@ class GroupMotion:
         -------
         array of shape (n, d)
         """
-        ties, choice = (None, None) if draws is None else (draws[:, :-1], draws[:, -1])
+        d = X.shape[1]
+        ties, choice = (None, None) if draws is None else (draws[:, :d], draws[:, d])
         scores = self.marginals.scores(X, self.group, ties)
         rows = extend_rows(scores, self.displacement.origin, xp)
         n_labels, weights = len(self.displacement.shifts), None
@@ -303,6 +309,8 @@ class GroupMotion:
         elif labels is not None and n_labels > 1:
             weights = np.eye(n_labels)[labels]
         step = self.displacement(rows, weights)
+        if self.noise is not None:
+            step = step + ndtri(draws[:, d + 1 :]) @ self.noise.T
         step = self.marginals.carry(X, self.group, ties, step)
         if self.strength != 1.0:
             step *= self.strength
@@ -331,7 +339,7 @@ class PopulationMotion:
         self, X: Any, draws: Any = None, labels: NDArray[np.intp] | None = None, xp: Any = np
     ) -> Any:
         """Return the displacements (n, d) of rows (n, d), as `GroupMotion` does."""
-        common = self.marginals.common(X, None if draws is None else draws[:, :-1])
+        common = self.marginals.common(X, None if draws is None else draws[:, : X.shape[1]])
         known = labels if len(self.population[0].log_priors) > 1 else None
         weights = group_posterior(self.population, common, known, xp)
         moved = xp.zeros_like(X)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.special import ndtr
 
 from fairsteer.core.affine import AffineMap, MeanDisplacement, transport_map
 from fairsteer.core.certificates import Certificate, estimated_certificates, proved_certificates
+from fairsteer.core.channels import LabelFreeChannel, gaussian_channel
 from fairsteer.core.constraints import (
     ANY_LABEL,
     compared_labels,
@@ -27,7 +28,7 @@ from fairsteer.core.groups import (
     pool_small_groups,
     separate_groups,
 )
-from fairsteer.core.linalg import Array, read_only
+from fairsteer.core.linalg import Array, distinct, read_only
 from fairsteer.core.marginals import (
     Blocks,
     Copula,
@@ -45,12 +46,12 @@ from fairsteer.core.posterior import (
     population_densities,
 )
 from fairsteer.core.priors import ideal_priors, prior_weights
-from fairsteer.core.row_draws import RowDraws, bin_places
+from fairsteer.core.row_draws import RowDraws, bin_places, value_words
 from fairsteer.core.solvers import SteeringResult, nearest_ideal, unchanged
 from fairsteer.core.training_rows import StreamedRows, TrainingRows
 
-LABEL_STRATEGIES = ("posterior", "map", "sample", "none")
-"""How an unknown label is treated; ``"none"`` is one map per group."""
+LABEL_STRATEGIES = ("posterior", "map", "sample", "none", "channel")
+"""How an unknown label is treated; ``"none"`` is one map per group, ``"channel"`` one and noise."""
 _Moments = tuple[Array, Array, Array]
 
 
@@ -102,6 +103,18 @@ shrinkage, priors, label_strategy, output, strength, small_groups
                 "identical conditions the maps differ between labels only: use "
                 "label_strategy='posterior' or conditions='affine'."
             )
+        if self.channels:
+            for name, value in (
+                ("conditions", "affine"),
+                ("intervention", "affirmative"),
+                ("strength", 1.0),
+            ):
+                if getattr(self, name) not in (value, "auto"):
+                    raise ValueError(
+                        f"label_strategy='channel' has {name}={value!r} only, got "
+                        f"{getattr(self, name)!r}: the channel is exactly fair or nothing, and in "
+                        "the frame of the reference group."
+                    )
         if self.output == "scores" and not self.ranks:
             raise ValueError(
                 "output='scores' returns the normal scores of the copula, but "
@@ -114,9 +127,14 @@ shrinkage, priors, label_strategy, output, strength, small_groups
         return self.family in ("copula", "copula_by_group")
 
     @property
+    def channels(self) -> bool:
+        """Whether rows of unknown label are moved by a channel."""
+        return self.label_strategy == "channel" and self.constraint == "equalized_odds"
+
+    @property
     def draws(self) -> bool:
         """Whether rows need random draws."""
-        return self.ranks or self.label_strategy == "sample"
+        return self.ranks or self.channels or self.label_strategy == "sample"
 
     @property
     def estimation(self) -> dict[str, Any]:
@@ -171,6 +189,8 @@ class FittedSteering:
         Of every fitted group into the reference frame, at full strength.
     population : SubgroupGaussians or None
         Distribution on the common scale, where rows may be of unknown group.
+    channel : LabelFreeChannel or None
+        What moves rows of unknown label with ``label_strategy="channel"``.
     weights : ndarray of shape (K, G + 1) or None
         Weight of a row of every label and fitted group, in the end unknown; None where all are 1.
     """
@@ -191,6 +211,7 @@ class FittedSteering:
     maps: AffineMap
     group_maps: AffineMap
     population: SubgroupGaussians | None
+    channel: LabelFreeChannel | None
     weights: Array | None
 
     def __post_init__(self) -> None:
@@ -230,8 +251,13 @@ class FittedSteering:
             )
         strategy, several = self.options.label_strategy, self.distribution.n_labels > 1
         by_label = labeled or (strategy != "none" and several)
-        maps = self.maps[:, group] if by_label else self.group_maps[[group]]
-        if maps.is_identity:
+        noise = None
+        if self.channel is not None and not labeled:
+            by_label, maps = False, self.channel.maps[[group]]
+            noise = self.channel.noise[group] if self.channel.blurred[group] else None
+        else:
+            maps = self.maps[:, group] if by_label else self.group_maps[[group]]
+        if maps.is_identity and noise is None:
             return None
         densities = None
         if by_label and not labeled:
@@ -244,6 +270,7 @@ class FittedSteering:
             densities=densities,
             strategy=strategy,
             strength=self.options.strength,
+            noise=noise,
         )
 
     def merge(self, features: Array) -> Array:
@@ -263,8 +290,13 @@ class FittedSteering:
         if not self.options.draws:
             return None
         n_draws = len(self.varying) + 1
+        if self.channel is not None:
+            n_draws += self.channel.n_draws
         if row_words is not None:
             return RowDraws.of_identifiers(row_words, self.seed, n_draws)
+        if self.channel is not None:
+            words = value_words(features, codes)
+            return RowDraws.of_identifiers(words, self.seed, n_draws)
         bins = bin_places(self._places(features))
         return RowDraws(bins, codes, self.seed, n_draws, rows=features)
 
@@ -341,7 +373,7 @@ class FittedSteering:
         scores = self.options.output == "scores"
         if step is None and not scores:
             return X
-        common = self.marginals.common(X, None if draws is None else draws[:, :-1])
+        common = self.marginals.common(X, None if draws is None else draws[:, : X.shape[1]])
         if step is None:
             return common
         if common is X:
@@ -352,6 +384,24 @@ class FittedSteering:
             return moved
         # Rounding on the way back may miss a feature that does not move.
         return np.where(step == 0.0, X, self.marginals.inverse(moved))
+
+    def _certify_channel(
+        self, joint: SubgroupGaussians, draws: dict[str, int]
+    ) -> dict[str, Certificate]:
+        """Bound the gaps of the output of the channel."""
+        channel = self.channel
+        assert channel is not None
+        means, covariances = channel.push(joint.means, joint.covariances)
+        output = replace(joint, means=means, covariances=covariances)
+        ideal = output.like_group(self.reference)
+        if len(distinct(joint.covariances)) == 1:
+            return proved_certificates(
+                output,
+                AffineMap.identity(joint.n_features, (joint.n_groups,)),
+                ideal,
+                self.positive,
+            )
+        return estimated_certificates(output, None, ideal, self.reference, self.positive, **draws)
 
     def row_weights(self, labels: NDArray[np.intp], codes: NDArray[np.intp]) -> Array:
         """Return the weights (n,) that carry rows of labels and groups to the ideal priors."""
@@ -398,6 +448,8 @@ class FittedSteering:
                 joint, None, ideal, self.reference, self.positive, **draws
             )
             return estimated | own
+        if self.channel is not None:
+            return self._certify_channel(joint, draws)
         if options.label_strategy == "none":
             return proved_certificates(joint, group_maps, ideal, self.positive)
         return estimated_certificates(joint, maps, ideal, self.reference, self.positive, **draws)
@@ -472,6 +524,10 @@ def fit_steering(
                 np.array([ANY_LABEL]), rows.groups, *pool_labels(*common), **estimation
             )
     result = _solve(distribution, options, rows.groups[reference])
+    channel = None
+    if options.channels and distribution.n_groups > 1:
+        channel = gaussian_channel(distribution, rows.groups[reference])
+        result = replace(result, channel=channel)
     group_maps, maps = _reference_maps(distribution, result)
     return FittedSteering(
         options=options,
@@ -490,6 +546,7 @@ def fit_steering(
         maps=maps,
         group_maps=group_maps,
         population=population,
+        channel=channel,
         weights=_subgroup_weights(rows.counts / rows.counts.sum(), options.priors, result),
     )
 

@@ -16,6 +16,8 @@ from fairsteer.exceptions import SteeringVersionWarning
 TRUSTED_TYPES = [
     "fairsteer.core.affine.AffineMap",
     "fairsteer.core.certificates.Certificate",
+    "fairsteer.core.channels.ChannelTarget",
+    "fairsteer.core.channels.LabelFreeChannel",
     "fairsteer.core.gaussians.SubgroupGaussians",
     "fairsteer.core.groups.Grouping",
     "fairsteer.core.marginals.Copula",
@@ -23,6 +25,10 @@ TRUSTED_TYPES = [
     "fairsteer.core.marginals.Normal",
     "fairsteer.core.marginals.QuantileTable",
     "fairsteer.core.moments.SubgroupMoments",
+    "fairsteer.core.roc.RocCurve",
+    "fairsteer.core.score_maps.MonotoneMaps",
+    "fairsteer.core.score_maps.ScoreChannel",
+    "fairsteer.core.score_maps.ScoreKernels",
     "fairsteer.core.solvers._result.SteeringResult",
     "fairsteer.core.steering.FittedSteering",
     "fairsteer.core.steering.SteeringOptions",
@@ -30,6 +36,10 @@ TRUSTED_TYPES = [
     "fairsteer.estimators._classifier.SteeredClassifier",
     "fairsteer.estimators._concept.ConceptSteering",
     "fairsteer.estimators._eraser.WithinLabelEraser",
+    "fairsteer.estimators._score_models.ScoreModels",
+    "fairsteer.estimators._score_steering.ScoreSteering",
+    "fairsteer.estimators._table_encoding.KnownCategories",
+    "fairsteer.estimators._table_encoding._column_name",
     "fairsteer.estimators._transformer.OptimalSteeringTransformer",
 ]
 """Types to pass as ``skops.io.load(file, trusted=...)`` to load any estimator of fairsteer."""

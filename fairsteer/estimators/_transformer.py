@@ -123,11 +123,17 @@ default="equalized_odds"
     priors : {"keep", "independent", "nearest"}, default="keep"
         Distribution of (label, group) to aim at. :meth:`ideal_sample_weight` returns the weights
         that lead to it.
-    label_strategy : {"posterior", "map", "sample", "none"}, default="posterior"
+    label_strategy : {"posterior", "map", "sample", "none", "channel"}, default="posterior"
         How ``transform`` treats the unknown label. ``"posterior"`` averages the maps of the
         subgroups with the fitted ``p(label | x, group)``, ``"map"`` uses the map of the most
         probable label, ``"sample"`` that of a label drawn with these probabilities; ``"none"``
-        applies one map per group.
+        applies one map per group. ``"channel"`` applies one map per group and adds Gaussian noise,
+        after which all groups have one distribution given the label: equalized odds then holds
+        exactly under the fitted model for every classifier that sees the output only, and as much
+        is kept about the label as that allows; see
+        :func:`fairsteer.core.channels.gaussian_channel`. It is exact with
+        ``covariance_type="tied"``; otherwise covariances are pooled within each group. The noise of
+        a row depends on its values or, if passed, on ``row_ids``.
     group_strategy : {"given", "posterior"}, default="given"
         Whether ``transform`` needs the attribute of every row. With ``"posterior"`` it may be
         missing (None or NaN) for some rows, or not be passed at all. Such a row moves by the mean
@@ -245,6 +251,9 @@ default="equalized_odds"
     ============================================= ============================= ==========
     conditions                                    constraint=equalized_odds     no effect
     label_strategy                                constraint=equalized_odds     no effect
+    label_strategy=channel                        conditions=affine             ValueError
+    label_strategy=channel                        intervention=affirmative      ValueError
+    label_strategy=channel                        strength=1                    ValueError
     output=scores                                 family=copula|copula_by_group ValueError
     conditions=identical with label_strategy=none family=copula_by_group        ValueError
     ============================================= ============================= ==========
@@ -527,7 +536,11 @@ default="equalized_odds"
         conditions = self.conditions
         if conditions == "auto":
             # Without labels, identical conditions would change nothing.
-            chosen = self.family == "auto" and family == "copula" and self.label_strategy != "none"
+            chosen = (
+                self.family == "auto"
+                and family == "copula"
+                and self.label_strategy not in ("none", "channel")
+            )
             conditions = "identical" if chosen else "affine"
         return replace(options, family=family, conditions=conditions)
 
@@ -766,6 +779,11 @@ default="equalized_odds"
     def maps_(self):
         """Maps of every label and group into the reference frame."""
         return self.steering_.maps
+
+    @property
+    def channel_(self):
+        """Maps, noise and blurred groups with ``label_strategy="channel"``, None otherwise."""
+        return self.steering_.channel
 
     @property
     def group_maps_(self):

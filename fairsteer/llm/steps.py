@@ -150,6 +150,11 @@ def _check_motions(options, max_drift):
             "inside a model: fit with family='normal'."
         )
     by_label = options.constraint == "equalized_odds"
+    if options.channels:
+        raise ValueError(
+            "label_strategy='channel' draws noise for each row, which is not available inside a "
+            "model: fit with label_strategy='posterior' or 'none', or steer saved states."
+        )
     if options.label_strategy == "sample" and by_label:
         raise ValueError(
             "label_strategy='sample' draws a label for each row, which is not available inside a "

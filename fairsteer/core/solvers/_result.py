@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,6 +102,8 @@ class SteeringResult:
         Value of the group that keeps its distribution, or whose frame is the template's.
     solver : str
         Name of the solver.
+    channel : LabelFreeChannel or None
+        The channel of a fit with ``label_strategy="channel"``.
     """
 
     target: SubgroupGaussians
@@ -114,3 +116,18 @@ class SteeringResult:
     converged: bool
     reference_group: object
     solver: str
+    channel: Any = None
+
+    @property
+    def channel_kl(self) -> float | None:
+        """The price of not knowing the label, in nats; None without a channel.
+
+        The divergence of the channel's target less that of the nearest ideal distribution of an
+        intervention on all subgroups.
+        """
+        if self.channel is None:
+            return None
+        from fairsteer.core.solvers import nearest_ideal  # which imports this module
+
+        nearest = nearest_ideal(self.channel.source, intervention="all_subgroups")
+        return float(self.channel.kl_divergence - nearest.kl_divergence)
