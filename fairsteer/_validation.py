@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
+from fairsteer.core.messages import abbreviate
 from fairsteer.core.moments import sorted_values
 
 _ONE_SOURCE = (
@@ -29,13 +30,6 @@ class Attribute(NamedTuple):
     columns: list[np.ndarray]
     names: list[object]
     named: bool = False
-
-
-def abbreviate(values: Any, limit: int = 6) -> str:
-    """Write the first values as a list for a message, with dots for the others."""
-    values = values.tolist() if hasattr(values, "tolist") else list(values)
-    dots = ", ..." if len(values) > limit else ""
-    return f"[{', '.join(map(repr, values[:limit]))}{dots}]"
 
 
 def as_pandas(data: Any) -> Any:
