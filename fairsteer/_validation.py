@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from fairsteer.core.messages import abbreviate
+from fairsteer.core.messages import abbreviate, shorten
 from fairsteer.core.moments import sorted_values
 
 _ONE_SOURCE = (
@@ -704,6 +704,93 @@ def sort_labels(*columns: np.ndarray, names: str) -> np.ndarray:
             f"{names} mix labels of several types, such as text and numbers: convert them to one "
             "type, for instance with .astype(str)."
         ) from None
+
+
+def check_true_labels(y_true: Any) -> np.ndarray:
+    """Return true labels as a 1-d array.
+
+    Raises
+    ------
+    ValueError
+        If there is not one column, no row, a missing value, or the values are continuous.
+    """
+    labels = check_column(y_true, "y_true")
+    if _has_fractions(_distinct(labels, "y_true")):
+        raise ValueError(
+            "y_true is continuous, but labels are needed: bin it first, for instance with "
+            "y_true > y_true.mean()."
+        )
+    return labels
+
+
+def refuse_scores(y_pred: np.ndarray, labels: Any = None, name: str = "y_pred") -> None:
+    """Refuse scores, such as probabilities, where labels are needed.
+
+    Parameters
+    ----------
+    y_pred : ndarray of shape (n,)
+        Predictions, from `check_column`.
+    labels : list, default=None
+        The labels, sorted, if they are known.
+    name : str, default="y_pred"
+        The argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If a value has a fraction; the message says how to turn scores into labels.
+    """
+    distinct = _distinct(y_pred, name)
+    if not _has_fractions(distinct):
+        return
+    remedy = "predict the label of the largest score"
+    if labels is not None and len(labels) == 2:
+        low, high = map(shorten, labels)
+        remedy = f"turn them into labels, for instance by np.where({name} >= 0.5, {high}, {low})"
+    raise ValueError(
+        f"{name} has scores where labels are needed, {abbreviate(distinct, 3)}: {remedy}."
+    )
+
+
+def check_predictions(y_pred: np.ndarray, labels: list[Any], name: str = "y_pred") -> None:
+    """Refuse predictions that are no label.
+
+    Parameters
+    ----------
+    y_pred : ndarray of shape (n,)
+        Predictions, from `check_column`.
+    labels : list
+        The labels that may be predicted, sorted.
+    name : str, default="y_pred"
+        The argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If a value is a score or another type or value than the labels.
+    """
+    refuse_scores(y_pred, labels, name)
+    unknown = [value for value in _distinct(y_pred, name) if value not in set(labels)]
+    if unknown:
+        sort_labels(np.array(labels, dtype=object), y_pred, names=f"y_true and {name}")
+        raise ValueError(
+            f"{name} has the value(s) {abbreviate(unknown)}, which are no label of y_true "
+            f"({abbreviate(labels)}): predict its labels only. If y_true lacks rows of a label, "
+            "name all labels by labels=."
+        )
+
+
+def _distinct(values: np.ndarray, name: str) -> list[Any]:
+    try:
+        return pd.unique(values).tolist()
+    except TypeError as error:
+        raise TypeError(
+            f"{name} holds lists or other containers ({error}): pass one label per row."
+        ) from error
+
+
+def _has_fractions(values: list[Any]) -> bool:
+    return any(isinstance(v, float | np.floating) and not float(v).is_integer() for v in values)
 
 
 def coded_labels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from fairsteer import _validation as check
@@ -147,6 +148,18 @@ class FairnessScorer:
     _requests: dict = field(default_factory=dict, init=False)
 
     def __post_init__(self):
+        validate_parameter_constraints(
+            {
+                "sensitive_feature_ids": [str, int, np.integer, "array-like", None],
+                "greater_is_better": ["boolean"],
+                "binarize": ["boolean"],
+            },
+            {
+                name: getattr(self, name)
+                for name in ("sensitive_feature_ids", "greater_is_better", "binarize")
+            },
+            caller_name="make_fairness_scorer",
+        )
         if self.response_method not in RESPONSE_METHODS:
             raise ValueError(
                 f"response_method must be one of {', '.join(map(repr, RESPONSE_METHODS))}, not "

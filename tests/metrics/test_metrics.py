@@ -358,7 +358,7 @@ def test_lists_and_arrays_give_the_same_report(sample):
     ("arguments", "message"),
     [
         (([0, np.nan], [0, 1], ["a", "b"]), "y_true .* 1 row"),
-        (([0, 1], ["0", "1"], ["a", "b"]), "y_true and the predictions mix"),
+        (([0, 1], ["0", "1"], ["a", "b"]), "y_true and y_pred mix"),
         (([[0, 1], [1, 0]], [0, 1], ["a", "b"]), r"y_true .*\(2, 2\)"),
         (([], [], []), "y_true .*at least one row"),
         (([0, 1], [0, 1], [["a", "x"], "b"]), "'sensitive_features' holds lists"),
