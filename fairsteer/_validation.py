@@ -9,6 +9,7 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn import get_config
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
@@ -267,6 +268,12 @@ def find_attribute(
         return attribute_from_argument(sensitive_features, X.shape[0])
     if not required:
         return None
+    if get_config()["enable_metadata_routing"]:
+        raise ValueError(
+            "The sensitive attribute is missing: keep it in columns of X and name them by "
+            "sensitive_feature_ids, which works in every tool, or pass sensitive_features= where "
+            "the tool routes it."
+        )
     raise ValueError(
         "The sensitive attribute is missing: name its columns in X by sensitive_feature_ids, "
         "or pass sensitive_features= (inside a Pipeline this needs "
