@@ -88,6 +88,15 @@ def check_table(X: Any) -> Any:
         if X.shape[1] == 0:
             raise ValueError("Found array with 0 feature(s): X is a frame without columns.")
         return X
+    if isinstance(X, np.ndarray):
+        # The sentences of scikit-learn repeat the array.
+        if X.ndim in (0, 1):
+            raise ValueError(
+                f"X must have two dimensions, got the shape {X.shape}. Reshape your data by "
+                "array.reshape(-1, 1) for one feature, or array.reshape(1, -1) for one row."
+            )
+        if X.dtype.kind == "c":
+            raise ValueError("Complex data not supported: pass an array of real numbers as X.")
     X = check_array(X, dtype=None, ensure_all_finite=False)
     if X.dtype.kind in "US":
         raise ValueError(
@@ -146,9 +155,9 @@ def _position(X: Any, column: Any) -> int:
         return int(column) % n_columns
     if not isinstance(X, pd.DataFrame):
         raise ValueError(
-            f"The sensitive column {column!r} is given by name, but X has no column names. If a "
-            "previous step dropped them, call .set_output(transform='pandas') on that step, or "
-            "give the position of the column."
+            f"The sensitive column {shorten(column)} is given by name, but X has no column names. "
+            "If a previous step dropped them, call .set_output(transform='pandas') on that step, "
+            "or give the position of the column."
         )
     found = np.flatnonzero(X.columns == column)
     if len(found) == 0:
@@ -160,13 +169,13 @@ def _position(X: Any, column: Any) -> int:
                 "or set verbose_feature_names_out=False in the ColumnTransformer."
             )
         raise ValueError(
-            f"The sensitive column {column!r} is not in X, whose columns are "
+            f"The sensitive column {shorten(column)} is not in X, whose columns are "
             f"{abbreviate(X.columns)}.{remedy}"
         )
     if len(found) > 1:
         raise ValueError(
-            f"The name of the sensitive column {column!r} appears {len(found)} times in X: rename "
-            "or drop the other columns, or give the position of the column."
+            f"The name of the sensitive column {shorten(column)} appears {len(found)} times in X: "
+            "rename or drop the other columns, or give the position of the column."
         )
     return int(found[0])
 
@@ -777,7 +786,8 @@ def check_predictions(y_pred: np.ndarray, labels: list[Any], name: str = "y_pred
         If a value is a score or another type or value than the labels.
     """
     refuse_scores(y_pred, labels, name)
-    unknown = [value for value in _distinct(y_pred, name) if value not in set(labels)]
+    known = set(labels)
+    unknown = [value for value in _distinct(y_pred, name) if value not in known]
     if unknown:
         sort_labels(np.array(labels, dtype=object), y_pred, names=f"y_true and {name}")
         raise ValueError(

@@ -366,9 +366,9 @@ default="shared"
     def _position_of_concept(self, classes):
         if len(classes) != 2:
             raise ValueError(
-                f"concept has {len(classes)} values ({check.abbreviate(classes)}), but a direction "
-                "needs two, with and without the concept: fit one ConceptSteering for each value, on "
-                "concept == value."
+                f"concept has {len(classes)} values ({check.abbreviate(classes)}), but "
+                "a direction needs two, with and without the concept: fit one ConceptSteering for "
+                "each value, on concept == value."
             )
         if self.pos_label is None:
             return 1

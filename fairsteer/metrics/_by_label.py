@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from numbers import Integral
 
 import numpy as np
@@ -206,7 +207,9 @@ def check_labeled(y_true, predictions, labels, pos_label=None):
     columns = {name: check_column(y, name, len(y_true)) for name, y in predictions.items()}
     given = [] if labels is None else [check_column(labels, "labels")]
     known = sort_labels(y_true, *given, names="y_true and labels")
-    allowed = known.tolist() if pos_label is None else [*known.tolist(), pos_label]
+    allowed = known.tolist()
+    if pos_label is not None and isinstance(pos_label, Hashable):
+        allowed.append(pos_label)
     for name, column in columns.items():
         check_predictions(column, allowed, name)
     found = [*columns.values(), *given]

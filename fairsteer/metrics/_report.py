@@ -281,7 +281,7 @@ def _warn_undefined(positive, codes, index, pos_label) -> None:
             warnings.warn(
                 f"There are no rows with {text} in group(s) {abbreviate(absent)}: {rate} are "
                 "undefined (NaN).",
-                stacklevel=3,
+                stacklevel=4,  # above validate_params
             )
 
 
