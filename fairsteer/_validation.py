@@ -92,8 +92,9 @@ def check_table(X: Any) -> Any:
         # The sentences of scikit-learn repeat the array.
         if X.ndim in (0, 1):
             raise ValueError(
-                f"X must have two dimensions, got the shape {X.shape}. Reshape your data by "
-                "array.reshape(-1, 1) for one feature, or array.reshape(1, -1) for one row."
+                f"Expected 2D array, got {X.ndim}D array instead: X has the shape {X.shape}. "
+                "Reshape your data by array.reshape(-1, 1) for one feature, or "
+                "array.reshape(1, -1) for one row."
             )
         if X.dtype.kind == "c":
             raise ValueError("Complex data not supported: pass an array of real numbers as X.")

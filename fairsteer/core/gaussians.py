@@ -522,8 +522,10 @@ def _code(values: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np.int
 
 def _refuse_overflow(moments: tuple[Array, Array, Array], names: list[Any]) -> None:
     """Raise if features were too large to square; the message names them."""
-    _, means, scatters = moments
-    large = ~np.all(np.isfinite(means) & np.isfinite(np.einsum("iajj->iaj", scatters)), (0, 1))
+    counts, means, scatters = moments
+    with np.errstate(over="ignore", invalid="ignore"):
+        between = np.einsum("ia,iaj->j", counts, (means - means.mean(axis=(0, 1))) ** 2)
+        large = ~np.isfinite(between + np.einsum("iajj->j", scatters))
     if large.any():
         columns = [names[j] if names else int(j) for j in np.flatnonzero(large)]
         raise ValueError(
