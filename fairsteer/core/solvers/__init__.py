@@ -14,6 +14,12 @@ from fairsteer.core.gaussians import SubgroupGaussians
 from fairsteer.core.linalg import Array, distinct
 from fairsteer.core.priors import PRIORS, ideal_priors
 from fairsteer.core.solvers import affirmative
+from fairsteer.core.solvers._options import (
+    check_choice,
+    check_distribution,
+    check_number,
+    make_generator,
+)
 from fairsteer.core.solvers._result import CONVERGED, Settings, Solution, SteeringResult, Template
 from fairsteer.core.solvers.subgroups import solve_subgroups
 
@@ -113,7 +119,7 @@ def nearest_ideal(
     priors: str = "keep",
     solver: str = "auto",
     n_init: int = 1,
-    random_state: int | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
 ) -> SteeringResult:
     """Find the ideal distribution nearest in ``KL(ideal || data)``.
 
@@ -139,7 +145,7 @@ def nearest_ideal(
         ``"subgroups"``.
     n_init : int, default=1
         One more than the number of random restarts of the affine solver.
-    random_state : int, default=None
+    random_state : int, RandomState, Generator or None, default=None
         Seed of the restarts.
 
     Returns
@@ -151,6 +157,8 @@ def nearest_ideal(
     ValueError
         If an option is unknown, the group or label does not exist, there is only one group, or the
         solver does not handle these conditions, this intervention or this distribution.
+    TypeError
+        If `gaussians` is not a `SubgroupGaussians`.
 
     Warns
     -----
@@ -162,10 +170,10 @@ def nearest_ideal(
     Sharma, Deshpande, Bhattacharyya and Shah (2025), "On Optimal Steering to Achieve Exact
     Fairness", section 4, arXiv 2509.15759.
     """
-    if priors not in PRIORS:
-        raise ValueError(f"priors must be one of {list(PRIORS)}, got {priors!r}.")
-    if n_init < 1:
-        raise ValueError(f"n_init must be at least 1, got {n_init!r}.")
+    check_distribution(gaussians)
+    check_choice("priors", priors, PRIORS)
+    check_number("n_init", n_init, 1, integer=True)
+    rng = make_generator(random_state)
     if gaussians.n_groups < 2:
         raise ValueError("steering needs at least 2 groups, but the distribution has 1.")
     name = _choose_solver(gaussians, intervention, conditions, solver)
@@ -184,7 +192,7 @@ def nearest_ideal(
         anchor=gaussians.n_labels - 1 if anchor is None else gaussians.label_index(anchor),
         priors=ideal_priors(gaussians.priors, priors),
         n_init=n_init,
-        rng=np.random.default_rng(random_state),
+        rng=rng,
     )
     for _ in range(_MAX_ROUNDS):
         solution = SOLVERS[name].solve(standardized, settings)
@@ -256,8 +264,7 @@ def _choose_solver(
         ("conditions", conditions, CONDITIONS),
         ("solver", solver, ("auto", *SOLVERS)),
     ):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {list(known)}, got {value!r}.")
+        check_choice(name, value, known)
     if solver == "auto":
         fitting = [
             name
