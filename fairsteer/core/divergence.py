@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fairsteer.core.crossings import crossings, interval_probabilities
-from fairsteer.core.linalg import Array, inv_spd, logdet
+from fairsteer.core.linalg import Array
 
 
 def gaussian_kl(
@@ -24,13 +24,33 @@ def gaussian_kl(
     -------
     ndarray of shape (...)
         Divergences in nats, never negative.
+
+    Raises
+    ------
+    ValueError
+        If a covariance is not positive definite beyond rounding.
     """
-    difference = reference_means - means
-    ratio = np.linalg.solve(reference_covariances, covariances)
-    shift = np.einsum("...jk,...k->...j", inv_spd(reference_covariances), difference)
-    trace = np.trace(ratio, axis1=-2, axis2=-1) - means.shape[-1]
-    value = 0.5 * (trace - logdet(ratio) + np.sum(difference * shift, axis=-1))
+    try:
+        factor = np.linalg.cholesky(covariances)
+        reference = np.linalg.cholesky(reference_covariances)
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            "a divergence needs positive definite covariances, but one of them is singular up to "
+            "rounding: raise shrinkage, or drop features that are almost linear combinations of "
+            "others."
+        ) from None
+    # The factors' condition numbers are only the square roots of those of the covariances.
+    ratio = np.linalg.solve(reference, factor)
+    shift = np.linalg.solve(reference, (reference_means - means)[..., None])
+    squares = np.sum(ratio**2, axis=(-2, -1)) - means.shape[-1] + np.sum(shift**2, axis=(-2, -1))
+    value = 0.5 * squares + _half_logdet(reference) - _half_logdet(factor)
     return np.asarray(np.maximum(value, 0.0))
+
+
+def _half_logdet(factor: Array) -> Array:
+    """Return half the log-determinant of a covariance from its Cholesky factor, shape (...)."""
+    half: Array = np.sum(np.log(np.einsum("...jj->...j", factor)), axis=-1)
+    return half
 
 
 def mixture_kl(priors: Array, reference_priors: Array, kl_per_subgroup: Array) -> float:

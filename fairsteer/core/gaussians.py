@@ -106,7 +106,15 @@ class SubgroupGaussians:
         return scale
 
     def in_units(self, center: Array, scale: Array) -> SubgroupGaussians:
-        """Return the distribution of ``(x - center) / scale``, both of shape (d,)."""
+        """Return the distribution of ``(x - center) / scale``.
+
+        Parameters
+        ----------
+        center : ndarray of shape (d,) or (G, d)
+            Origin, for all groups or for each.
+        scale : ndarray of shape (d,)
+            Unit of each feature.
+        """
         covariances = distinct(self.covariances) / np.outer(scale, scale)
         return replace(
             self,
