@@ -86,14 +86,30 @@ def univariate_total_variation(
     mean: float, variance: float, other_mean: float, other_variance: float
 ) -> float:
     """Return the exact total variation of two one-dimensional Gaussians."""
-    means = np.array([mean, other_mean])
-    deviations = np.sqrt([variance, other_variance])
-    cuts = crossings(np.array([1.0, -1.0]), means, deviations)
-    first, second = (
-        interval_probabilities(cuts, float(m), float(s))
-        for m, s in zip(means, deviations, strict=True)
+    means, variances = np.array([mean, other_mean]), np.array([variance, other_variance])
+    return mixture_total_variation(np.array([1.0, -1.0]), means, variances)
+
+
+def mixture_total_variation(weights: Array, means: Array, variances: Array) -> float:
+    """Return the exact total variation of two one-dimensional mixtures of Gaussians.
+
+    Half the integral of ``|sum_k weights_k N(x; means_k, variances_k)|``, summed over the intervals
+    between sign changes (see :func:`fairsteer.core.crossings.crossings`).
+
+    Parameters
+    ----------
+    weights : ndarray of shape (m,)
+        Weights of the first mixture, which sum to 1, and minus those of the second.
+    means, variances : ndarray of shape (m,)
+        Parameters of the Gaussians.
+    """
+    deviations = np.sqrt(variances)
+    cuts = crossings(weights, means, deviations)
+    signed = sum(
+        w * interval_probabilities(cuts, float(m), float(s))
+        for w, m, s in zip(weights, means, deviations, strict=True)
     )
-    return float(min(0.5 * np.sum(np.abs(first - second)), 1.0))
+    return float(min(0.5 * np.sum(np.abs(signed)), 1.0))
 
 
 def total_variation(
