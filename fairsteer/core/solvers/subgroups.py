@@ -8,7 +8,7 @@ import numpy as np
 
 from fairsteer.core.affine import AffineMap, transport_map
 from fairsteer.core.gaussians import SubgroupGaussians
-from fairsteer.core.linalg import Array, inv_spd, invsqrtm, is_spd, sqrtm, symmetrize
+from fairsteer.core.linalg import Array, inv_spd, is_spd, roots, sqrtm, symmetrize
 from fairsteer.core.solvers import affirmative
 from fairsteer.core.solvers._problem import GroupProblem
 from fairsteer.core.solvers._result import GroupSolution, Settings, Solution, Template
@@ -81,12 +81,14 @@ def solve_subgroups(gaussians: SubgroupGaussians, settings: Settings) -> Solutio
     if settings.conditions == "identical":
         maps = AffineMap.identity(gaussians.n_features, (gaussians.n_groups,))
         return Solution(maps, fit_template(gaussians, settings.priors, maps), 0.0, 1)
-    if gaussians.n_labels == 1:
-        return barycenter(gaussians, settings.priors)
-    starts = _starts(gaussians, settings)
     frame = _frame(gaussians, settings)
     inward = frame.inverse()[None]
     local = gaussians.pushforward(inward)
+    if gaussians.n_labels == 1:
+        center = barycenter(local, settings.priors)
+        maps = frame[None].compose(center.maps).compose(inward)
+        return center._replace(maps=maps, template=Template(*frame.pushforward(*center.template)))
+    starts = _starts(gaussians, settings)
     settings = replace(settings, max_iterations=_MAX_STEPS_PER_ROUND)
     steps = gaussians.n_groups * (60 + 5 * gaussians.n_features)
     runs = [
@@ -105,11 +107,13 @@ def _frame(gaussians: SubgroupGaussians, settings: Settings) -> AffineMap:
     """Return the map to the features from coordinates in which rounding errors are small.
 
     They have the principal axes of the mean covariance. The affine conditions hold in any units, so
-    there the variances are 1 too, and a direction of small variance counts as much as the others.
+    there the variances are 1 too, and a direction of small variance counts as much as the others;
+    a barycenter depends on the units.
     """
     pooled = np.einsum("ia,iajk->jk", settings.priors, gaussians.covariances)
     variances, axes = np.linalg.eigh(pooled)
-    if settings.conditions == "affine":
+    variances, axes = variances[::-1], axes[:, ::-1]
+    if settings.conditions == "affine" and gaussians.n_labels > 1:
         axes = axes * np.sqrt(variances)
     return AffineMap(axes, np.zeros(gaussians.n_features))
 
@@ -129,10 +133,10 @@ def _starts(gaussians: SubgroupGaussians, settings: Settings) -> list[AffineMap]
     if not whiten:
         return [solution.maps for solution in solutions]
     # The template is whitened at the anchor, so the square root moves to the maps.
-    roots = [sqrtm(solution.template.covariances[settings.anchor]) for solution in solutions]
+    halves = [sqrtm(solution.template.covariances[settings.anchor]) for solution in solutions]
     return [
         AffineMap(solution.maps.matrix @ root, solution.maps.offset)
-        for solution, root in zip(solutions, roots, strict=True)
+        for solution, root in zip(solutions, halves, strict=True)
     ]
 
 
@@ -262,13 +266,16 @@ def barycenter(gaussians: SubgroupGaussians, priors: Array) -> Solution:
     covariances = gaussians.covariances[0]
     mean = weights @ gaussians.means[0]
     center = np.einsum("a,ajk->jk", weights, covariances)
-    rounds, moved = 0, np.inf
+    own_roots, rounds, moved = sqrtm(covariances), 0, np.inf
     while moved > 1e-14 and rounds < MAX_ROUNDS:
-        rounds += 1
-        root, inverse = sqrtm(center), invsqrtm(center)
-        spread = np.einsum("a,ajk->jk", weights, sqrtm(symmetrize(root @ covariances @ root)))
+        rounds, before = rounds + 1, moved
+        root, inverse = roots(center)
+        _, sizes, axes = np.linalg.svd(own_roots @ root)
+        spread = np.einsum("aj,ajk,ajl->kl", weights[:, None] * sizes, axes, axes, optimize=True)
         previous, center = center, symmetrize(inverse @ spread @ spread @ inverse)
         moved = float(np.abs(center - previous).max() / np.abs(center).max())
+        if moved >= before and rounds > _MEMORY:
+            break  # what is left is rounding error
     maps = transport_map(mean[None], center[None], gaussians.means[0], covariances)
     # First-order optimality of a barycenter: the maps to the groups average to the identity.
     average = np.einsum("a,ajk->jk", weights, maps.matrix)
