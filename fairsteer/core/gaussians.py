@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
@@ -10,7 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fairsteer.core.affine import AffineMap
-from fairsteer.core.linalg import Array, distinct, is_spd, is_symmetric, symmetrize
+from fairsteer.core.linalg import (
+    Array,
+    distinct,
+    find_dependent,
+    is_spd,
+    is_symmetric,
+    symmetrize,
+)
 from fairsteer.core.messages import abbreviate, shorten, subgroup_name
 from fairsteer.core.moments import (
     find_value,
@@ -106,7 +114,15 @@ class SubgroupGaussians:
         return scale
 
     def in_units(self, center: Array, scale: Array) -> SubgroupGaussians:
-        """Return the distribution of ``(x - center) / scale``, both of shape (d,)."""
+        """Return the distribution of ``(x - center) / scale``.
+
+        Parameters
+        ----------
+        center : ndarray of shape (d,) or (G, d)
+            Origin, for all groups or for each.
+        scale : ndarray of shape (d,)
+            Unit of each feature.
+        """
         covariances = distinct(self.covariances) / np.outer(scale, scale)
         return replace(
             self,
@@ -204,11 +220,31 @@ class SubgroupGaussians:
         if not is_symmetric(covariance):
             raise ValueError(f"{name}: the covariance is not symmetric.")
         if not is_spd(covariance):
-            raise ValueError(
-                f"{name}: the covariance is not positive definite, so the subgroup lies in fewer "
-                "dimensions than there are features: raise shrinkage, or drop constant and "
-                "duplicate features."
-            )
+            positions = range(self.n_features)
+            raise ValueError(f"{name}: the covariance {describe_singular(covariance, positions)}")
+
+
+def describe_singular(covariance: Array, features: Sequence[object]) -> str:
+    """Return the end of a sentence about a singular covariance: its cause and what to do.
+
+    Parameters
+    ----------
+    covariance : ndarray of shape (d, d)
+        The covariance.
+    features : sequence of length d
+        Names or positions of the features.
+    """
+    dependent = [features[j] for j in find_dependent(covariance)]
+    if len(dependent) == 1:
+        cause = (
+            f"column {shorten(dependent[0])} is constant in these rows: raise shrinkage, or drop it"
+        )
+    else:
+        cause = (
+            f"the columns {abbreviate(dependent)} are linearly dependent in these rows: raise "
+            "shrinkage, or drop one of them"
+        )
+    return f"is not positive definite, because {cause}."
 
 
 def _position(values: NDArray[Any], value: object, kind: str) -> int:
@@ -247,6 +283,7 @@ def gaussians_from_moments(
     covariance_type: str = "full",
     shrinkage: float | str = 0.01,
     borrow: bool = False,
+    features: Sequence[object] | None = None,
 ) -> SubgroupGaussians:
     """Estimate a Gaussian per label and group from the moments of the subgroups.
 
@@ -261,6 +298,8 @@ def gaussians_from_moments(
     borrow : bool, default=False
         Whether moments are first shrunk toward those of the other subgroups, small subgroups most;
         see :func:`fairsteer.core.shrinkage.toward_effects`.
+    features : sequence of length d, default=None
+        Names of the features for messages, default their positions.
 
     Returns
     -------
@@ -269,7 +308,8 @@ def gaussians_from_moments(
     Raises
     ------
     ValueError
-        If an option is unknown or a subgroup has too few rows; the message names the subgroup.
+        If an option is unknown, or a subgroup has too few rows or a singular covariance; the
+        message names the subgroup, and features that are constant or linearly dependent.
     """
     _check_options(covariance_type, shrinkage)
     n_labels, n_groups, n_features = means.shape
@@ -303,14 +343,22 @@ def gaussians_from_moments(
                 scaled = np.diag(np.diag(scaled))
             shrunk = shrink_covariance(scaled, float(counts[i, a]), shrinkage)
             covariances[i, a] = symmetrize(shrunk * outer_scale)
-    return SubgroupGaussians(
-        labels=labels,
-        groups=groups,
-        priors=counts / counts.sum(),
-        means=means,
-        covariances=covariances,
-        counts=counts,
-    )
+    try:
+        return SubgroupGaussians(
+            labels=labels,
+            groups=groups,
+            priors=counts / counts.sum(),
+            means=means,
+            covariances=covariances,
+            counts=counts,
+        )
+    except ValueError:
+        for i, a in np.ndindex(len(distinct(covariances)), n_groups):
+            if features is not None and not is_spd(covariances[i, a]):
+                name = subgroup_name(labels[i], groups[a])
+                text = describe_singular(covariances[i, a], features)
+                raise ValueError(f"{name}: the covariance {text}") from None
+        raise
 
 
 def _check_counts(
@@ -438,7 +486,12 @@ def estimate_gaussians(
         moments = subgroup_moments(X, label_codes, group_codes, shape, weights)
     _refuse_overflow(moments, names)
     return gaussians_from_moments(
-        labels, group_values, *moments, covariance_type=covariance_type, shrinkage=shrinkage
+        labels,
+        group_values,
+        *moments,
+        covariance_type=covariance_type,
+        shrinkage=shrinkage,
+        features=names or None,
     )
 
 

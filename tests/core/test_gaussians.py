@@ -129,6 +129,17 @@ def test_large_offsets_do_not_hurt(sample):
     np.testing.assert_allclose(after.covariances, before.covariances, atol=1e-7)
 
 
+def test_a_singular_covariance_names_its_columns_in_a_short_message(rng):
+    X = rng.normal(size=(800, 300))
+    X[:, 299] = X[:, :299] @ rng.uniform(1.0, 2.0, size=299)
+    y, groups = np.arange(800) % 2, np.repeat(["a", "b"], 400)
+    with pytest.raises(
+        ValueError, match=r"group='a'.*columns \[0, 1, 2, 3, 4, 5, \.\.\.\]"
+    ) as caught:
+        estimate_gaussians(X, y, sensitive_features=groups, covariance_type="tied", shrinkage=0)
+    assert len(str(caught.value)) < 600
+
+
 def test_groups_may_be_tuples():
     groups = np.empty(8, dtype=object)
     groups[:] = [("F", 1), ("M", 0)] * 4
