@@ -55,6 +55,7 @@ FOLDS = 5
 COMPONENTS = 60
 PASSES = 3
 STEERING = {
+    "family": "normal",
     "conditions": "identical",
     "intervention": "all_subgroups",
     "covariance_type": "tied",

@@ -22,6 +22,7 @@ PAGES = {
     "speed.md": ("speed.page_parts", "scale.page_parts"),
     "synthetic.md": ("synthetic.page_parts",),
     "user_guide/concepts.md": ("concept.page_parts",),
+    "user_guide/discrete.md": ("defaults.page_parts",),
 }
 """By page the functions that return its parts, given the folder of the csv files."""
 

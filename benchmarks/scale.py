@@ -126,7 +126,7 @@ class Stored:
 
 def steering() -> OptimalSteeringTransformer:
     """Return the transformer of every part but ``wide``."""
-    return OptimalSteeringTransformer(conditions="whitened")
+    return OptimalSteeringTransformer(family="normal", conditions="whitened")
 
 
 def apart(one: OptimalSteeringTransformer, other: OptimalSteeringTransformer) -> float:
@@ -265,7 +265,7 @@ def cluster(stored: Stored, folder: Path, limit: str = "1GiB") -> list[dict]:
     frame = dd.from_map(
         frame_of, bounds, file=str(stored.file), y=str(codes), meta=meta, enforce_metadata=False
     )
-    by_column = OptimalSteeringTransformer("group", conditions="whitened")
+    by_column = OptimalSteeringTransformer("group", family="normal", conditions="whitened")
     in_memory = steering().fit(stored.X, stored.y, sensitive_features=stored.groups)
     rows = []
     with (
@@ -333,7 +333,7 @@ def wide(n: int = 60_000, d: int = 4_096, n_labels: int = 28, dtype=np.float64) 
         noise = rng.normal(size=(len(y[own]), d))
         noise[:, 1:] += 0.5 * noise[:, :-1]
         X[own] = noise * scales[groups[own], None] + centers[y[own], groups[own]]
-    fitted = OptimalSteeringTransformer(covariance_type="tied")
+    fitted = OptimalSteeringTransformer(family="normal", covariance_type="tied")
     start = time.perf_counter()
     with PeakMemory() as memory:
         fitted.fit(X, y, sensitive_features=groups)

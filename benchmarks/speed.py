@@ -74,7 +74,7 @@ def own(X, y, groups) -> list[dict]:
     add("1 product", limits["1 product"], "copy", X.nbytes)
 
     def steering(**options) -> OptimalSteeringTransformer:
-        return OptimalSteeringTransformer(**options)
+        return OptimalSteeringTransformer(**{"family": "normal"} | options)
 
     given = {"sensitive_features": groups}
     add(
@@ -116,7 +116,10 @@ def peers(X, y, groups) -> list[dict]:
 
     def steering():
         return OptimalSteeringTransformer(
-            constraint="demographic_parity", reference_group=1, shrinkage=0.0
+            family="normal",
+            constraint="demographic_parity",
+            reference_group=1,
+            shrinkage=0.0,
         )
 
     given = {"sensitive_features": groups}

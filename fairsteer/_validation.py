@@ -862,6 +862,33 @@ def check_frequencies(sample_weight: Any, n_rows: int) -> np.ndarray:
     return weights
 
 
+def row_words(row_ids: Any, n_rows: int) -> np.ndarray | None:
+    """Return a 64-bit hash of each row's identifier, None without identifiers.
+
+    A whole number has the same hash as its text, whatever its type.
+
+    Raises
+    ------
+    ValueError
+        If there is not one identifier for each row, or one is missing.
+    """
+    if row_ids is None:
+        return None
+    ids = _as_array(row_ids, "row_ids")
+    if ids.shape != (n_rows,):
+        raise ValueError(
+            f"row_ids has the shape {ids.shape}, but X has {n_rows} rows: pass one identifier per "
+            "row."
+        )
+    missing = int(pd.isna(ids).sum())
+    if missing:
+        raise ValueError(f"row_ids is missing in {missing} row(s): pass an identifier for each.")
+    if ids.dtype.kind == "f" and np.all(ids == np.floor(ids)):
+        ids = ids.astype(np.int64)
+    text = np.array([str(value) for value in ids.tolist()], dtype=object)
+    return pd.util.hash_array(text, categorize=False)
+
+
 def check_variety(classes: np.ndarray, groups: np.ndarray) -> None:
     """Refuse a single label or a single group.
 

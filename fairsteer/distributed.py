@@ -29,7 +29,7 @@ def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split
     """Fit a transformer to a Dask table.
 
     Each partition is read once, and the sums over its rows are merged in a tree. Warnings that need
-    rows, for instance about discrete features, are not issued.
+    rows, for instance about a group that is recovered, are not issued.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split
             f"{type(transformer).__name__} has no sums to merge: pass an "
             "OptimalSteeringTransformer."
         )
-    if transformer.family not in SUMMED_FAMILIES:
+    if transformer.family not in ("auto", *SUMMED_FAMILIES):
         raise ValueError(
             f"family={transformer.family!r} needs the ranks of all rows, so it cannot be fitted to "
             "partitions: use family='normal' or 'lognormal'."

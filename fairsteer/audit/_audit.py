@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fairsteer import _validation as check
 from fairsteer.audit._advice import ANY_LABEL, advise, compared_labels, strongest
-from fairsteer.core.diagnostics import DISCRETE, tie_probability
+from fairsteer.core.marginals import DISCRETE, tie_probability
 from fairsteer.metrics._attacks import CLASSIFIERS, Leakage, measure_leakage
 
 WHEN = ("before", "after")

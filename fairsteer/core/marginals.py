@@ -17,11 +17,19 @@ FAMILIES = ("normal", "lognormal", "copula", "copula_by_group")
 rows or within each group."""
 SUMMED_FAMILIES = ("normal", "lognormal")
 """Families for which moments, which are sums over rows, suffice."""
+DISCRETE = 0.05
+"""Probability of a tie of two rows above which a feature counts as discrete: fewer than 20 values
+of equal share."""
+SAMPLED_ROWS = 2000
+"""Rows on which features and displacements are measured."""
 
 Columns = NDArray[np.intp] | slice
 EVERY_COLUMN = slice(None)
+Blocks = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
 # Keeps rounding inside a rank interval.
 _EDGE = 1e-6
+SINGLE_PRECISION = 2.0**-23
+"""Relative difference up to which a value is taken for the nearest training value."""
 
 
 class Marginals(Protocol):
@@ -137,31 +145,52 @@ class QuantileTable:
         Distinct values, ascending.
     cumulative : ndarray of shape (m + 1,)
         Share of the rows below each value; the last is 1.
+    tied : ndarray of bool of shape (m,)
+        Whether several rows have the value.
     """
 
     values: Array
     cumulative: Array
+    tied: NDArray[np.bool_]
 
     @classmethod
     def from_values(cls, x: Array, weights: Array) -> QuantileTable:
         """Return the distribution of values x (n,) with frequencies (n,)."""
-        values, positions = np.unique(x, return_inverse=True)
+        values, positions, rows = np.unique(x, return_inverse=True, return_counts=True)
         counts = np.bincount(positions, weights)
-        return cls(values, np.concatenate([[0.0], np.cumsum(counts) / counts.sum()]))
+        cumulative = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
+        return cls(values, cumulative, (rows > 1) | (counts > 1.0))
+
+    def place(self, x: Array) -> Array:
+        """Return the middle of the rank interval of each value, in [0, 1].
+
+        The same values in single precision have the same place.
+        """
+        nearest, known, position = self._find(x)
+        places: Array = np.where(known, self._middles[nearest + 1], self.cumulative[position])
+        return places
 
     def rank(self, x: Array, draws: Array) -> Array:
-        """Return ranks in (0, 1), spread over the rank interval of each value by draws in (0, 1).
+        """Return ranks in (0, 1), spread over the rank interval of tied values by draws in (0, 1).
 
-        The interval of a value that is not in the table is bounded by the midpoints of the
-        intervals of the next smaller and the next larger value, or by 0 or 1 where there is none.
+        The interval of a value that is not in the table is bounded by the middles of the intervals
+        of the next smaller and the next larger value, or by 0 or 1 where there is none. Where no
+        neighbor is tied, nothing is drawn: a value of the table is in the middle of its interval,
+        and ranks between two values are interpolated.
         """
-        position = np.searchsorted(self.values, x)
-        nearest = np.minimum(position, len(self.values) - 1)
-        known = self.values[nearest] == x
-        midpoints = np.concatenate([[0.0], (self.cumulative[1:] + self.cumulative[:-1]) / 2, [1.0]])
-        low = np.where(known, self.cumulative[nearest], midpoints[position])
-        high = np.where(known, self.cumulative[nearest + 1], midpoints[position + 1])
-        ranks: Array = low + draws * (high - low)
+        nearest, known, position = self._find(x)
+        middles, last = self._middles, len(self.values) - 1
+        before, after = np.maximum(position - 1, 0), np.minimum(position, last)
+        start, end = self.values[before], self.values[after]
+        # Halves, because the difference of the largest numbers overflows.
+        gap = end / 2 - start / 2
+        between = np.full(len(x), 0.5)
+        np.divide(x / 2 - start / 2, gap, out=between, where=gap > 0.0)
+        drawn = np.where(known, self.tied[nearest], self.tied[before] | self.tied[after])
+        inside = np.where(drawn, draws, np.where(known, 0.5, between))
+        low = np.where(known, self.cumulative[nearest], middles[position])
+        high = np.where(known, self.cumulative[nearest + 1], middles[position + 1])
+        ranks: Array = low + inside * (high - low)
         return ranks
 
     def locate(self, ranks: Array) -> tuple[Array, Array]:
@@ -171,6 +200,22 @@ class QuantileTable:
         low, high = self.cumulative[position], self.cumulative[position + 1]
         inside = np.clip((ranks - low) / (high - low), _EDGE, 1.0 - _EDGE)
         return self.values[position], inside
+
+    @property
+    def _middles(self) -> Array:
+        """Middles of the rank intervals, between 0 and 1."""
+        return np.concatenate([[0.0], (self.cumulative[1:] + self.cumulative[:-1]) / 2, [1.0]])
+
+    def _find(self, x: Array) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp]]:
+        """Return the nearest value, whether it equals x up to rounding, and how many are below."""
+        position = np.searchsorted(self.values, x)
+        before = np.maximum(position - 1, 0)
+        nearest = np.minimum(position, len(self.values) - 1)
+        below, above = self.values[before], self.values[nearest]
+        nearest = np.where(x / 2 - below / 2 < above / 2 - x / 2, before, nearest)
+        value = self.values[nearest]
+        known = np.abs(x / 2 - value / 2) <= SINGLE_PRECISION * np.abs(value / 2)
+        return nearest, known, position
 
 
 class Copula:
@@ -220,6 +265,10 @@ class Copula:
     def check(self, X: Array, columns: Columns = EVERY_COLUMN) -> None:
         """Accept all rows: any value has a rank."""
 
+    def place(self, x: Array, feature: int) -> Array:
+        """Return where values (n,) of a feature are among those of all groups, in [0, 1]."""
+        return self._pooled[feature].place(x)
+
     def scores(self, X: Array, group: int, draws: Array | None) -> Array:
         """Return the normal scores of rows (n, d) of one group; ties are spread by draws."""
         return _scores(self._by_group[group], X, draws)
@@ -264,3 +313,122 @@ def _normal_score(ranks: Array) -> Array:
     tiny = np.finfo(float).eps / 2.0
     scores: Array = ndtri(np.clip(ranks, tiny, 1.0 - tiny))
     return scores
+
+
+def tie_probability(x: Array) -> float:
+    """Return the share of pairs of the n values that are equal."""
+    if len(x) < 2:
+        return 0.0
+    counts = np.unique(x, return_counts=True)[1].astype(float)
+    return float(np.sum(counts * (counts - 1.0)) / (len(x) * (len(x) - 1.0)))
+
+
+def choose_family(X: Array, blocks: Sequence[NDArray[np.intp]]) -> str:
+    """Return the copula where most features that vary are discrete, otherwise normal.
+
+    Ties are counted among rows at equal steps. A block of indicators is one discrete feature.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Training rows.
+    blocks : sequence of ndarray of int
+        Positions of the columns of each block.
+    """
+    joined = {int(j) for block in blocks for j in block}
+    sample = X[:: -(-len(X) // SAMPLED_ROWS)]
+    others = [j for j in np.flatnonzero(X.min(axis=0) < X.max(axis=0)) if j not in joined]
+    discrete = sum(tie_probability(sample[:, j]) > DISCRETE for j in others)
+    n_features = len(others) + len(blocks)
+    return "copula" if 2 * (discrete + len(blocks)) > n_features else "normal"
+
+
+def find_one_hot(X: Array) -> list[NDArray[np.intp]]:
+    """Find blocks of columns of 0 and 1 that add up to 1 or less in every row.
+
+    A block is a run of at least two such columns, ended by a column that does not fit or once every
+    row has its 1. Columns of 0 only, or of 1 only, belong to no block and do not end one.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Rows.
+
+    Returns
+    -------
+    list of ndarray of int
+        Positions of the columns of each block.
+    """
+    blocks: list[list[int]] = [[]]
+    taken = np.zeros(len(X), dtype=bool)
+    # Most columns of numbers show in a few rows that they are none of indicators.
+    likely = np.all(np.isin(X[:100], (0.0, 1.0)), axis=0)
+    for j in range(X.shape[1]):
+        ones = X[:, j] == 1.0 if likely[j] else taken
+        if not likely[j] or not np.all(ones | (X[:, j] == 0.0)):
+            blocks.append([])
+        elif 0 < np.count_nonzero(ones) < len(X):
+            if not blocks[-1] or np.any(taken & ones) or taken.all():
+                blocks.append([])
+                taken = np.zeros(len(X), dtype=bool)
+            blocks[-1].append(j)
+            taken |= ones
+    return [np.array(block, dtype=np.intp) for block in blocks if len(block) > 1]
+
+
+def order_categories(
+    columns: list[NDArray[np.intp]], X: Array, positive: NDArray[np.bool_], weights: Array
+) -> Blocks:
+    """Order the categories of one-hot blocks of training rows by their share of positives.
+
+    Parameters
+    ----------
+    columns : list of ndarray of int
+        Positions of the columns of each block.
+    X : ndarray of shape (n, d)
+        Training rows.
+    positive : ndarray of bool of shape (n,)
+        Which rows are positive.
+    weights : ndarray of shape (n,)
+        Weights of the rows.
+
+    Returns
+    -------
+    list of tuple of ndarray
+        For each block the positions of its columns, and the ranks of its categories. Category 0 is
+        that of rows without a 1; ties keep the order of categories.
+    """
+    blocks = []
+    for block in columns:
+        codes, size = _categories(X, block), len(block) + 1
+        counts = np.bincount(codes, weights, size)
+        shares = np.full(size, np.average(positive, weights=weights))
+        hits = np.bincount(codes, weights * positive, size)
+        np.divide(hits, counts, out=shares, where=counts > 0.0)
+        blocks.append((block, np.argsort(np.argsort(shares, kind="stable"))))
+    return blocks
+
+
+def merge_blocks(X: Array, blocks: Blocks) -> Array:
+    """Return a copy of rows (n, d): ranks of categories in the first column of a block, else 0."""
+    merged = X.copy()
+    for block, ranks in blocks:
+        merged[:, block] = 0.0
+        merged[:, block[0]] = ranks[_categories(X, block)]
+    return merged
+
+
+def split_blocks(moved: Array, merged: Array, X: Array, blocks: Blocks) -> None:
+    """Return moved ranks to indicators, in place; rows that did not move stay as in X."""
+    for block, ranks in blocks:
+        first = block[0]
+        changed = np.flatnonzero(moved[:, first] != merged[:, first])
+        codes = np.argsort(ranks)[np.rint(moved[changed, first]).astype(np.intp)]
+        moved[:, block] = X[:, block]
+        moved[np.ix_(changed, block)] = codes[:, None] == np.arange(1, len(block) + 1)
+
+
+def _categories(X: Array, block: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the category of each row: 1 plus the position of its 1, 0 if it has none."""
+    indicators = X[:, block]
+    return np.where(indicators.max(axis=1) > 0.5, indicators.argmax(axis=1) + 1, 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from fairsteer.core.affine import AffineMap, MeanDisplacement, transport_map
 from fairsteer.core.certificates import Certificate, estimated_certificates, proved_certificates
@@ -26,7 +28,15 @@ from fairsteer.core.groups import (
     separate_groups,
 )
 from fairsteer.core.linalg import Array, read_only
-from fairsteer.core.marginals import Copula, Marginals, summed_marginals
+from fairsteer.core.marginals import (
+    Blocks,
+    Copula,
+    Marginals,
+    merge_blocks,
+    order_categories,
+    split_blocks,
+    summed_marginals,
+)
 from fairsteer.core.moments import pool_labels, row_blocks, subgroup_moments
 from fairsteer.core.posterior import (
     GroupMotion,
@@ -35,7 +45,7 @@ from fairsteer.core.posterior import (
     population_densities,
 )
 from fairsteer.core.priors import ideal_priors, prior_weights
-from fairsteer.core.row_draws import RowDraws
+from fairsteer.core.row_draws import RowDraws, bin_places
 from fairsteer.core.solvers import SteeringResult, nearest_ideal, unchanged
 from fairsteer.core.training_rows import StreamedRows, TrainingRows
 
@@ -144,6 +154,9 @@ class FittedSteering:
         Position, among the fitted groups, of the one that keeps its distribution.
     varying : ndarray of shape (d,)
         Positions of the features that vary, which are steered.
+    one_hot : list of tuple of ndarray
+        Blocks of indicators that are steered as one column each, which is the first of the block:
+        positions of columns, and ranks of categories.
     marginals : Marginals
         Transforms of the features to scores.
     moments : tuple of ndarray
@@ -170,6 +183,7 @@ class FittedSteering:
     positive: int
     reference: int
     varying: NDArray[np.intp]
+    one_hot: Blocks
     marginals: Marginals
     moments: _Moments
     distribution: SubgroupGaussians
@@ -232,14 +246,45 @@ class FittedSteering:
             strength=self.options.strength,
         )
 
-    def draw(self, features: Array, codes: NDArray[np.intp]) -> RowDraws | None:
-        """Return the draws of rows of fitted groups, None where nothing is drawn."""
+    def merge(self, features: Array) -> Array:
+        """Return features (n, d) with one column for each block of indicators."""
+        return merge_blocks(features, self.one_hot) if self.one_hot else features
+
+    def draw(
+        self,
+        features: Array,
+        codes: NDArray[np.intp],
+        row_words: NDArray[np.uint64] | None = None,
+    ) -> RowDraws | None:
+        """Return the draws of merged rows of fitted groups, None where nothing is drawn.
+
+        They depend on the words, one for each row, where these are passed.
+        """
         if not self.options.draws:
             return None
-        return RowDraws(features, codes, self.seed, len(self.varying) + 1)
+        n_draws = len(self.varying) + 1
+        if row_words is not None:
+            return RowDraws.of_identifiers(row_words, self.seed, n_draws)
+        bins = bin_places(self._places(features))
+        return RowDraws(bins, codes, self.seed, n_draws, rows=features)
+
+    def _places(self, features: Array) -> Iterator[Array]:
+        """Yield where the values of each steered feature are among those of training."""
+        if isinstance(self.marginals, Copula):
+            for k, j in enumerate(self.varying):
+                yield self.marginals.place(features[:, j].astype(np.float64), k)
+            return
+        X = features[:, self.varying].astype(np.float64)
+        scores = self.marginals.scores(X, self.reference, None)
+        center = self.distribution.means[:, self.reference].mean(axis=0)
+        yield from ndtr((scores - center) / self.distribution.feature_scale).T
 
     def transform(
-        self, features: Array, codes: NDArray[np.intp], labels: NDArray[np.intp] | None = None
+        self,
+        features: Array,
+        codes: NDArray[np.intp],
+        labels: NDArray[np.intp] | None = None,
+        row_words: NDArray[np.uint64] | None = None,
     ) -> Array:
         """Move rows into the reference frame, block by block.
 
@@ -251,6 +296,8 @@ class FittedSteering:
             Positions in ``groups``, -1 where the group is unknown.
         labels : ndarray of shape (n,), default=None
             Positions of known labels.
+        row_words : ndarray of shape (n,), default=None
+            Identifiers on which the draws depend instead of the values.
 
         Returns
         -------
@@ -262,9 +309,10 @@ class FittedSteering:
             If a row has no scores under the family, or is too far from every Gaussian.
         """
         codes = self.grouping.fitted_codes(codes)
+        original, features = features, self.merge(features)
         moved, varying = np.empty_like(features), self.varying
         self.marginals.check(features, varying)
-        draws = self.draw(features, codes)
+        draws = self.draw(features, codes, row_words)
         groups = np.flatnonzero(np.bincount(codes + 1)) - 1
         motions = {int(group): self.motion(int(group), labels is not None) for group in groups}
         if self.options.output == "original":
@@ -285,6 +333,7 @@ class FittedSteering:
                 step = None if motion is None else motion(X, own, known)
                 arrived = self._arrive(X, own, step)
                 moved[np.ix_(where, varying) if some_constant else where] = arrived
+        split_blocks(moved, features, original, self.one_hot)
         return moved
 
     def _arrive(self, X: Array, draws: Array | None, step: Array | None) -> Array:
@@ -359,7 +408,10 @@ class FittedSteering:
 
 
 def fit_steering(
-    data: TrainingRows | StreamedRows, options: SteeringOptions, seed: int
+    data: TrainingRows | StreamedRows,
+    options: SteeringOptions,
+    seed: int,
+    blocks: list[NDArray[np.intp]] | None = None,
 ) -> FittedSteering:
     """Estimate the distributions, find the nearest ideal one and compute the maps.
 
@@ -371,6 +423,8 @@ def fit_steering(
         What is asked for.
     seed : int
         Seed of draws.
+    blocks : list of ndarray of int, default=None
+        Positions of the columns of each block of indicators that the copula steers as one column.
 
     Returns
     -------
@@ -385,6 +439,10 @@ def fit_steering(
     if isinstance(data, TrainingRows) and not options.ranks:
         data = StreamedRows.from_rows(data, options.family, options.tied_sums)
     positive = positive_position(options.pos_label, data.classes)
+    one_hot: Blocks = []
+    if blocks and isinstance(data, TrainingRows):
+        one_hot = _order_blocks(blocks, data, positive)
+        data = data._replace(features=merge_blocks(data.features, one_hot))
     pooled = options.small_groups == "pooled"
     grouping = separate_groups(data.groups)
     if pooled:
@@ -433,6 +491,7 @@ def fit_steering(
         positive=positive,
         reference=reference,
         varying=varying,
+        one_hot=one_hot,
         marginals=marginals,
         moments=moments,
         distribution=distribution,
@@ -442,6 +501,21 @@ def fit_steering(
         population=population,
         weights=_subgroup_weights(rows.counts / rows.counts.sum(), options.priors, result),
     )
+
+
+def _order_blocks(blocks: list[NDArray[np.intp]], rows: TrainingRows, positive: int) -> Blocks:
+    """Order categories by their share of positives, as if label and group were independent.
+
+    Otherwise categories of a group with many positives would be at the end, whatever they say of
+    the label.
+    """
+    counts = rows.counts
+    priors = counts / counts.sum()
+    balance = np.ones_like(counts)
+    independent = priors.sum(axis=1)[:, None] * priors.sum(axis=0)
+    np.divide(independent, priors, out=balance, where=priors > 0.0)
+    weights = rows.weights * balance[rows.label_codes, rows.group_codes]
+    return order_categories(blocks, rows.features, rows.label_codes == positive, weights)
 
 
 def _fit_copula(
@@ -477,7 +551,8 @@ def _fit_copula(
             tied=options.tied_sums,
         )
 
-    draws = RowDraws(rows.features, rows.group_codes, seed, len(varying) + 1)
+    bins = bin_places(copula.place(x, j) for j, x in enumerate(X.T))
+    draws = RowDraws(bins, rows.group_codes, seed, len(varying) + 1, rows=rows.features)
     ties = draws[:][:, :-1]
     common = moments(copula.common(X, ties))
     if not by_group:

@@ -137,6 +137,8 @@ class StreamedRows:
         One of `fairsteer.core.marginals.SUMMED_FAMILIES`.
     lowest, highest : ndarray of shape (d,)
         Smallest and largest values of the features, if these must be positive.
+    unsteered : tuple of int
+        Positions of indicators that are left as they are.
 
     Raises
     ------
@@ -152,6 +154,7 @@ class StreamedRows:
     family: str
     lowest: Array
     highest: Array
+    unsteered: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         bad = (self.lowest <= 0.0) & (self.lowest < self.highest)
@@ -160,7 +163,13 @@ class StreamedRows:
             raise ValueError(describe_not_positive(columns, self.lowest[bad].min()))
 
     @classmethod
-    def from_rows(cls, rows: TrainingRows, family: str, tied: bool = False) -> StreamedRows:
+    def from_rows(
+        cls,
+        rows: TrainingRows,
+        family: str,
+        tied: bool = False,
+        unsteered: tuple[int, ...] = (),
+    ) -> StreamedRows:
         """Sum rows, block by block.
 
         Parameters
@@ -171,6 +180,8 @@ class StreamedRows:
             One of `fairsteer.core.marginals.SUMMED_FAMILIES`.
         tied : bool, default=False
             Whether to keep one scatter matrix per group only.
+        unsteered : tuple of int, default=()
+            Positions of indicators that are left as they are.
 
         Raises
         ------
@@ -204,6 +215,7 @@ class StreamedRows:
             family,
             lowest,
             highest,
+            unsteered,
         )
 
     @property
@@ -224,7 +236,13 @@ class StreamedRows:
     @property
     def vary(self) -> bool:
         """Whether any feature varies."""
-        return bool(self.moments.varying.any())
+        return bool(self._steerable.any())
+
+    @property
+    def _steerable(self) -> np.ndarray:
+        steerable = self.moments.varying.copy()
+        steerable[list(self.unsteered)] = False
+        return steerable
 
     def varying_features(self) -> np.ndarray:
         """Return the positions of the features that vary.
@@ -236,7 +254,7 @@ class StreamedRows:
         """
         if not self.vary:
             raise ValueError(EVERY_FEATURE_CONSTANT)
-        return np.flatnonzero(self.moments.varying)
+        return np.flatnonzero(self._steerable)
 
     def regrouped(self, groups: np.ndarray, position: np.ndarray) -> StreamedRows:
         """Return the sums after groups are merged or left out; see `TrainingRows.regrouped`."""
@@ -263,6 +281,7 @@ class StreamedRows:
             n_rows=self.n_rows + other.n_rows,
             lowest=np.minimum(self.lowest, other.lowest),
             highest=np.maximum(self.highest, other.highest),
+            unsteered=tuple(sorted({*self.unsteered, *other.unsteered})),
         )
 
     def check_same(self, family: str, sensitive_positions: list[int], tied: bool) -> None:

@@ -26,6 +26,7 @@ from fairsteer.estimators._transformer import OptimalSteeringTransformer
 from fairsteer.exceptions import SteeringWarning
 
 _NEEDS = {"sensitive_features": True}
+_TAKES = {"sensitive_features": True, "row_ids": True}
 _METHODS = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score")
 
 
@@ -89,11 +90,11 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """
 
     __metadata_request__fit: ClassVar = _NEEDS
-    __metadata_request__predict: ClassVar = _NEEDS
-    __metadata_request__predict_proba: ClassVar = _NEEDS
-    __metadata_request__predict_log_proba: ClassVar = _NEEDS
-    __metadata_request__decision_function: ClassVar = _NEEDS
-    __metadata_request__score: ClassVar = _NEEDS
+    __metadata_request__predict: ClassVar = _TAKES
+    __metadata_request__predict_proba: ClassVar = _TAKES
+    __metadata_request__predict_log_proba: ClassVar = _TAKES
+    __metadata_request__decision_function: ClassVar = _TAKES
+    __metadata_request__score: ClassVar = _TAKES
 
     _parameter_constraints: ClassVar[dict] = {
         "estimator": [HasMethods("fit")],
@@ -160,7 +161,7 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.steering_, self.estimator_ = steering, estimator
         return self
 
-    def predict(self, X, *, sensitive_features=None):
+    def predict(self, X, *, sensitive_features=None, row_ids=None):
         """Predict labels.
 
         Parameters
@@ -168,16 +169,18 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X : array-like of shape (n, n_features_in_)
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is in columns of X.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers of the rows, on which the draws of the steering then depend.
 
         Returns
         -------
         ndarray of shape (n,)
             Labels.
         """
-        return self._call("predict", X, sensitive_features)
+        return self._call("predict", X, sensitive_features, row_ids)
 
     @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X, *, sensitive_features=None):
+    def predict_proba(self, X, *, sensitive_features=None, row_ids=None):
         """Return label probabilities; only if the classifier has this method.
 
         Parameters
@@ -185,16 +188,18 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X : array-like of shape (n, n_features_in_)
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is in columns of X.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers of the rows, on which the draws of the steering then depend.
 
         Returns
         -------
         ndarray of shape (n, K)
             Columns in the order of ``classes_``.
         """
-        return self._call("predict_proba", X, sensitive_features)
+        return self._call("predict_proba", X, sensitive_features, row_ids)
 
     @available_if(_estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X, *, sensitive_features=None):
+    def predict_log_proba(self, X, *, sensitive_features=None, row_ids=None):
         """Return logarithms of label probabilities; only if the classifier has this method.
 
         Parameters
@@ -202,16 +207,18 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X : array-like of shape (n, n_features_in_)
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is in columns of X.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers of the rows, on which the draws of the steering then depend.
 
         Returns
         -------
         ndarray of shape (n, K)
             Columns in the order of ``classes_``.
         """
-        return self._call("predict_log_proba", X, sensitive_features)
+        return self._call("predict_log_proba", X, sensitive_features, row_ids)
 
     @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X, *, sensitive_features=None):
+    def decision_function(self, X, *, sensitive_features=None, row_ids=None):
         """Return the scores of the classifier; only if it has this method.
 
         Parameters
@@ -219,15 +226,17 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         X : array-like of shape (n, n_features_in_)
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is in columns of X.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers of the rows, on which the draws of the steering then depend.
 
         Returns
         -------
         ndarray of shape (n,) or (n, K)
             As returned by the classifier.
         """
-        return self._call("decision_function", X, sensitive_features)
+        return self._call("decision_function", X, sensitive_features, row_ids)
 
-    def score(self, X, y, sample_weight=None, *, sensitive_features=None):
+    def score(self, X, y, sample_weight=None, *, sensitive_features=None, row_ids=None):
         """Return the accuracy of the predicted labels.
 
         Parameters
@@ -239,6 +248,8 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             Weights of the rows.
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is in columns of X.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers of the rows, on which the draws of the steering then depend.
 
         Returns
         -------
@@ -247,7 +258,7 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         from sklearn.metrics import accuracy_score  # slow to import, as in ClassifierMixin
 
-        predicted = self.predict(X, sensitive_features=sensitive_features)
+        predicted = self.predict(X, sensitive_features=sensitive_features, row_ids=row_ids)
         return accuracy_score(y, predicted, sample_weight=sample_weight)
 
     @property
@@ -340,16 +351,16 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             )
         return clone(self.steering)
 
-    def _call(self, method, X, sensitive_features):
+    def _call(self, method, X, sensitive_features, row_ids):
         check_is_fitted(self)
-        moved = _transform(self.steering_, X, sensitive_features)
+        moved = _transform(self.steering_, X, sensitive_features, row_ids)
         return getattr(self.estimator_, method)(moved)
 
 
-def _transform(steering, X, sensitive_features):
+def _transform(steering, X, sensitive_features, row_ids=None):
     if isinstance(steering, WithinLabelEraser):
         return steering.transform(X)
-    return steering.transform(X, sensitive_features=sensitive_features)
+    return steering.transform(X, sensitive_features=sensitive_features, row_ids=row_ids)
 
 
 def fit_weighted(estimator, X, y, weights):

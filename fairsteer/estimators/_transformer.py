@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import fields
+from dataclasses import fields, replace
 from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,9 +20,24 @@ from sklearn.utils.validation import _get_feature_names, check_is_fitted, valida
 
 from fairsteer import _validation as check
 from fairsteer.core.constraints import CONSTRAINTS
-from fairsteer.core.diagnostics import find_drift, find_problems
+from fairsteer.core.diagnostics import (
+    describe_recovery,
+    describe_unsteered,
+    find_drift,
+    find_problems,
+    null_auc_deviation,
+)
 from fairsteer.core.gaussians import COVARIANCE_TYPES
-from fairsteer.core.marginals import FAMILIES, SUMMED_FAMILIES
+from fairsteer.core.marginals import (
+    DISCRETE,
+    FAMILIES,
+    SAMPLED_ROWS,
+    SUMMED_FAMILIES,
+    choose_family,
+    find_one_hot,
+    tie_probability,
+)
+from fairsteer.core.moments import positions
 from fairsteer.core.priors import PRIORS
 from fairsteer.core.solvers import CONDITIONS, INTERVENTIONS
 from fairsteer.core.steering import LABEL_STRATEGIES, SteeringOptions, fit_steering
@@ -34,15 +50,22 @@ OUTPUTS = ("original", "scores")
 UNSEEN_GROUPS = ("error", "pooled")
 SMALL_GROUPS = ("error", "pooled", "shrunk")
 CERTIFICATE_DRAWS = 5_000
+MEASURED_TREES = 60
+MEASURED_GROUPS = 10
 NO_SUMS = (
     "The copula needs the ranks of all rows at once, so its fit cannot be extended: use "
     "family='normal' or 'lognormal' from the first rows on."
 )
+CHOSE_COPULA = (
+    "Most features of the first rows are discrete, for which family='auto' chooses the copula, "
+    "which needs the ranks of all rows at once: use fit, or pass family='normal' or 'lognormal' "
+    "from the first rows on."
+)
 
 
 def _sums_are_enough(steering):
-    """Raise AttributeError for the copula, for which the method does not exist."""
-    if steering.family not in SUMMED_FAMILIES:
+    """Raise AttributeError for a copula, for which the method does not exist."""
+    if steering.family not in ("auto", *SUMMED_FAMILIES):
         raise AttributeError(
             f"partial_fit is not available for family={steering.family!r}, which needs the ranks "
             "of all rows at once: use fit, or family='normal' or 'lognormal'."
@@ -79,17 +102,20 @@ default="equalized_odds"
     reference_group : object, default=None
         Group that keeps its distribution, or whose frame is used. Default: with two labels the
         group with the largest share of positives, otherwise the one with the most rows.
-    conditions : {"affine", "whitened", "identical"}, default="affine"
+    conditions : {"auto", "affine", "whitened", "identical"}, default="auto"
         Sufficient conditions for an ideal distribution; see :func:`fairsteer.nearest_ideal`. The
         whitened conditions (the paper's) depend on the features' units: standardize first.
-    family : {"normal", "lognormal", "copula", "copula_by_group"}, default="normal"
+        ``"auto"`` is identical where ``family="auto"`` chooses the copula, otherwise affine.
+    family : {"auto", "normal", "lognormal", "copula", "copula_by_group"}, default="auto"
         Whether the features, their logarithms or their normal scores are modeled as Gaussian.
         Distributions, maps and certificates refer to these; the output is mapped back. The copula
         works with ranks and suits any feature: counts, indicators, categories in a meaningful
         order. It ranks values among all rows. ``"copula_by_group"`` ranks them within the group
         (under equal opportunity: among its positives), so that every feature has the same
         marginal distribution in all groups before anything else is steered, and returns values
-        of the reference group. Tied values are spread by a draw, see Notes.
+        of the reference group. Tied values are spread by a draw, see Notes. ``"auto"`` is the
+        copula where most features that vary are discrete, otherwise normal; ``family_`` says
+        which. It alone recognizes one-hot blocks, see Notes.
     covariance_type : {"full", "tied", "diag"}, default="full"
         ``"tied"`` shares a covariance among the labels of a group.
     shrinkage : float in [0, 1] or "auto", default=0.01
@@ -128,7 +154,8 @@ default="equalized_odds"
         standard errors. None never warns.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws that spread ties and choose labels, and of the Monte Carlo estimates in
-        ``certificate_``; with None a seed is drawn in ``fit``.
+        ``certificate_``. With None a seed is drawn in ``fit``; if ``family="auto"`` chooses the
+        copula, it is 0, so that the default is repeatable.
 
     Attributes
     ----------
@@ -165,9 +192,12 @@ default="equalized_odds"
         or ``"sample"``, for ``family="copula_by_group"`` at a strength below 1, or where a group
         of the training rows has no distribution or only one distribution is left. Pooled groups
         count as one group, and groups that were not seen are not covered.
+    family_ : str
+        The family, which ``family="auto"`` chooses.
     steered_features_ : ndarray of shape (d,)
-        Positions, among the output columns, of the features that vary in training; constant
-        features are returned unchanged.
+        Positions, among the output columns, of the features that are steered: those that vary in
+        training. Of a one-hot block that is steered it is the first column, of a block that is
+        not steered none. Other features are returned unchanged.
     sensitive_positions_ : ndarray of int
         Positions of the sensitive columns of X; empty where the attribute is passed.
     sensitive_names_ : list
@@ -182,15 +212,31 @@ default="equalized_odds"
     -----
     The attribute is needed in ``transform`` unless ``group_strategy="posterior"``. The label
     never is: ``fit_transform`` equals ``fit`` and ``transform``, so a model trained on its output
-    sees rows moved exactly as new rows will be. With discrete features and a family other than
-    the copula, a model that can recognize the groups' grids (a tree) may recover the group.
+    sees rows moved exactly as new rows will be.
 
-    Draws depend on ``random_state``, the row's values, its group and its occurrence number among
-    identical rows of the call, not on other rows, their order or the process. A row that is
-    transformed alone moves as the first of its identical rows does; the order of a batch matters
-    only among identical rows. Where most rows have many identical rows, rows that are transformed
-    one by one are therefore not spread as those of a batch are, and the gaps of a batch do not
-    hold for them: transform such rows together.
+    A feature is discrete if two rows have the same value with a probability above 5%. With
+    discrete features and the normal or the log-normal family, steered values of each group form a
+    grid of their own, from which a tree may recover the group. Wherever a feature is discrete and
+    no copula is asked for, ``fit`` therefore measures on at most 2,000 rows how well a small
+    boosted classifier, which knows the label, recovers the group before and after steering.
+
+    With ``family="auto"``, a run of columns of 0 and 1 that add up to 1 or less in every row is a
+    one-hot block and counts as one feature. The copula steers it as one column of categories, in
+    the order of ``P(pos_label | category)`` with label and group weighted to be independent, so
+    every row that moves gets a category of the training rows. The normal family leaves the block
+    as it is, and ``fit`` says so. Other families take every column as it is.
+
+    Draws spread tied values and choose labels. They depend on ``random_state``, the row's group,
+    the places of its values among the training values, and its occurrence number among identical
+    rows of the call, not on other rows, their order or the process. Values without ties need no
+    draw. Single precision, or other units in all calls, thus move a row alike up to rounding.
+    Shuffling the rows of a call changes no row except among identical ones, of which the k-th gets
+    the k-th draw. A row that is transformed alone moves as the first of its identical rows does.
+    Where most rows have many identical rows, rows that are transformed one by one are therefore
+    not spread as those of a batch are, and the gaps of a batch do not hold for them: transform such
+    rows together, or pass ``row_ids``. The draws then depend on ``random_state`` and the
+    identifier only, so that rows transformed one by one are independent and repeatable, and rows
+    with the same identifier have the same draws.
 
     All parameters combine, except these:
 
@@ -208,9 +254,10 @@ default="equalized_odds"
     Warns
     -----
     SteeringWarning
-        In ``fit``, if most features are discrete and the family is not a copula, if rows are
-        almost unchanged, if a subgroup has fewer rows than features, or if groups have no
-        distribution of their own. In ``transform``, if rows have drifted (``max_drift``).
+        In ``fit``, if a boosted classifier recovers the group better after steering than before,
+        if one-hot blocks are not steered, if rows are almost unchanged, if a subgroup has fewer
+        rows than features, or if groups have no distribution of their own. In ``transform``, if
+        rows have drifted (``max_drift``).
 
     References
     ----------
@@ -230,6 +277,7 @@ default="equalized_odds"
     """
 
     __metadata_request__partial_fit: ClassVar = {"sensitive_features": True, "finish": UNUSED}
+    __metadata_request__transform: ClassVar = {"sensitive_features": True, "row_ids": True}
 
     _parameter_constraints: ClassVar[dict] = {
         "sensitive_feature_ids": [str, int, np.integer, "array-like", None],
@@ -237,8 +285,8 @@ default="equalized_odds"
         "pos_label": "no_validation",
         "intervention": [StrOptions(set(INTERVENTIONS))],
         "reference_group": "no_validation",
-        "conditions": [StrOptions(set(CONDITIONS))],
-        "family": [StrOptions(set(FAMILIES))],
+        "conditions": [StrOptions({"auto", *CONDITIONS})],
+        "family": [StrOptions({"auto", *FAMILIES})],
         "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
         "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"})],
         "priors": [StrOptions(set(PRIORS))],
@@ -260,8 +308,8 @@ default="equalized_odds"
         pos_label=None,
         intervention="affirmative",
         reference_group=None,
-        conditions="affine",
-        family="normal",
+        conditions="auto",
+        family="auto",
         covariance_type="full",
         shrinkage=0.01,
         priors="keep",
@@ -322,20 +370,23 @@ default="equalized_odds"
         self._validate_params()
         options = self._options()
         rows = self._training_rows(X, y, sensitive_features, sample_weight)
+        options, blocks = self._choose(options, rows)
         data = rows
-        if self.family in SUMMED_FAMILIES:
-            data = StreamedRows.from_rows(rows, self.family, options.tied_sums)
-        self._fit(data, options, X, y, rows)
+        if not options.ranks:
+            data = self._sum(rows, options, blocks)
+        self._fit(data, options, X, y, rows, blocks)
         return self
 
     @available_if(_sums_are_enough)
     def partial_fit(self, X, y, *, sensitive_features=None, sample_weight=None, finish=True):
         """Add rows to those of earlier calls, including ``fit``, and solve for all of them.
 
-        The method does not exist for the copula, which needs the ranks of all rows at once. Only
-        sums are kept, so that batches, in any order, give the result of one ``fit`` of all rows.
-        ``random_state`` is drawn anew in each call that solves, and warnings that look at rows,
-        such as that of discrete features, look at those of this batch.
+        The method does not exist for the copula, which needs the ranks of all rows at once.
+        ``family="auto"`` decides on the first batch and keeps to it; a first batch of mostly
+        discrete features, which asks for the copula, is refused. Only sums are kept, so that
+        batches, in any order, give the result of one ``fit`` of all rows. ``random_state`` is
+        drawn anew in each call that solves, and warnings that look at rows, such as that of a
+        group that is recovered, look at those of this batch.
 
         Parameters
         ----------
@@ -377,8 +428,14 @@ default="equalized_odds"
             X, y, sensitive_features, sample_weight, whole=False, attribute_names=names
         )
         if before is not None:
-            before.check_same(self.family, batch.sensitive_positions, options.tied_sums)
-        sums = StreamedRows.from_rows(batch, self.family, options.tied_sums)
+            options = self._resume(options, before)
+            before.check_same(options.family, batch.sensitive_positions, options.tied_sums)
+            sums = self._sum(batch, options)
+        else:
+            options, blocks = self._choose(options, batch)
+            if options.ranks:
+                raise ValueError(CHOSE_COPULA)
+            sums = self._sum(batch, options, blocks)
         if before is not None:
             self._keep(before.merge(sums), options, finish, sample=batch)
         else:
@@ -436,7 +493,9 @@ default="equalized_odds"
         table = pd.DataFrame(columns=range(other.n_features_in_) if names is None else names)
         ids = self.sensitive_feature_ids
         places = [] if ids is None else check.sensitive_positions(table, ids)
-        (theirs if first else own).check_same(self.family, places, options.tied_sums)
+        kept = theirs if first else own
+        options = self._resume(options, kept)
+        kept.check_same(options.family, places, options.tied_sums)
         self._keep(theirs if first else own.merge(theirs), options, finish)
         if first:
             self.n_features_in_ = other.n_features_in_
@@ -452,6 +511,31 @@ default="equalized_odds"
         }
         names = [field.name for field in fields(SteeringOptions) if field.name not in derived]
         return SteeringOptions(**{name: getattr(self, name) for name in names}, **derived)
+
+    def _choose(self, options, rows):
+        """Return options with the family chosen for rows, and their one-hot blocks."""
+        if self.family != "auto":
+            return self._with_family(options, self.family), []
+        blocks = find_one_hot(rows.features)
+        return self._with_family(options, choose_family(rows.features, blocks)), blocks
+
+    def _resume(self, options, sums):
+        """Return options with the family that was chosen for earlier rows."""
+        return self._with_family(options, sums.family if self.family == "auto" else self.family)
+
+    def _with_family(self, options, family):
+        """Return options with a family, and the conditions that suit it if these are "auto"."""
+        conditions = self.conditions
+        if conditions == "auto":
+            # Without labels, identical conditions would change nothing.
+            chosen = self.family == "auto" and family == "copula" and self.label_strategy != "none"
+            conditions = "identical" if chosen else "affine"
+        return replace(options, family=family, conditions=conditions)
+
+    def _sum(self, rows, options, blocks=()):
+        """Return sums over rows; the columns of one-hot blocks are not steered."""
+        unsteered = tuple(int(j) for block in blocks for j in block)
+        return StreamedRows.from_rows(rows, options.family, options.tied_sums, unsteered)
 
     def _check_named_alike(self, names):
         """Refuse named columns after unnamed ones, and unnamed ones after named ones."""
@@ -476,11 +560,20 @@ default="equalized_odds"
             validate_data(self, X, y, reset=True, skip_check_array=True)
         self._sums = sums
 
-    def _fit(self, data, options, X=None, y=None, sample=None):
+    def _fit(self, data, options, X=None, y=None, sample=None, blocks=None):
         """Fit to rows, or to sums over them; `sample` holds rows to check the fit on."""
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        steering = fit_steering(data, options, seed)
-        for text in find_problems(steering, sample):
+        seed = 0
+        if self.random_state is not None or self.family != "auto" or not options.ranks:
+            seed = int(check_random_state(self.random_state).randint(2**31))
+        steering = fit_steering(data, options, seed, blocks)
+        texts = find_problems(steering, sample)
+        # A copula that is asked for has no grids, and is fitted many times in searches.
+        if sample is not None and (self.family == "auto" or not options.ranks):
+            texts += _find_recovery(steering, sample)
+        unsteered = getattr(data, "unsteered", ())
+        if unsteered:
+            texts.append(describe_unsteered(check.abbreviate([data.names[j] for j in unsteered])))
+        for text in texts:
             warnings.warn(text, SteeringWarning, stacklevel=3)
 
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
@@ -489,7 +582,7 @@ default="equalized_odds"
         self._sums = data if isinstance(data, StreamedRows) else None
         self.__dict__.pop("_certificate", None)
 
-    def transform(self, X, *, sensitive_features=None):
+    def transform(self, X, *, sensitive_features=None, row_ids=None):
         """Move rows of known group and unknown label into the reference frame.
 
         Parameters
@@ -499,6 +592,8 @@ default="equalized_odds"
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is a column of X. The columns of a frame are matched by name
             to those of ``fit``.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers of the rows, on which draws then depend; see Notes.
 
         Returns
         -------
@@ -519,9 +614,10 @@ default="equalized_odds"
             names = self.get_feature_names_out()
             for text in find_drift(self.steering_, features, codes, self.max_drift, names):
                 warnings.warn(text, SteeringWarning, stacklevel=2)
-        return self.steering_.transform(features, codes)
+        words = check.row_words(row_ids, len(features))
+        return self.steering_.transform(features, codes, row_words=words)
 
-    def fit_transform(self, X, y, *, sensitive_features=None, sample_weight=None):
+    def fit_transform(self, X, y, *, sensitive_features=None, sample_weight=None, row_ids=None):
         """Fit, then transform the same rows; the label never moves a row.
 
         Parameters
@@ -534,6 +630,8 @@ default="equalized_odds"
             The attribute, unless it is a column of X.
         sample_weight : array-like of shape (n,), default=None
             Frequencies.
+        row_ids : array-like of shape (n,), default=None
+            As in ``transform``.
 
         Returns
         -------
@@ -541,7 +639,7 @@ default="equalized_odds"
             Equal to ``fit(...).transform(...)``.
         """
         self.fit(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
-        return self.transform(X, sensitive_features=sensitive_features)
+        return self.transform(X, sensitive_features=sensitive_features, row_ids=row_ids)
 
     def transform_labeled(self, X, y, *, sensitive_features=None):
         """Move rows of known group *and label* into the reference frame.
@@ -626,6 +724,11 @@ default="equalized_odds"
         return self._certificate
 
     @property
+    def family_(self):
+        """The family, which ``family="auto"`` chooses."""
+        return self.steering_.options.family
+
+    @property
     def pooled_groups_(self):
         """Groups without a distribution of their own."""
         return list(self.steering_.grouping.small)
@@ -669,3 +772,74 @@ default="equalized_odds"
     def group_maps_(self):
         """Label-free maps into the reference frame."""
         return self.steering_.group_maps
+
+
+def _find_recovery(steering, rows):
+    """Return a warning where a boosted classifier recovers the group better after steering.
+
+    Without discrete features there is no grid, and nothing is measured.
+    """
+    options, groups = steering.options, steering.groups
+    if options.strength == 0.0 or steering.distribution.n_groups == 1:
+        return []
+    rng = np.random.default_rng(steering.seed)
+    chosen = np.sort(rng.permutation(rows.n_rows)[:SAMPLED_ROWS])
+    labels = np.array(positions(rows.classes, steering.labels))[rows.label_codes[chosen]]
+    codes = np.array(positions(rows.groups, groups))[rows.group_codes[chosen]]
+    # A tree is grown for each group.
+    largest = np.argsort(-np.bincount(codes), kind="stable")[:MEASURED_GROUPS]
+    kept = np.isin(codes, largest)
+    chosen, labels, codes = chosen[kept], labels[kept], codes[kept]
+    subgroups = labels * len(groups) + codes
+    frequent = np.bincount(subgroups, minlength=labels.max() * len(groups) + len(groups)) > 1
+    several = frequent.reshape(-1, len(groups)).sum(axis=1) > 1
+    kept = frequent[subgroups] & several[labels]
+    chosen, labels, codes = chosen[kept], labels[kept], codes[kept]
+    X = rows.features[chosen]
+    if len(X) == 0 or not any(x.min() < x.max() and tie_probability(x) > DISCRETE for x in X.T):
+        return []
+    labels = np.unique(labels, return_inverse=True)[1]
+    own = np.unique(codes, return_inverse=True)[1]
+    before, deviation = _recover_group(X, labels, own, steering.seed)
+    moved = steering.transform(X, codes)
+    after, _ = _recover_group(moved, labels, own, steering.seed)
+    return [describe_recovery(before, after, options.ranks)] if after > before + deviation else []
+
+
+def _recover_group(X, labels, codes, seed):
+    """Return the AUC of a small boosted classifier that recovers the group, and its deviation.
+
+    It knows the label and is cross-fitted in two folds. Its AUC within a label, where the label
+    tells nothing, is averaged over groups and labels, and so is the standard deviation without a
+    difference between groups.
+    """
+    # These are slow to import.
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import StratifiedKFold
+
+    n_groups, rows = codes.max() + 1, np.column_stack([X, labels])
+    subgroups = labels * n_groups + codes
+    probabilities = np.empty((len(X), n_groups))
+    for train, test in StratifiedKFold(2, shuffle=True, random_state=seed).split(rows, subgroups):
+        attacker = HistGradientBoostingClassifier(
+            learning_rate=0.4,
+            # Every round grows a tree for each group, a single one for two groups.
+            max_iter=max(MEASURED_TREES // (n_groups if n_groups > 2 else 1), 3),
+            max_leaf_nodes=16,
+            min_samples_leaf=5,
+            max_bins=127,
+            early_stopping=False,
+            random_state=seed,
+        )
+        attacker.fit(rows[train], codes[train])
+        probabilities[test] = attacker.predict_proba(rows[test])
+    found = []
+    for label in range(labels.max() + 1):
+        within = labels == label
+        for group in np.unique(codes[within]):
+            own = codes[within] == group
+            m, others = int(own.sum()), int((~own).sum())
+            ranks = rankdata(probabilities[within, group])[own].sum()
+            auc = (ranks - m * (m + 1) / 2) / (m * others)
+            found.append((auc, null_auc_deviation(m, others, 2)))
+    return np.mean(found, axis=0)

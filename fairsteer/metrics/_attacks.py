@@ -13,6 +13,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from fairsteer.core.diagnostics import null_auc_deviation
+
 CLASSIFIERS = ("linear", "boosted")
 
 
@@ -120,35 +122,6 @@ def summarize_attack(probabilities, codes, auc: float, cv: int) -> Leakage:
         attack_advantage=max(float(advantages[pair]), 0.0),
         attack_advantage_deviation=float(np.sqrt(np.sum(1.0 / sizes[list(pair)])) / 2.0),
     )
-
-
-def null_auc_deviation(n_group: int, n_rest: int, cv: int) -> float:
-    """Return the standard deviation of a cross-validated AUC if the two distributions are equal.
-
-    On a single fold with m and n rows the AUC is the Mann-Whitney statistic divided by m n, with
-    variance ``(m + n + 1) / (12 m n)`` (also Hanley and McNeil's formula at 0.5). The mean over k
-    folds has this variance divided by k, times ``1 + k / (k - 1)`` because the training sets of the
-    folds overlap.
-
-    Parameters
-    ----------
-    n_group, n_rest : int
-        Rows of the group and of the others, over all folds.
-    cv : int
-        Number of folds, k.
-
-    Returns
-    -------
-    float
-
-    References
-    ----------
-    Mann and Whitney (1947), Annals of Mathematical Statistics 18; Hanley and McNeil (1982),
-    Radiology 143; Nadeau and Bengio (2003), "Inference for the Generalization Error", Machine
-    Learning 52, for the factor.
-    """
-    independent = (n_group + n_rest + cv) / (12.0 * n_group * n_rest)
-    return float(np.sqrt(independent * (1.0 + cv / (cv - 1.0))))
 
 
 def _make_classifier(kind: str, random_state: int):

@@ -1,12 +1,13 @@
 """What ``fit`` warns of."""
 
+import re
 import warnings
 
 import numpy as np
 import pytest
 
 from fairsteer import OptimalSteeringTransformer, SteeringWarning
-from fairsteer.core.diagnostics import tie_probability
+from fairsteer.core.marginals import tie_probability
 
 
 def table(rng, n=600, shift=1.0):
@@ -29,16 +30,33 @@ def test_bell_shaped_features_that_differ_pass_in_silence(rng):
         OptimalSteeringTransformer().fit(X, y, sensitive_features=groups)
 
 
-def test_discrete_features_need_the_copula(rng):
-    X, y, groups = table(rng)
-    X[:, :3] = np.round(X[:, :3])
-    with pytest.warns(SteeringWarning, match="3 of 4 features are discrete.*family='copula'"):
-        OptimalSteeringTransformer().fit(X, y, sensitive_features=groups)
+def test_the_warning_of_grids_has_both_figures(rng):
+    X, y, groups = table(rng, n=2000, shift=0.7)
+    X = np.round(X)
+    message = r"after steering \(AUC (0\.\d\d)\) than before \((0\.\d\d)\).*family='copula'"
+    with pytest.warns(SteeringWarning, match=message) as caught:
+        OptimalSteeringTransformer(family="normal", random_state=0).fit(
+            X, y, sensitive_features=groups
+        )
+    after, before = map(float, re.search(message, str(caught[0].message)).groups())
+    assert after > before
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        OptimalSteeringTransformer(family="copula").fit(X, y, sensitive_features=groups)
-        X[:, 0] = rng.normal(size=len(X))
-        OptimalSteeringTransformer().fit(X, y, sensitive_features=groups)
+        for family in ("auto", "copula", "copula_by_group"):
+            steering = OptimalSteeringTransformer(family=family, random_state=0)
+            assert steering.fit(X, y, sensitive_features=groups).family_ != "normal"
+        OptimalSteeringTransformer(family="normal", strength=0).fit(X, y, sensitive_features=groups)
+
+
+def test_the_measurement_copes_with_absent_and_rare_subgroups(rng):
+    X, y, groups = table(rng, n=900)
+    X, y = np.round(X), np.where(groups == 0, y, 2 * y)
+    kept = np.append(np.flatnonzero((y != 1) | (groups != 0))[:-1], np.flatnonzero(y == 1)[:1])
+    steering = OptimalSteeringTransformer(
+        family="normal", constraint="demographic_parity", random_state=0
+    )
+    with pytest.warns(SteeringWarning, match="AUC"):
+        steering.fit(X[kept], y[kept], sensitive_features=groups[kept])
 
 
 def test_a_fit_that_changes_almost_nothing_is_named(rng):

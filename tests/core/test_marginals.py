@@ -12,6 +12,11 @@ from fairsteer.core.marginals import (
     SUMMED_FAMILIES,
     Copula,
     QuantileTable,
+    choose_family,
+    find_one_hot,
+    merge_blocks,
+    order_categories,
+    split_blocks,
     summed_marginals,
 )
 
@@ -25,7 +30,8 @@ def test_locating_a_rank_returns_value_and_draw(x, seed):
     draws = rng.uniform(0.01, 0.99, size=len(x))
     values, inside = table.locate(table.rank(x, draws))
     np.testing.assert_array_equal(values, x)
-    np.testing.assert_allclose(inside, draws, atol=1e-9)
+    tied = table.tied[np.searchsorted(table.values, x)]
+    np.testing.assert_allclose(inside, np.where(tied, draws, 0.5), atol=1e-9)
 
 
 @given(VALUES, st.integers(0, 2**32 - 1))
@@ -54,6 +60,103 @@ def test_unseen_values_rank_between_the_nearest_seen_values():
     assert table.rank(np.array([2.0]), half) == pytest.approx(0.5)
     assert table.rank(np.array([0.0]), half) == pytest.approx(0.125)
     assert table.rank(np.array([9.0]), half) == pytest.approx(0.875)
+
+
+def test_values_without_ties_need_no_draw(rng):
+    x = rng.normal(size=50)
+    table = QuantileTable.from_values(x, np.ones(50))
+    new = np.concatenate([x, rng.normal(size=200)])
+    ranks = table.rank(new, rng.uniform(size=250))
+    np.testing.assert_array_equal(ranks, table.rank(new, rng.uniform(size=250)))
+    assert np.all(np.diff(ranks[np.argsort(new)]) >= 0.0)
+    # A tied neighbor is spread, and so are the values next to it.
+    tied = QuantileTable.from_values(np.array([0.0, 1.0, 1.0, 2.0, 3.0]), np.ones(5))
+    values = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 2.5])
+    low, high = (tied.rank(values, np.full(6, u)) for u in (0.1, 0.9))
+    assert (low != high).tolist() == [False, True, True, True, False, False]
+    # Half-way between the middles of the intervals of 2 and 3.
+    assert low[5] == pytest.approx(0.8)
+
+
+def test_the_largest_numbers_have_ranks():
+    table = QuantileTable.from_values(np.array([-1.7e308, 0.0, 1.7e308]), np.ones(3))
+    ranks = table.rank(np.array([-1.7e308, -1e308, 1e308, 1.7e308]), np.full(4, 0.5))
+    assert np.all(np.diff(ranks) > 0.0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 1e6])
+def test_ranks_and_places_survive_single_precision(rng, scale):
+    x = scale * rng.integers(0, 9, size=300)
+    table, draws = QuantileTable.from_values(x, np.ones(300)), rng.uniform(size=300)
+    single = x.astype(np.float32).astype(float)
+    np.testing.assert_array_equal(table.rank(single, draws), table.rank(x, draws))
+    np.testing.assert_array_equal(table.place(single), table.place(x))
+
+
+def one_hot(codes, size):
+    return (codes[:, None] == np.arange(size)).astype(float)
+
+
+def test_one_hot_blocks_are_runs_that_add_up_to_one_at_most(rng):
+    n = 400
+    number, flag = rng.normal(size=(n, 1)), rng.integers(0, 2, size=(n, 1)).astype(float)
+    dropped = one_hot(rng.integers(0, 4, size=n), 4)[:, 1:]
+    whole = one_hot(rng.integers(0, 3, size=n), 3)
+    next_whole = one_hot(rng.integers(0, 2, size=n), 2)
+    constant = np.zeros((n, 1))
+    X = np.hstack([dropped[:, :2], constant, dropped[:, 2:], number, whole, next_whole, flag])
+    found = [block.tolist() for block in find_one_hot(X)]
+    assert found == [[0, 1, 3], [5, 6, 7], [8, 9]]
+    assert [b.tolist() for b in find_one_hot(X.astype(np.float32))] == found
+    assert find_one_hot(2.0 * X) == []
+    assert find_one_hot(np.hstack([flag, rng.integers(0, 2, size=(n, 1))])) == []
+
+
+def test_blocks_are_ordered_merged_and_split(rng):
+    codes = rng.integers(0, 4, size=600)
+    positive = rng.random(600) < np.array([0.5, 0.9, 0.1, 0.7])[codes]
+    X = np.hstack([one_hot(codes, 4)[:, 1:], rng.normal(size=(600, 1))])
+    blocks = order_categories(find_one_hot(X), X, positive, np.ones(600))
+    merged = merge_blocks(X, blocks)
+    np.testing.assert_array_equal(merged[:, 0], np.array([1, 3, 0, 2])[codes])
+    assert not merged[:, 1:3].any()
+    np.testing.assert_array_equal(merged[:, 3], X[:, 3])
+    moved = merged.copy()
+    moved[:300, 0] = 3 - merged[:300, 0]
+    split_blocks(moved, merged, X, blocks)
+    opposite = np.array([3, 2, 1, 0])
+    # Ranks 0, 1, 2, 3 are the categories 2, 0, 3, 1.
+    by_rank = np.array([2, 0, 3, 1])
+    expected = np.where(np.arange(600) < 300, by_rank[opposite[merged[:, 0].astype(int)]], codes)
+    np.testing.assert_array_equal(moved[:, :3], one_hot(expected, 4)[:, 1:])
+
+
+def test_rows_that_break_a_block_stay_where_they_do_not_move(rng):
+    codes = rng.integers(0, 3, size=90)
+    X = one_hot(codes, 3)
+    blocks = order_categories(find_one_hot(X), X, codes == 1, np.ones(90))
+    strange = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.3, 0.0, 0.0]])
+    merged = merge_blocks(strange, blocks)
+    moved = merged.copy()
+    split_blocks(moved, merged, strange, blocks)
+    np.testing.assert_array_equal(moved, strange)
+
+
+def test_the_family_is_chosen_by_the_features_that_vary(rng):
+    steps, bell = rng.integers(0, 5, size=(500, 2)).astype(float), rng.normal(size=(500, 2))
+    block = one_hot(rng.integers(0, 9, size=500), 9)
+    constant = np.ones((500, 1))
+
+    def chosen(*parts):
+        X = np.hstack(parts)
+        return choose_family(X, find_one_hot(X))
+
+    assert chosen(steps, bell[:, :1], constant) == "copula"
+    assert chosen(steps, bell) == "normal"
+    # Nine indicators are one feature.
+    assert chosen(block, bell) == "normal"
+    assert chosen(block, bell[:, :1], steps[:, :1]) == "copula"
+    assert chosen(block, np.float64(bell[:, :1])) == "normal"
 
 
 @pytest.fixture

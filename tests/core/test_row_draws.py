@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 from scipy.stats import kstest
 
-from fairsteer.core.row_draws import RowDraws
+from fairsteer.core.row_draws import RowDraws, bin_places
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -77,3 +78,29 @@ def test_draws_of_some_rows_are_those_of_all(rng):
     draws = RowDraws(X, codes, 5, 3)
     some = np.array([20, 3, 3, 11])
     np.testing.assert_array_equal(draws[some], RowDraws(X, codes, 5, 3)[:][some])
+
+
+def test_distinct_rows_with_one_key_have_one_draw():
+    rows = np.array([[0.5], [0.5 + 1e-9], [0.5]])
+    draws = RowDraws(np.ones((3, 1)), np.zeros(3, dtype=int), 0, 2, rows=rows)[:]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert np.all(draws[2] != draws[0])
+
+
+def test_draws_by_identifier_are_uniform_and_differ_by_seed():
+    words = np.arange(20_000, dtype=np.uint64)
+    draws = RowDraws.of_identifiers(words, 3, 2)[:]
+    for column in draws.T:
+        assert kstest(column, "uniform").pvalue > 1e-4
+    assert np.abs(np.corrcoef(draws.T)[0, 1]) < 4 / np.sqrt(20_000)
+    again = RowDraws.of_identifiers(words[[7, 7, 3]], 3, 2)[:]
+    np.testing.assert_array_equal(again, draws[[7, 7, 3]])
+    assert np.all(RowDraws.of_identifiers(words[:9], 4, 2)[:] != draws[:9])
+
+
+@pytest.mark.parametrize("share", [0.0, 1 / 3, 0.5, 0.25, 1.0])
+def test_rounding_does_not_change_the_bin_of_a_share(share):
+    places = share * np.array([1 - 1e-12, 1.0, 1 + 1e-12])
+    bins = bin_places([places, np.array([0.0, 0.5, 1.0])])
+    assert len(set(bins[:, 0])) == 1
+    assert np.all(np.diff(bins[:, 1]) > 0)

@@ -220,7 +220,7 @@ def test_it_holds_on_counts_where_affine_steering_does_not(model):
     steered = {}
     for name, fitted in (
         ("copula", copula(conditions="identical")),
-        ("normal", OptimalSteeringTransformer(conditions="identical")),
+        ("normal", OptimalSteeringTransformer(family="normal", conditions="identical")),
     ):
         with pytest.warns(SteeringWarning) if name == "normal" else nullcontext():
             fitted.fit(X, y, sensitive_features=groups)
@@ -297,7 +297,7 @@ def test_hidden_groups_move_by_the_mean_of_all(table, held_out):
         hidden, fitted.transform(new, sensitive_features=np.full(len(new), None))
     )
     steering = fitted.steering_
-    draws = row_draws.RowDraws(new, np.full(len(new), -1), steering.seed, 5)[:]
+    draws = steering.draw(new, np.full(len(new), -1))[:]
     common = steering.marginals.common(new[:, :4], draws[:, :-1])
     weights = group_posterior(population_densities(steering.population), common)
     motions = [steering.motion(a) for a in range(3)]

@@ -41,6 +41,7 @@ MODELS = {
     "lognormal": steering(family="lognormal", priors="independent"),
     "copula": steering(family="copula", conditions="identical"),
     "copula-group": steering(family="copula_by_group", conditions="identical"),
+    "auto": steering(),
     "scores": steering(family="copula", output="scores", constraint="demographic_parity"),
     "posterior": steering(group_strategy="posterior", conditions="whitened"),
     "sample": steering(label_strategy="sample", conditions="identical"),

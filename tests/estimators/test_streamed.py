@@ -316,7 +316,7 @@ def test_a_warning_that_is_an_error_changes_nothing(rng):
     X = pd.DataFrame(rng.integers(0, 3, size=(400, 3)), columns=list("uvw")).astype(float)
     groups, y = rng.integers(2, size=400), rng.integers(2, size=400)
     X["u"] += groups
-    found = OptimalSteeringTransformer(random_state=0)
+    found = OptimalSteeringTransformer(family="normal", random_state=0)
     with pytest.raises(SteeringWarning, match="discrete"):
         found.fit(X, y, sensitive_features=groups)
     with pytest.raises(NotFittedError):
