@@ -38,6 +38,29 @@ def tied_gaussians(n_labels, n_groups, n_features, seed):
     )
 
 
+def ill_conditioned(kind, condition, seed, n_features=4):
+    """Draw Gaussians of 3 labels and 3 groups whose covariances have a large condition number.
+
+    ``"direction"``: all are narrow in one direction; ``"axes"``: each is narrow in directions of
+    its own; ``"far means"``: all are narrow in the same directions, unlike their means.
+    """
+    rng = np.random.default_rng(seed)
+    gaussians = random_gaussians(3, 3, n_features, seed)
+    means, covariances = gaussians.means, gaussians.covariances
+    if kind == "axes":
+        axes = np.linalg.qr(rng.normal(size=covariances.shape)).Q
+        covariances = (axes * np.geomspace(1.0, 1.0 / condition, n_features)) @ axes.mT
+    else:
+        widths = np.ones(n_features)
+        widths[-1] = condition**-0.5
+        if kind == "far means":
+            widths = np.geomspace(1.0, condition**-0.5, n_features)
+        squeeze = np.linalg.qr(rng.normal(size=(n_features, n_features))).Q * widths
+        covariances = squeeze @ covariances @ squeeze.T
+        means = means if kind == "far means" else means @ squeeze.T
+    return with_parts(gaussians, means=means, covariances=0.5 * (covariances + covariances.mT))
+
+
 def with_parts(gaussians, **parts):
     """Copy a distribution with some of its arrays replaced."""
     names = ("labels", "groups", "priors", "means", "covariances", "counts")

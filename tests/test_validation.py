@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from fairsteer import OptimalSteeringTransformer, SteeringWarning
+from fairsteer import OptimalSteeringTransformer, SteeringWarning, estimate_gaussians
 from fairsteer import _validation as check
 from fairsteer.datasets import make_gaussian_subgroups
 
@@ -356,7 +356,17 @@ def test_a_subgroup_with_too_few_rows(data, parameters, needed):
 def test_a_subgroup_with_a_singular_covariance(data):
     X, y = data
     X.loc[(X["group"] == "b") & (y == 1), "x2"] = 0.0
-    refuse(steering(shrinkage=0), X, y, "label=1, group='b'.*not positive definite.*shrinkage")
+    refuse(steering(shrinkage=0), X, y, "label=1, group='b'.*column 'x2' is constant.*shrinkage")
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_columns_that_are_linearly_dependent(data, covariance_type):
+    X, y = data
+    options = {"shrinkage": 0, "covariance_type": covariance_type}
+    X = X.assign(total=3.0 - X["x0"] + 1e4 * X["x2"])
+    refuse(steering(**options), X, y, r"group='a'.*columns \['x0', 'x2', 'total'\].*shrinkage")
+    with pytest.raises(ValueError, match=r"group='a'.*columns \['x0', 'x2', 'total'\]"):
+        estimate_gaussians(X.drop(columns="group"), y, sensitive_features=X["group"], **options)
 
 
 # Labels and weights

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fairsteer.core.linalg import Array, distinct, invsqrtm, sqrtm, symmetrize
+from fairsteer.core.linalg import Array, distinct, roots, sqrtm, symmetrize
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,10 +212,14 @@ def transport_matrix(source: Array, target: Array) -> Array:
     """Return the symmetric M with ``M source M = target``, shape (..., d, d).
 
     It is the linear part of the optimal-transport map between Gaussians, with quadratic cost:
-    ``source^{-1/2} (source^{1/2} target source^{1/2})^{1/2} source^{-1/2}``.
+    ``source^{-1/2} (source^{1/2} target source^{1/2})^{1/2} source^{-1/2}``, computed as
+    ``target^{1/2} U source^{-1/2}`` with U the orthogonal factor of ``target^{1/2} source^{1/2}``,
+    whose condition number is not squared.
     """
-    root, inverse_root = sqrtm(source), invsqrtm(source)
-    return symmetrize(inverse_root @ sqrtm(symmetrize(root @ target @ root)) @ inverse_root)
+    root, inverse_root = roots(source)
+    target_root = sqrtm(target)
+    left, _, right = np.linalg.svd(target_root @ root)
+    return symmetrize(target_root @ (left @ right) @ inverse_root)
 
 
 def transport_map(

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairsteer.core.linalg import Array
-from fairsteer.core.moments import pool_labels
+from fairsteer.core.messages import abbreviate, shorten
+from fairsteer.core.moments import find_value, pool_labels
 
 CONSTRAINTS = ("equalized_odds", "equal_opportunity", "demographic_parity")
 """Names of the constraints, as in fairlearn's metrics."""
@@ -76,7 +77,9 @@ def positive_position(pos_label: object, labels: NDArray[Any]) -> int:
     """
     if pos_label is None:
         return len(labels) - 1
-    known: list[object] = labels.tolist()
-    if pos_label not in known:
-        raise ValueError(f"pos_label={pos_label!r} is not among the labels {known}.")
-    return known.index(pos_label)
+    position = find_value(pos_label, labels.tolist())
+    if position is None:
+        raise ValueError(
+            f"pos_label={shorten(pos_label)} is not among the labels {abbreviate(labels)}."
+        )
+    return position

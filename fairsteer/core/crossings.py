@@ -10,6 +10,8 @@ from fairsteer.core.linalg import Array
 
 _STEPS_PER_DEVIATION = 50
 _REACH = 12.0
+_NOISE = 1e-13
+"""Sum of weighted densities, as a share of the largest density there, that counts as 0."""
 
 
 def log_density_line(x: Array, mean: float, deviation: float) -> Array:
@@ -50,7 +52,9 @@ def crossings(weights: Array, means: Array, deviations: Array) -> Array:
         total: Array = weights @ np.exp(logs - logs.max(axis=0))
         return total
 
-    signs = np.sign(balance(grid))
+    height = balance(grid)
+    # Between mixtures that agree up to rounding, every sign change is noise.
+    signs = np.sign(np.where(np.abs(height) > _NOISE, height, 0.0))
     found = np.flatnonzero(signs[:-1] * signs[1:] < 0.0)
     roots = [
         brentq(lambda x: float(balance(np.array([x]))[0]), grid[k], grid[k + 1], xtol=1e-14)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fairsteer.core.gaussians import SubgroupGaussians, subgroup_name
+from fairsteer.core.gaussians import SubgroupGaussians
 from fairsteer.core.groups import Grouping
 from fairsteer.core.linalg import Array
 from fairsteer.core.marginals import SAMPLED_ROWS
+from fairsteer.core.messages import shorten, subgroup_name
 from fairsteer.core.moments import pool_labels, positions
 from fairsteer.core.steering import FittedSteering
 from fairsteer.core.training_rows import TrainingRows
@@ -162,7 +163,7 @@ def describe_small_groups(grouping: Grouping) -> str | None:
     """Return a warning that names the groups with too few rows and says how they are treated."""
     if not grouping.small:
         return None
-    shown = ", ".join(repr(group) for group in grouping.small[:5])
+    shown = ", ".join(map(shorten, grouping.small[:5]))
     if len(grouping.small) > 5:
         shown += f" and {len(grouping.small) - 5} more"
     few = f"The group(s) {shown} have too few rows of some label for a distribution of their own"

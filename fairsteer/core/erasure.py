@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fairsteer.core.affine import AffineMap
 from fairsteer.core.constraints import CONSTRAINTS, compared_moments
+from fairsteer.core.gaussians import describe_singular
 from fairsteer.core.linalg import Array, invsqrtm, is_spd, sqrtm, symmetrize
 from fairsteer.core.moments import pooled_scale
 from fairsteer.core.shrinkage import shrink_covariance
@@ -46,6 +48,7 @@ def within_label_eraser(
     constraint: str = "equalized_odds",
     positive: int = -1,
     shrinkage: float | str = 0.01,
+    features: Sequence[object] | None = None,
 ) -> Erasure:
     """Return the affine map that makes the groups' means equal with the smallest change.
 
@@ -68,7 +71,9 @@ default="equalized_odds"
         Position of the positive label; used by equal opportunity only.
     shrinkage : float in [0, 1] or "auto", default=0.01
         Regularizes ``Sigma_w`` in units of the features' within-subgroup standard deviations, as
-        in :func:`fairsteer.estimate_gaussians`; ``"auto"`` counts all rows.
+        in :func:`fairsteer.estimate_gaussians`; ``"auto"`` ``"auto"`` counts all rows.
+    features : sequence of length d, default=None
+        Names of the features for messages, default their positions.
 
     Returns
     -------
@@ -97,11 +102,9 @@ default="equalized_odds"
     covariance = shrink_covariance(scatters.sum(axis=(0, 1)) / total / units, total, shrinkage)
     covariance = symmetrize(covariance)
     if not is_spd(covariance):
-        raise ValueError(
-            "The pooled within-subgroup covariance is not positive definite, so the subgroups lie "
-            "in fewer dimensions than there are features: raise shrinkage, or drop constant and "
-            "duplicate features."
-        )
+        names = range(n_features) if features is None else features
+        text = describe_singular(covariance, names)
+        raise ValueError(f"The pooled within-subgroup covariance {text}")
 
     root, inverse_root = sqrtm(covariance), invsqrtm(covariance)
     basis, sizes, _ = np.linalg.svd(inverse_root @ (differences / scale).T, full_matrices=False)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fairsteer.core.affine import AffineMap
-from fairsteer.core.linalg import Array, distinct, is_spd, is_symmetric, symmetrize
-from fairsteer.core.moments import pooled_scale, subgroup_moments
+from fairsteer.core.linalg import (
+    Array,
+    distinct,
+    find_dependent,
+    is_spd,
+    is_symmetric,
+    symmetrize,
+)
+from fairsteer.core.messages import abbreviate, shorten, subgroup_name
+from fairsteer.core.moments import (
+    find_value,
+    pooled_scale,
+    positions,
+    sorted_values,
+    subgroup_moments,
+)
 from fairsteer.core.shrinkage import shrink_covariance, toward_effects
 
 COVARIANCE_TYPES = ("full", "tied", "diag")
-
-
-def subgroup_name(label: object, group: object) -> str:
-    """Return how messages name the subgroup of a label and a group."""
-    label, group = (v.item() if isinstance(v, np.generic) else v for v in (label, group))
-    return f"label={label!r}, group={group!r}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +39,9 @@ class SubgroupGaussians:
     Parameters
     ----------
     labels : ndarray of shape (K,)
-        Label values.
+        Label values, all different.
     groups : ndarray of shape (G,)
-        Group values (for intersections a 1-d object array of tuples).
+        Group values, all different (for intersections a 1-d object array of tuples).
     priors : ndarray of shape (K, G)
         ``P(label, group)``, positive, summing to 1.
     means : ndarray of shape (K, G, d)
@@ -39,12 +49,13 @@ class SubgroupGaussians:
     covariances : ndarray of shape (K, G, d, d)
         Subgroup covariances, symmetric positive definite.
     counts : ndarray of shape (K, G)
-        Number of rows (sum of frequencies) of each subgroup.
+        Number of rows (sum of frequencies) of each subgroup, not negative.
 
     Raises
     ------
     ValueError
-        If shapes disagree, the priors are not positive or do not sum to 1, or a covariance is not
+        If shapes disagree, labels or groups are repeated or missing, numbers are not finite, the
+        priors are not positive or do not sum to 1, counts are negative, or a covariance is not
         symmetric positive definite; the message names the subgroup.
     """
 
@@ -57,10 +68,9 @@ class SubgroupGaussians:
 
     def __post_init__(self) -> None:
         for name in ("priors", "means", "covariances", "counts"):
-            array = np.array(getattr(self, name), dtype=np.float64, copy=None)
-            object.__setattr__(self, name, array.view())
+            object.__setattr__(self, name, as_numbers(getattr(self, name), name).view())
         for name in ("labels", "groups"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name)).view())
+            object.__setattr__(self, name, _values(getattr(self, name), name).view())
         apart = self.covariances.ndim == 4 and self.covariances.strides[0] != 0
         if apart and np.all(self.covariances == self.covariances[:1]):
             # Stored once, a shared covariance is also factorized once for all labels.
@@ -104,7 +114,15 @@ class SubgroupGaussians:
         return scale
 
     def in_units(self, center: Array, scale: Array) -> SubgroupGaussians:
-        """Return the distribution of ``(x - center) / scale``, both of shape (d,)."""
+        """Return the distribution of ``(x - center) / scale``.
+
+        Parameters
+        ----------
+        center : ndarray of shape (d,) or (G, d)
+            Origin, for all groups or for each.
+        scale : ndarray of shape (d,)
+            Unit of each feature.
+        """
         covariances = distinct(self.covariances) / np.outer(scale, scale)
         return replace(
             self,
@@ -154,6 +172,8 @@ class SubgroupGaussians:
         n_labels, n_groups, d = self.means.shape
         if d == 0:
             raise ValueError("means have no features, but at least 1 is needed.")
+        if self.means.size == 0:
+            raise ValueError("means have no labels or no groups, but at least 1 is needed.")
         expected = {
             "labels": (n_labels,),
             "groups": (n_groups,),
@@ -168,14 +188,23 @@ class SubgroupGaussians:
                     f"{name} must have shape {shape} to agree with means {self.means.shape}, "
                     f"got {found}."
                 )
+        for name in ("labels", "groups"):
+            _refuse_repeated(getattr(self, name), name)
+        for name in ("priors", "means", "counts"):
+            if not np.all(np.isfinite(getattr(self, name))):
+                raise ValueError(f"{name} must be finite, but hold NaN or infinity.")
+        if np.any(self.counts < 0.0):
+            i, a = np.argwhere(self.counts < 0.0)[0]
+            raise ValueError(
+                f"{subgroup_name(self.labels[i], self.groups[a])}: the count is "
+                f"{self.counts[i, a]:g}, but counts are numbers of rows and not negative."
+            )
         total = float(self.priors.sum())
         if not (np.all(self.priors > 0.0) and abs(total - 1.0) < 1e-8):
             raise ValueError(
                 "priors must be positive and sum to 1, but the smallest is "
                 f"{self.priors.min():.3g} and the sum {total:.6g}."
             )
-        if not np.all(np.isfinite(self.means)):
-            raise ValueError("means must be finite.")
         covariances = distinct(self.covariances)
         # Small covariances are checked together; for large ones the copies need too much memory.
         small = covariances.size <= 2**16
@@ -186,22 +215,53 @@ class SubgroupGaussians:
     def _check_covariance(self, i: int, a: int) -> None:
         covariance = self.covariances[i, a]
         name = subgroup_name(self.labels[i], self.groups[a])
+        if not np.all(np.isfinite(covariance)):
+            raise ValueError(f"{name}: the covariance holds NaN or infinity.")
         if not is_symmetric(covariance):
             raise ValueError(f"{name}: the covariance is not symmetric.")
         if not is_spd(covariance):
-            raise ValueError(
-                f"{name}: the covariance is not positive definite, so the subgroup lies in fewer "
-                "dimensions than there are features: raise shrinkage, or drop constant and "
-                "duplicate features."
-            )
+            positions = range(self.n_features)
+            raise ValueError(f"{name}: the covariance {describe_singular(covariance, positions)}")
+
+
+def describe_singular(covariance: Array, features: Sequence[object]) -> str:
+    """Return the end of a sentence about a singular covariance: its cause and what to do.
+
+    Parameters
+    ----------
+    covariance : ndarray of shape (d, d)
+        The covariance.
+    features : sequence of length d
+        Names or positions of the features.
+    """
+    dependent = [features[j] for j in find_dependent(covariance)]
+    if len(dependent) == 1:
+        cause = (
+            f"column {shorten(dependent[0])} is constant in these rows: raise shrinkage, or drop it"
+        )
+    else:
+        cause = (
+            f"the columns {abbreviate(dependent)} are linearly dependent in these rows: raise "
+            "shrinkage, or drop one of them"
+        )
+    return f"is not positive definite, because {cause}."
 
 
 def _position(values: NDArray[Any], value: object, kind: str) -> int:
-    for index, candidate in enumerate(values):
-        if candidate == value:
-            return index
-    known = [v.item() if isinstance(v, np.generic) else v for v in values]
-    raise ValueError(f"there is no {kind} {value!r}; the {kind}s are {known}.")
+    position = find_value(value, values.tolist())
+    if position is None:
+        raise ValueError(
+            f"there is no {kind} {shorten(value)}; the {kind}s are {abbreviate(values)}."
+        )
+    return position
+
+
+def _refuse_repeated(values: NDArray[Any], name: str) -> None:
+    seen: set[object] = set()
+    for value in values.tolist():
+        if value in seen:
+            raise ValueError(f"{name} must be different, but {shorten(value)} is repeated.")
+        seen.add(value)
 
 
 def minimum_rows(
@@ -223,6 +283,7 @@ def gaussians_from_moments(
     covariance_type: str = "full",
     shrinkage: float | str = 0.01,
     borrow: bool = False,
+    features: Sequence[object] | None = None,
 ) -> SubgroupGaussians:
     """Estimate a Gaussian per label and group from the moments of the subgroups.
 
@@ -237,6 +298,8 @@ def gaussians_from_moments(
     borrow : bool, default=False
         Whether moments are first shrunk toward those of the other subgroups, small subgroups most;
         see :func:`fairsteer.core.shrinkage.toward_effects`.
+    features : sequence of length d, default=None
+        Names of the features for messages, default their positions.
 
     Returns
     -------
@@ -245,11 +308,68 @@ def gaussians_from_moments(
     Raises
     ------
     ValueError
-        If an option is unknown or a subgroup has too few rows; the message names the subgroup.
+        If an option is unknown, or a subgroup has too few rows or a singular covariance; the
+        message names the subgroup, and features that are constant or linearly dependent.
     """
     _check_options(covariance_type, shrinkage)
     n_labels, n_groups, n_features = means.shape
-    needed = minimum_rows(covariance_type, shrinkage, n_features, borrow)
+    _check_counts(
+        labels,
+        groups,
+        counts,
+        minimum_rows(covariance_type, shrinkage, n_features, borrow),
+        n_features,
+        shrinkage,
+    )
+
+    scale = pooled_scale(counts, means, scatters)
+    if borrow:
+        means, scatters = toward_effects(counts, means, scatters)
+    outer_scale = np.outer(scale, scale)
+    if covariance_type == "tied":
+        group_counts = counts.sum(axis=0)
+        shared = np.empty_like(scatters[0])
+        for a in range(n_groups):
+            scaled = scatters[:, a].sum(axis=0) / group_counts[a] / outer_scale
+            shared[a] = shrink_covariance(scaled, float(group_counts[a]), shrinkage)
+        covariances = np.broadcast_to(
+            symmetrize(shared * outer_scale), (n_labels, *scatters.shape[1:])
+        )
+    else:
+        covariances = np.empty_like(scatters)
+        for i, a in np.ndindex(n_labels, n_groups):
+            scaled = scatters[i, a] / counts[i, a] / outer_scale
+            if covariance_type == "diag":
+                scaled = np.diag(np.diag(scaled))
+            shrunk = shrink_covariance(scaled, float(counts[i, a]), shrinkage)
+            covariances[i, a] = symmetrize(shrunk * outer_scale)
+    try:
+        return SubgroupGaussians(
+            labels=labels,
+            groups=groups,
+            priors=counts / counts.sum(),
+            means=means,
+            covariances=covariances,
+            counts=counts,
+        )
+    except ValueError:
+        for i, a in np.ndindex(len(distinct(covariances)), n_groups):
+            if features is not None and not is_spd(covariances[i, a]):
+                name = subgroup_name(labels[i], groups[a])
+                text = describe_singular(covariances[i, a], features)
+                raise ValueError(f"{name}: the covariance {text}") from None
+        raise
+
+
+def _check_counts(
+    labels: NDArray[Any],
+    groups: NDArray[Any],
+    counts: Array,
+    needed: int,
+    n_features: int,
+    shrinkage: float | str,
+) -> None:
+    """Refuse a subgroup without rows, or with fewer than needed."""
     empty, small = np.argwhere(counts == 0), np.argwhere(counts < needed)
     if len(empty):
         i, a = empty[0]
@@ -274,36 +394,6 @@ def gaussians_from_moments(
             f"features, but at least {needed} are needed: merge or drop this group or label, or "
             f"use {remedy}; the transformer merges groups by small_groups='pooled'."
         )
-
-    scale = pooled_scale(counts, means, scatters)
-    if borrow:
-        means, scatters = toward_effects(counts, means, scatters)
-    outer_scale = np.outer(scale, scale)
-    if covariance_type == "tied":
-        group_counts = counts.sum(axis=0)
-        shared = np.empty_like(scatters[0])
-        for a in range(n_groups):
-            scaled = scatters[:, a].sum(axis=0) / group_counts[a] / outer_scale
-            shared[a] = shrink_covariance(scaled, float(group_counts[a]), shrinkage)
-        covariances = np.broadcast_to(
-            symmetrize(shared * outer_scale), (n_labels, *scatters.shape[1:])
-        )
-    else:
-        covariances = np.empty_like(scatters)
-        for i, a in np.ndindex(n_labels, n_groups):
-            scaled = scatters[i, a] / counts[i, a] / outer_scale
-            if covariance_type == "diag":
-                scaled = np.diag(np.diag(scaled))
-            shrunk = shrink_covariance(scaled, float(counts[i, a]), shrinkage)
-            covariances[i, a] = symmetrize(shrunk * outer_scale)
-    return SubgroupGaussians(
-        labels=labels,
-        groups=groups,
-        priors=counts / counts.sum(),
-        means=means,
-        covariances=covariances,
-        counts=counts,
-    )
 
 
 def estimate_gaussians(
@@ -344,8 +434,9 @@ def estimate_gaussians(
     Raises
     ------
     ValueError
-        If an option is unknown, lengths differ, values are not finite, or a subgroup has too few
-        rows; the message names the subgroup.
+        If an option is unknown, lengths differ, there are no rows or features, values are missing,
+        not finite or too large to square, an array is masked, or a subgroup has too few rows; the
+        message names the subgroup or the column.
 
     Examples
     --------
@@ -358,11 +449,14 @@ def estimate_gaussians(
     >>> fitted.means.shape, fitted.covariances.shape
     ((2, 2, 2), (2, 2, 2, 2))
     """
-    X = np.asarray(X, dtype=np.float64)
-    y = np.asarray(y)
-    groups = np.asarray(sensitive_features)
+    _check_options(covariance_type, shrinkage)
+    names = list(getattr(X, "columns", ()))
+    X, weights = as_numbers(X, "X"), None
+    y, groups = _values(y, "y"), _values(sensitive_features, "sensitive_features")
     if X.ndim != 2:
         raise ValueError(f"X must have shape (n, d), got {X.shape}.")
+    if X.size == 0:
+        raise ValueError(f"X has the shape {X.shape}, but needs at least one row and one feature.")
     if y.shape != X.shape[:1] or groups.shape != X.shape[:1]:
         raise ValueError(
             f"X has {X.shape[0]} rows, but y has shape {y.shape} and sensitive_features has shape "
@@ -370,30 +464,140 @@ def estimate_gaussians(
         )
     if not np.all(np.isfinite(X)):
         raise ValueError("X contains NaN or infinity; impute or drop these values first.")
-    weights = None
     if sample_weight is not None:
-        weights = np.asarray(sample_weight, dtype=np.float64)
-        if weights.shape != X.shape[:1] or not np.all(weights >= 0.0):
+        weights = as_numbers(sample_weight, "sample_weight")
+        if weights.shape != X.shape[:1] or not np.all((weights >= 0.0) & (weights < np.inf)):
             raise ValueError(f"sample_weight must hold {X.shape[0]} non-negative frequencies.")
         present = weights > 0.0
+        if not present.any():
+            raise ValueError(
+                "sample_weight is zero in every row: at least one row needs a positive weight."
+            )
         X, y, groups, weights = X[present], y[present], groups[present], weights[present]
-    labels, label_codes = np.unique(y, return_inverse=True)
-    group_values, group_codes = np.unique(groups, return_inverse=True)
-    moments = subgroup_moments(
-        X, label_codes, group_codes, (len(labels), len(group_values)), weights
-    )
+    labels, label_codes = _code(y, "y")
+    group_values, group_codes = _code(groups, "sensitive_features")
+    shape = (len(labels), len(group_values))
+    counts = np.zeros(shape)
+    np.add.at(counts, (label_codes, group_codes), 1.0 if weights is None else weights)
+    needed = minimum_rows(covariance_type, shrinkage, X.shape[1])
+    # Before the moments, which take long for many groups.
+    _check_counts(labels, group_values, counts, needed, X.shape[1], shrinkage)
+    with np.errstate(over="ignore", invalid="ignore"):
+        moments = subgroup_moments(X, label_codes, group_codes, shape, weights)
+    _refuse_overflow(moments, names)
     return gaussians_from_moments(
-        labels, group_values, *moments, covariance_type=covariance_type, shrinkage=shrinkage
+        labels,
+        group_values,
+        *moments,
+        covariance_type=covariance_type,
+        shrinkage=shrinkage,
+        features=names or None,
     )
+
+
+def as_numbers(values: ArrayLike, name: str) -> Array:
+    """Return an array of floats, without a copy of one.
+
+    Raises
+    ------
+    ValueError
+        If it holds text or other objects, or is masked.
+    """
+    _refuse_masked(values, name)
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "biufO":
+            numbers: Array = array.astype(np.float64, copy=False)
+            return numbers
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"{name} must be an array of numbers, not of text or other objects.")
+
+
+def _values(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Return an array of labels or groups, none missing."""
+    _refuse_masked(values, name)
+    # NumPy turns the 1 and the NaN of ["a", 1, nan] into text.
+    objects = isinstance(values, list | tuple)
+    try:
+        array = np.asarray(values, dtype=object if objects else None)
+        plain = np.asarray(values)
+        if plain.dtype.kind not in "US" or all(isinstance(v, str | bytes) for v in array.flat):
+            array = plain
+        if array.dtype == object:
+            missing = any(map(_is_missing, set(array.flat)))
+        else:
+            missing = bool(np.any(array != array))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name} holds lists or other containers: pass an array of texts or numbers."
+        ) from None
+    if missing:
+        raise ValueError(
+            f"{name} has missing values (NaN or None): drop these rows, or replace the missing "
+            "values."
+        )
+    return array
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_is_missing, value))
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas.NA has no truth value
+        return True
+
+
+def _refuse_masked(values: object, name: str) -> None:
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError(
+            f"{name} is a masked array, whose masked values would count as values: drop these rows "
+            "or fill the values, then pass a plain array."
+        )
+
+
+def _code(values: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the distinct values, sorted, and the position of each row's value among them."""
+    if values.dtype != object:
+        known, codes = np.unique(values, return_inverse=True)
+        return known, codes
+    different = list(dict.fromkeys(values.tolist()))
+    distinct = np.empty(len(different), dtype=object)
+    distinct[:] = sorted_values(different)
+    if name == "y" and len({isinstance(value, str) for value in different}) > 1:
+        raise ValueError(
+            "y mixes text and other labels: convert them to one type, for instance with "
+            ".astype(str)."
+        )
+    return distinct, np.array(positions(values, distinct), dtype=np.intp)
+
+
+def _refuse_overflow(moments: tuple[Array, Array, Array], names: list[Any]) -> None:
+    """Raise if features were too large to square; the message names them."""
+    counts, means, scatters = moments
+    with np.errstate(over="ignore", invalid="ignore"):
+        between = np.einsum("ia,iaj->j", counts, (means - means.mean(axis=(0, 1))) ** 2)
+        large = ~np.isfinite(between + np.einsum("iajj->j", scatters))
+    if large.any():
+        columns = [names[j] if names else int(j) for j in np.flatnonzero(large)]
+        raise ValueError(
+            f"Column(s) {abbreviate(columns)} of X hold values too large to square: divide these "
+            "columns by a power of ten."
+        )
 
 
 def _check_options(covariance_type: str, shrinkage: float | str) -> None:
-    if covariance_type not in COVARIANCE_TYPES:
+    if not isinstance(covariance_type, str) or covariance_type not in COVARIANCE_TYPES:
         raise ValueError(
-            f"covariance_type must be one of {list(COVARIANCE_TYPES)}, got {covariance_type!r}."
+            f"covariance_type must be one of {list(COVARIANCE_TYPES)}, got "
+            f"{shorten(covariance_type)}."
         )
-    valid = shrinkage == "auto" or (
-        not isinstance(shrinkage, str) and 0.0 <= float(shrinkage) <= 1.0
-    )
+    if isinstance(shrinkage, str):
+        valid = shrinkage == "auto"
+    else:
+        valid = isinstance(shrinkage, Real) and 0.0 <= shrinkage <= 1.0
     if not valid:
-        raise ValueError(f"shrinkage must be 'auto' or a number in [0, 1], got {shrinkage!r}.")
+        raise ValueError(
+            f"shrinkage must be 'auto' or a number in [0, 1], got {shorten(shrinkage)}."
+        )

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairsteer.core.gaussians import subgroup_name
 from fairsteer.core.linalg import Array, read_only
+from fairsteer.core.messages import abbreviate, shorten, subgroup_name
+from fairsteer.core.moments import find_value
 from fairsteer.core.solvers import default_reference_group
 from fairsteer.core.training_rows import StreamedRows, TrainingRows
 
@@ -170,14 +171,17 @@ def choose_reference(
     groups: list[object] = rows.groups.tolist()
     if wanted is None:
         return default_reference_group(rows.counts[:, : max(grouping.n_own, 1)], positive)
-    if wanted in grouping.small:
+    if find_value(wanted, grouping.small) is not None:
         raise ValueError(
-            f"reference_group={wanted!r} has too few rows of some label for a distribution of its "
-            "own (small_groups='pooled'): choose another reference group."
+            f"reference_group={shorten(wanted)} has too few rows of some label for a distribution "
+            "of its own (small_groups='pooled'): choose another reference group."
         )
-    if wanted not in groups:
-        raise ValueError(f"reference_group={wanted!r} is not among the groups {groups}.")
-    return groups.index(wanted)
+    position = find_value(wanted, groups)
+    if position is None:
+        raise ValueError(
+            f"reference_group={shorten(wanted)} is not among the groups {abbreviate(groups)}."
+        )
+    return position
 
 
 def check_counts(
@@ -216,8 +220,8 @@ def check_counts(
     without_positive = groups[counts[positive] == 0.0].tolist()
     if constraint == "equal_opportunity" and without_positive:
         raise ValueError(
-            f"The group(s) {without_positive} have no row of the positive label "
-            f"{classes.tolist()[positive]!r}, which equal opportunity compares: drop or merge them."
+            f"The group(s) {abbreviate(without_positive)} have no row of the positive label "
+            f"{shorten(classes[positive])}, which equal opportunity compares: drop or merge them."
         )
     empty = np.argwhere(counts == 0.0)
     if constraint != "equalized_odds" and priors != "keep" and len(empty):

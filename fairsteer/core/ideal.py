@@ -14,10 +14,11 @@ from fairsteer.core.crossings import (
     interval_probabilities,
     log_density_line,
 )
-from fairsteer.core.gaussians import SubgroupGaussians
+from fairsteer.core.gaussians import SubgroupGaussians, as_numbers
 from fairsteer.core.linalg import Array, invsqrtm
 from fairsteer.core.posterior import subgroup_log_densities
 from fairsteer.core.solvers import nearest_ideal
+from fairsteer.core.solvers._options import check_distribution, check_number, make_generator
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def ideal_gap(
 
 def prior_gap(gaussians: SubgroupGaussians) -> float:
     """Return the largest difference of ``P(label | group)`` between groups (condition 3)."""
+    check_distribution(gaussians)
     conditional = gaussians.priors / gaussians.priors.sum(axis=0)
     return float(np.max(conditional.max(axis=1) - conditional.min(axis=1)))
 
@@ -105,6 +107,7 @@ def is_ideal(
     -------
     bool
     """
+    check_number("tol", tol, 0.0)
     if priors and prior_gap(gaussians) > tol:
         return False
     return ideal_gap(gaussians, conditions) <= tol
@@ -116,7 +119,7 @@ def bayes_metrics(
     *,
     pos_label: object = None,
     n_samples: int = 200_000,
-    random_state: int = 0,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
 ) -> BayesMetrics:
     """Return error and gaps of the Bayes-optimal classifier that knows the group.
 
@@ -134,7 +137,7 @@ def bayes_metrics(
         The positive label, default the last.
     n_samples : int, default=200_000
         Total number of draws (more than one feature only).
-    random_state : int, default=0
+    random_state : int, RandomState, Generator or None, default=0
         Seed of the draws.
 
     Returns
@@ -144,22 +147,29 @@ def bayes_metrics(
     Raises
     ------
     ValueError
-        If the cost matrix has the wrong shape, or the label does not exist.
+        If the cost matrix has the wrong shape or is not finite, the label does not exist, or an
+        option is invalid.
+    TypeError
+        If `gaussians` is not a `SubgroupGaussians`.
     """
+    check_distribution(gaussians)
+    check_number("n_samples", n_samples, 1, integer=True)
+    rng = make_generator(random_state)
     n_labels = gaussians.n_labels
     positive = n_labels - 1 if pos_label is None else gaussians.label_index(pos_label)
-    costs = 1.0 - np.eye(n_labels) if cost is None else np.asarray(cost, dtype=np.float64)
+    costs = 1.0 - np.eye(n_labels) if cost is None else as_numbers(cost, "cost")
     if costs.shape != (n_labels, n_labels):
         raise ValueError(
             f"cost must have shape ({n_labels}, {n_labels}), with true labels in rows and "
             f"predicted labels in columns, got {costs.shape}."
         )
+    if not np.all(np.isfinite(costs)):
+        raise ValueError("cost must be finite, but holds NaN or infinity.")
     if gaussians.n_features == 1:
         rates = np.stack([_exact_rates(gaussians, costs, a) for a in range(gaussians.n_groups)])
         variances = np.zeros_like(rates)
     else:
         draws = max(2, n_samples // (n_labels * gaussians.n_groups))
-        rng = np.random.default_rng(random_state)
         rates = np.stack(
             [_sampled_rates(gaussians, costs, a, draws, rng) for a in range(gaussians.n_groups)]
         )

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf
 
 Array = NDArray[np.floating[Any]]
+_NO_PART = 1e-6
+"""Share of the largest coefficient of a linear combination that counts as 0."""
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -83,8 +86,41 @@ def is_spd(matrix: Array) -> bool:
         factor = np.linalg.cholesky(matrix / (scale[..., :, None] * scale[..., None, :]))
     except np.linalg.LinAlgError:
         return False
-    tolerance = 10 * scale.shape[-1] * np.finfo(np.float64).eps
-    return bool(np.all(np.einsum("...jj->...j", factor) ** 2 > tolerance))
+    return bool(np.all(np.einsum("...jj->...j", factor) ** 2 > _tolerance(scale.shape[-1])))
+
+
+def _tolerance(n_features: int) -> float:
+    """Return the unexplained share of a feature's variance that may be due to rounding."""
+    return 10 * n_features * float(np.finfo(np.float64).eps)
+
+
+def find_dependent(covariance: Array) -> list[int]:
+    """Return the positions of features that are linearly dependent, or of a constant one.
+
+    Parameters
+    ----------
+    covariance : ndarray of shape (d, d)
+        Symmetric, not negative definite.
+
+    Returns
+    -------
+    list of int
+        The first feature that is a linear combination of earlier ones, after those; empty if the
+        covariance is positive definite beyond rounding.
+    """
+    variances = np.diag(covariance)
+    if not np.all(variances > 0.0):
+        return [int(np.argmax(~(variances > 0.0)))]
+    scale = np.sqrt(variances)
+    correlation = covariance / np.outer(scale, scale)
+    factor, failed = dpotrf(correlation, lower=True)
+    pivots = np.diag(factor)[: failed - 1 if failed else None] ** 2
+    small = np.flatnonzero(pivots <= _tolerance(len(scale)))
+    if not failed and len(small) == 0:
+        return []
+    last = int(small[0]) if len(small) else failed - 1
+    weights = np.abs(np.linalg.solve(correlation[:last, :last], correlation[:last, last]))
+    return [*np.flatnonzero(weights > _NO_PART * weights.max()).tolist(), last]
 
 
 def distinct(matrices: Array) -> Array:

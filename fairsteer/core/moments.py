@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairsteer.core.linalg import Array
+from fairsteer.core.messages import abbreviate
 
 _BLOCK_NUMBERS = 2**18
 """Numbers in a block of rows: 2 MiB, which fits into a cache."""
@@ -365,8 +366,8 @@ def merged_values(first: NDArray[Any], second: NDArray[Any], what: str) -> NDArr
     """
     if len(first) and len(second) and not _kinds(first) & _kinds(second):
         raise ValueError(
-            f"the {what} are {first.tolist()} in some rows and {second.tolist()} in others, which "
-            "are of different types: convert them to the same type first."
+            f"the {what} are {abbreviate(first)} in some rows and {abbreviate(second)} in others, "
+            "which are of different types: convert them to the same type first."
         )
     distinct = sorted_values(list(dict.fromkeys([*first.tolist(), *second.tolist()])))
     if first.dtype != object and second.dtype != object:
@@ -397,6 +398,14 @@ def positions(values: NDArray[Any], among: NDArray[Any]) -> list[int]:
     """Return the position of each value among others."""
     order = {value: k for k, value in enumerate(among.tolist())}
     return [order[value] for value in values.tolist()]
+
+
+def find_value(value: object, among: list[Any]) -> int | None:
+    """Return the position of a value, None if it is absent or cannot be compared, like an array."""
+    try:
+        return among.index(value) if value in among else None
+    except (TypeError, ValueError):
+        return None
 
 
 def pool_labels(counts: Array, means: Array, scatters: Array) -> tuple[Array, Array, Array]:

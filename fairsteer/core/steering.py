@@ -437,15 +437,19 @@ class FittedSteering:
         if constraint == "equal_opportunity":
             proved = proved_certificates(fitted, group_maps, ideal, 0)
             own = {"equal_opportunity": proved["equal_opportunity"]}
-        joint = _estimate(self.labels, fitted.groups, self.moments, options.estimation)
+        joint = _estimate(
+            self.labels, fitted.groups, self.moments, options.estimation, self.varying.tolist()
+        )
         if joint is None:
             return own
         if constraint != "equalized_odds":
             # One affine map per group: the mapped distribution is compared with the reference's.
-            joint = joint.pushforward(group_maps)
-            ideal = joint.like_group(self.reference)
+            mapped = joint.pushforward(group_maps)
+            ideal = mapped.like_group(self.reference)
+            if joint.n_features == 1:
+                return proved_certificates(joint, group_maps, ideal, self.positive) | own
             estimated = estimated_certificates(
-                joint, None, ideal, self.reference, self.positive, **draws
+                mapped, None, ideal, self.reference, self.positive, **draws
             )
             return estimated | own
         if self.channel is not None:
@@ -507,7 +511,7 @@ def fit_steering(
         varying = rows.varying_features()
         marginals = summed_marginals(options.family, [rows.names[j] for j in varying])
         moments = common = rows.moments.of_features(varying).parts
-    estimation = options.estimation
+    estimation, features = options.estimation, [rows.names[j] for j in varying]
     # A distribution of all rows, which moves none, is estimated however few there are.
     estimation["borrow"] |= grouping.n_own == 0
     distribution = gaussians_from_moments(
@@ -515,13 +519,18 @@ def fit_steering(
         rows.groups,
         *compared_moments(options.constraint, *moments, positive),
         **estimation,
+        features=features,
     )
     population = None
     if options.infer_groups or options.pool_unseen or not grouping.complete:
-        population = _estimate(rows.classes, rows.groups, common, estimation)
+        population = _estimate(rows.classes, rows.groups, common, estimation, features)
         if population is None:
             population = gaussians_from_moments(
-                np.array([ANY_LABEL]), rows.groups, *pool_labels(*common), **estimation
+                np.array([ANY_LABEL]),
+                rows.groups,
+                *pool_labels(*common),
+                **estimation,
+                features=features,
             )
     result = _solve(distribution, options, rows.groups[reference])
     channel = None
@@ -613,12 +622,16 @@ def _fit_copula(
 
 
 def _estimate(
-    labels: NDArray[Any], groups: NDArray[Any], moments: _Moments, estimation: dict[str, Any]
+    labels: NDArray[Any],
+    groups: NDArray[Any],
+    moments: _Moments,
+    estimation: dict[str, Any],
+    features: list[Any],
 ) -> SubgroupGaussians | None:
     """Return the distribution of every label and group, None where a subgroup is too small."""
     if moments[0].min() < minimum_rows(n_features=moments[1].shape[-1], **estimation):
         return None
-    return gaussians_from_moments(labels, groups, *moments, **estimation)
+    return gaussians_from_moments(labels, groups, *moments, **estimation, features=features)
 
 
 def _solve(

@@ -175,6 +175,7 @@ default="equalized_odds"
             constraint=self.constraint,
             positive=positive,
             shrinkage=self.shrinkage,
+            features=[rows.names[j] for j in varying],
         )
         self._warn_of_extremes(rows, erasure, len(varying))
 

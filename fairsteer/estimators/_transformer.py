@@ -50,7 +50,7 @@ OUTPUTS = ("original", "scores")
 UNSEEN_GROUPS = ("error", "pooled")
 SMALL_GROUPS = ("error", "pooled", "shrunk")
 CERTIFICATE_DRAWS = 5_000
-MEASURED_TREES = 24
+MEASURED_TREES = 60
 MEASURED_GROUPS = 10
 NO_SUMS = (
     "The copula needs the ranks of all rows at once, so its fit cannot be extended: use "
@@ -495,8 +495,9 @@ default="equalized_odds"
             self._check_named_alike(names)
             if names is not None and names.tolist() != self.feature_names_in_.tolist():
                 raise ValueError(
-                    f"The feature names should match: they are {self.feature_names_in_.tolist()} "
-                    f"here and {names.tolist()} there."
+                    "The feature names should match: they are "
+                    f"{check.abbreviate(self.feature_names_in_)} here and "
+                    f"{check.abbreviate(names)} there."
                 )
         table = pd.DataFrame(columns=range(other.n_features_in_) if names is None else names)
         ids = self.sensitive_feature_ids
@@ -842,7 +843,9 @@ def _recover_group(X, labels, codes, seed):
             learning_rate=0.4,
             # Every round grows a tree for each group, a single one for two groups.
             max_iter=max(MEASURED_TREES // (n_groups if n_groups > 2 else 1), 3),
-            max_leaf_nodes=8,
+            max_leaf_nodes=16,
+            min_samples_leaf=5,
+            max_bins=127,
             early_stopping=False,
             random_state=seed,
         )

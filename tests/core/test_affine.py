@@ -5,7 +5,7 @@ import pytest
 
 from fairsteer.core.affine import AffineMap, transport_map, transport_matrix
 from fairsteer.datasets._synthetic import random_gaussians
-from tests.conftest import tied_gaussians
+from tests.conftest import ill_conditioned, tied_gaussians
 
 D = 4
 
@@ -62,6 +62,14 @@ def test_transport_maps_a_gaussian_to_the_other():
     np.testing.assert_allclose(covariances, q.covariances, atol=1e-10)
     np.testing.assert_allclose(maps.matrix, np.swapaxes(maps.matrix, -1, -2), atol=1e-10)
     assert np.all(np.linalg.eigvalsh(maps.matrix) > 0)
+
+
+@pytest.mark.parametrize("kind", ["direction", "axes"])
+def test_transport_arrives_at_a_condition_of_1e10(kind):
+    source, target = ill_conditioned(kind, 1e10, 0).covariances[:2, 0]
+    matrix = transport_matrix(source, target)
+    whiten = np.linalg.inv(np.linalg.cholesky(target))
+    np.testing.assert_allclose(whiten @ matrix @ source @ matrix @ whiten.T, np.eye(4), atol=1e-4)
 
 
 def test_transport_moves_less_than_any_other_map(rng):

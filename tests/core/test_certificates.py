@@ -6,6 +6,7 @@ from scipy.integrate import trapezoid
 from scipy.stats import norm
 
 from fairsteer import OptimalSteeringTransformer, nearest_ideal
+from fairsteer.core.affine import AffineMap
 from fairsteer.core.certificates import (
     demographic_parity_bound,
     equal_opportunity_bound,
@@ -116,6 +117,23 @@ def test_any_classifier_obeys_and_the_papers_bound_is_never_tighter(seed):
         assert gaps.max() <= certificates["equalized_odds"].bound + 1e-12
         assert gaps[1] <= certificates["equal_opportunity"].bound + 1e-12
         assert parity <= certificates["demographic_parity"].bound + 1e-12
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_parity_of_one_feature_is_attained_by_a_classifier(seed):
+    """The classifier selects where one group's mixture is denser than the other's."""
+    gaussians = random_gaussians(3, 3, 1, seed)
+    identity = AffineMap.identity(1, (3,))
+    found = proved_certificates(gaussians, identity, gaussians.like_group(0), 2)
+    conditional = gaussians.priors / gaussians.priors.sum(axis=0)
+    grid = np.linspace(-30.0, 30.0, 600_001)
+    spread = np.sqrt(gaussians.covariances[..., 0, 0])
+    edges = norm.cdf(grid[:, None, None], gaussians.means[..., 0], spread)
+    mass = np.einsum("ia,nia->na", conditional, np.diff(edges, axis=0))
+    gaps = [np.sum(np.maximum(mass[:, a] - mass[:, b], 0.0)) for a in range(3) for b in range(a)]
+    assert found["demographic_parity"].bound == pytest.approx(max(gaps), abs=1e-7)
+    distances = pairwise_total_variation(gaussians.means, gaussians.covariances)
+    assert max(gaps) < demographic_parity_bound(distances, gaussians.priors)
 
 
 def test_the_triangle_through_the_ideal_distribution_never_loosens():

@@ -31,7 +31,7 @@ def test_bell_shaped_features_that_differ_pass_in_silence(rng):
 
 
 def test_the_warning_of_grids_has_both_figures(rng):
-    X, y, groups = table(rng, n=3000)
+    X, y, groups = table(rng, n=2000, shift=0.7)
     X = np.round(X)
     message = r"after steering \(AUC (0\.\d\d)\) than before \((0\.\d\d)\).*family='copula'"
     with pytest.warns(SteeringWarning, match=message) as caught:

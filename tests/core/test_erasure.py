@@ -362,7 +362,7 @@ def test_errors():
     twice = np.pad(np.eye(8), [(0, 0), (0, 1)])
     twice[0, 8] = 1.0
     singular = twice.T @ scatters @ twice
-    message = "covariance is not positive definite.*raise shrinkage, or drop .* duplicate features"
+    message = r"covariance is not positive definite.*columns \[0, 8\].*shrinkage"
     with pytest.raises(ValueError, match=message):
         within_label_eraser(counts, doubled, singular, shrinkage=0)
     assert within_label_eraser(counts, doubled, singular).n_directions == 6

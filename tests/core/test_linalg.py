@@ -46,3 +46,16 @@ def test_symmetric_in_the_units_of_each(batch):
         lopsided = batch.copy()
         lopsided[-1, a, 0, 1] *= 1.0 + 1e-5
         assert not _linalg.is_symmetric(lopsided)
+
+
+def test_dependent_features_are_found(rng):
+    for units in (1.0, np.array([1e-6, 1.0, 1e6, 1.0, 1e3, 1.0])):
+        rows = rng.normal(size=(50, 6))
+        rows[:, 4] = 2.0 * rows[:, 1] - 0.01 * rows[:, 3]
+        covariance = np.cov((rows * units).T)
+        assert _linalg.find_dependent(covariance) == [1, 3, 4]
+        assert _linalg.find_dependent(covariance[:4, :4]) == []
+        covariance[2] = covariance[:, 2] = 0.0
+        assert _linalg.find_dependent(covariance) == [2]
+    few = np.cov(rng.normal(size=(4, 6)).T)
+    assert _linalg.find_dependent(few) == [0, 1, 2, 3]

@@ -18,7 +18,7 @@ from fairsteer.core.solvers.tied import solve_tied
 from fairsteer.core.solvers.univariate import solve_univariate
 from fairsteer.core.solvers.whitened import solve_whitened
 from fairsteer.datasets._synthetic import random_gaussians
-from tests.conftest import tied_gaussians, with_parts
+from tests.conftest import ill_conditioned, tied_gaussians, with_parts
 
 LAWS = [(2, 2, 3), (3, 3, 2), (4, 2, 4), (2, 4, 3), (4, 4, 2)]
 
@@ -333,6 +333,69 @@ def test_rescaling_and_shifting_features_rescales_the_result(conditions):
     after = nearest_ideal(rescaled, conditions=conditions)
     assert after.kl_divergence == pytest.approx(before.kl_divergence, rel=1e-6)
     np.testing.assert_allclose((after.target.means - shift) / units, before.target.means, atol=1e-6)
+
+
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
+@pytest.mark.parametrize("n_labels", [1, 3])
+@pytest.mark.parametrize("conditions", ["affine", "whitened"])
+def test_groups_a_million_spreads_apart_are_solved_as_near_ones(conditions, n_labels, intervention):
+    gaussians = random_gaussians(n_labels, 3, 3, 1)
+    apart = np.array([[0.0], [1e6], [-3e6]]) * gaussians.feature_scale
+    far = with_parts(gaussians, means=gaussians.means + apart)
+    options = {"conditions": conditions, "intervention": intervention}
+    before, after = nearest_ideal(gaussians, **options), nearest_ideal(far, **options)
+    assert after.converged
+    assert after.kl_divergence == pytest.approx(before.kl_divergence, abs=1e-9)
+    np.testing.assert_allclose(after.target.means - apart, before.target.means, atol=1e-8)
+    np.testing.assert_allclose(after.target.covariances, before.target.covariances, atol=1e-8)
+    np.testing.assert_allclose(after.group_maps.matrix, before.group_maps.matrix, atol=1e-8)
+    back = after.ideal.pushforward(after.group_maps)
+    np.testing.assert_allclose(back.means, after.target.means, atol=1e-8)
+
+
+@pytest.mark.parametrize("intervention", INTERVENTIONS)
+@pytest.mark.parametrize("conditions", ["affine", "whitened"])
+def test_a_direction_of_small_variance_does_not_matter(conditions, intervention):
+    gaussians = ill_conditioned("direction", 1e6, 0)
+    result = nearest_ideal(gaussians, conditions=conditions, intervention=intervention)
+    assert result.converged
+    if conditions == "affine":
+        expected = nearest_ideal(random_gaussians(3, 3, 4, 0), intervention=intervention)
+        assert result.kl_divergence == pytest.approx(expected.kl_divergence, rel=1e-8)
+
+
+def test_the_advice_names_the_cause(monkeypatch):
+    monkeypatch.setattr(_newton, "MAX_ITERATIONS", 1)
+    gaussians = random_gaussians(3, 2, 4, 0)
+    narrow, far = gaussians.covariances.copy(), gaussians.means.copy()
+    narrow[1, 1] = ill_conditioned("axes", 1e8, 0).covariances[1, 1]
+    far[2, :, 3] += 1e5
+    cases = [
+        (
+            {"covariances": narrow},
+            "label=1, group='b' has a condition number of .*e\\+0[789].*shrinkage",
+        ),
+        (
+            {"means": far},
+            "position 3 the means of the labels lie .*e\\+0[45] .*determines the label",
+        ),
+        ({}, "larger shrinkage or covariance_type='tied'"),
+    ]
+    for parts, message in cases:
+        with pytest.warns(RuntimeWarning, match=message):
+            nearest_ideal(with_parts(gaussians, **parts), conditions="whitened")
+
+
+@pytest.mark.filterwarnings("ignore:The .* solver stopped:RuntimeWarning")
+def test_a_target_that_cannot_be_represented_is_refused_as_such():
+    """Labels that are narrow in different directions, in one group and in the other."""
+    angles = np.array([[0.3, 0.3], [1.2, 0.9]])
+    along = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    covariances = 1e-10 * np.eye(2) + along[..., :, None] * along[..., None, :]
+    gaussians = with_parts(random_gaussians(2, 2, 2, 0), covariances=covariances)
+    message = "cannot be represented.*label=0, group='b'.*singular up to rounding.*shrinkage"
+    with pytest.raises(ValueError, match=message):
+        nearest_ideal(gaussians, conditions="whitened", reference_group="a")
 
 
 @pytest.mark.parametrize("priors", ["keep", "independent", "nearest"])

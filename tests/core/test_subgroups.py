@@ -8,10 +8,11 @@ from fairsteer import nearest_ideal
 from fairsteer.core.affine import AffineMap
 from fairsteer.core.divergence import gaussian_kl
 from fairsteer.core.ideal import is_ideal
+from fairsteer.core.solvers import affine
 from fairsteer.core.solvers._result import Settings
 from fairsteer.core.solvers.subgroups import _alternate, fit_template
 from fairsteer.datasets._synthetic import random_gaussians
-from tests.conftest import with_parts
+from tests.conftest import ill_conditioned, with_parts
 
 CONDITIONS = ("affine", "whitened", "identical")
 
@@ -156,6 +157,42 @@ def test_priors_join_in(conditions):
     assert nearest.kl_divergence <= independent.kl_divergence + 1e-9
     q = nearest.target.priors
     np.testing.assert_allclose(q, np.outer(q.sum(axis=1), q.sum(axis=0)), atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["axes", "far means"])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_condition_of_1e10_ends_with_a_warning(kind, seed, monkeypatch):
+    steps = []
+    minimize = affine.minimize
+    monkeypatch.setattr(
+        affine, "minimize", lambda *args: steps.append(minimize(*args)) or steps[-1]
+    )
+    gaussians = ill_conditioned(kind, 1e10, seed)
+    with pytest.warns(
+        RuntimeWarning, match=r"label=., group='.' has a condition number of .*shrinkage"
+    ):
+        result = nearest_ideal(gaussians, intervention="all_subgroups")
+    assert not result.converged
+    # 30 starts of at most 26 steps, 3 runs of 240 and one of 480, and 30 steps in a last round.
+    assert sum(found.n_iter for found in steps) <= 30 * 26 + 3 * 270 + 510
+    identical = nearest_ideal(gaussians, intervention="all_subgroups", conditions="identical")
+    assert result.kl_divergence < identical.kl_divergence
+
+
+def test_the_barycenter_of_narrow_gaussians_costs_nothing():
+    gaussians = ill_conditioned("axes", 1e10, 0)
+    first = with_parts(
+        gaussians,
+        labels=gaussians.labels[:1],
+        priors=gaussians.priors[:1] / gaussians.priors[:1].sum(),
+        means=gaussians.means[:1],
+        covariances=gaussians.covariances[:1],
+        counts=gaussians.counts[:1],
+    )
+    result = nearest_ideal(first, intervention="all_subgroups")
+    assert result.converged
+    assert result.kl_divergence < 1e-10
 
 
 def test_rescaling_features_rescales_the_result():

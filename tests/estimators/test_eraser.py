@@ -356,7 +356,7 @@ def test_features_that_cannot_be_used(data):
     refuse(eraser(), X.assign(x1="text"), y, r"\['x1'\] hold text.*OneHotEncoder")
     refuse(eraser(), X.assign(**dict.fromkeys(FEATURES, 1.0)), y, "Every feature is constant")
     duplicate = X.assign(x1=X["x0"])
-    message = "covariance is not positive definite.*raise shrinkage, or drop constant and duplicate"
+    message = r"covariance is not positive definite.*columns \['x0', 'x1'\].*shrinkage"
     refuse(eraser(shrinkage=0), duplicate, y, message)
     assert eraser().fit(duplicate, y).n_directions_ <= 7
     table = sparse.csr_array(numbers(X))

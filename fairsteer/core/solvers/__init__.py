@@ -11,10 +11,24 @@ import numpy as np
 from fairsteer.core.affine import AffineMap
 from fairsteer.core.divergence import gaussian_kl, mixture_kl
 from fairsteer.core.gaussians import SubgroupGaussians
-from fairsteer.core.linalg import Array, distinct
+from fairsteer.core.linalg import Array, distinct, is_spd
+from fairsteer.core.messages import subgroup_name
 from fairsteer.core.priors import PRIORS, ideal_priors
 from fairsteer.core.solvers import affirmative
-from fairsteer.core.solvers._result import CONVERGED, Settings, Solution, SteeringResult, Template
+from fairsteer.core.solvers._options import (
+    check_choice,
+    check_distribution,
+    check_number,
+    make_generator,
+)
+from fairsteer.core.solvers._result import (
+    CONVERGED,
+    TOO_SINGULAR,
+    Settings,
+    Solution,
+    SteeringResult,
+    Template,
+)
 from fairsteer.core.solvers.subgroups import solve_subgroups
 
 __all__ = [
@@ -31,6 +45,10 @@ CONDITIONS = ("affine", "whitened", "identical")
 INTERVENTIONS = ("affirmative", "all_subgroups")
 _SAME_PRIORS = 1e-8
 _MAX_ROUNDS = 500
+_ILL_CONDITIONED = 1e6
+"""Condition number of a covariance above which it is named as the cause of slow convergence."""
+_FAR = 1e3
+"""Distance of the means of labels, in standard deviations, that is named as the cause."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +131,7 @@ def nearest_ideal(
     priors: str = "keep",
     solver: str = "auto",
     n_init: int = 1,
-    random_state: int | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
 ) -> SteeringResult:
     """Find the ideal distribution nearest in ``KL(ideal || data)``.
 
@@ -139,7 +157,7 @@ def nearest_ideal(
         ``"subgroups"``.
     n_init : int, default=1
         One more than the number of random restarts of the affine solver.
-    random_state : int, default=None
+    random_state : int, RandomState, Generator or None, default=None
         Seed of the restarts.
 
     Returns
@@ -149,8 +167,11 @@ def nearest_ideal(
     Raises
     ------
     ValueError
-        If an option is unknown, the group or label does not exist, there is only one group, or the
-        solver does not handle these conditions, this intervention or this distribution.
+        If an option is unknown, the group or label does not exist, there is only one group, the
+        solver does not handle these conditions, this intervention or this distribution, or the
+        covariances are so close to singular that the ideal distribution cannot be represented.
+    TypeError
+        If `gaussians` is not a `SubgroupGaussians`.
 
     Warns
     -----
@@ -162,10 +183,10 @@ def nearest_ideal(
     Sharma, Deshpande, Bhattacharyya and Shah (2025), "On Optimal Steering to Achieve Exact
     Fairness", section 4, arXiv 2509.15759.
     """
-    if priors not in PRIORS:
-        raise ValueError(f"priors must be one of {list(PRIORS)}, got {priors!r}.")
-    if n_init < 1:
-        raise ValueError(f"n_init must be at least 1, got {n_init!r}.")
+    check_distribution(gaussians)
+    check_choice("priors", priors, PRIORS)
+    check_number("n_init", n_init, 1, integer=True)
+    rng = make_generator(random_state)
     if gaussians.n_groups < 2:
         raise ValueError("steering needs at least 2 groups, but the distribution has 1.")
     name = _choose_solver(gaussians, intervention, conditions, solver)
@@ -176,18 +197,21 @@ def nearest_ideal(
 
     # Only the whitened conditions depend on the units of the features.
     scale = np.ones(gaussians.n_features) if conditions == "whitened" else gaussians.feature_scale
-    center = np.einsum("ia,iaj->j", gaussians.priors, gaussians.means)
-    standardized = gaussians.in_units(center, scale)
+    centers = _centers(gaussians, conditions)
+    standardized = gaussians.in_units(centers, scale)
     settings = Settings(
         conditions=conditions,
         reference=reference,
         anchor=gaussians.n_labels - 1 if anchor is None else gaussians.label_index(anchor),
         priors=ideal_priors(gaussians.priors, priors),
         n_init=n_init,
-        rng=np.random.default_rng(random_state),
+        rng=rng,
     )
     for _ in range(_MAX_ROUNDS):
-        solution = SOLVERS[name].solve(standardized, settings)
+        try:
+            solution = SOLVERS[name].solve(standardized, settings)
+        except np.linalg.LinAlgError:
+            raise ValueError(TOO_SINGULAR) from None
         kl = _subgroup_kl(solution, standardized)
         if intervention == "affirmative":
             kl[:, reference] = 0.0
@@ -202,17 +226,20 @@ def nearest_ideal(
     if not converged:
         warnings.warn(
             f"The {name} solver stopped at an optimality of {solution.optimality:.1e} instead of "
-            f"{CONVERGED:.0e}{'' if settled else ' and before the priors converged'}: use a larger "
-            "shrinkage or covariance_type='tied', which make the problem better conditioned.",
+            f"{CONVERGED:.0e}{'' if settled else ' and before the priors converged'}: "
+            f"{_advise(gaussians.in_units(centers, gaussians.feature_scale), settled)}",
             RuntimeWarning,
             stacklevel=2,
         )
-    maps = _map_in_units(solution.maps, center, scale)
+    origin = centers[reference]
+    if intervention == "all_subgroups" and conditions != "identical" and gaussians.n_labels == 1:
+        origin = ideal_q.sum(axis=0) @ centers  # the mean of the barycenter
+    maps = _map_in_units(solution.maps, origin, centers, scale)
     if intervention == "affirmative":
         template = Template(gaussians.means[:, reference], gaussians.covariances[:, reference])
     else:
         template = Template(
-            solution.template.means * scale + center,
+            solution.template.means * scale + origin,
             solution.template.covariances * np.outer(scale, scale),
         )
     frame = AffineMap.identity(gaussians.n_features, (gaussians.n_groups,))
@@ -256,8 +283,7 @@ def _choose_solver(
         ("conditions", conditions, CONDITIONS),
         ("solver", solver, ("auto", *SOLVERS)),
     ):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {list(known)}, got {value!r}.")
+        check_choice(name, value, known)
     if solver == "auto":
         fitting = [
             name
@@ -298,20 +324,83 @@ def _map_template(maps: AffineMap, template: Template) -> tuple[Array, Array]:
     return means, np.broadcast_to(mapped, (len(means), *mapped.shape[1:]))
 
 
+def _centers(gaussians: SubgroupGaussians, conditions: str) -> Array:
+    """Return the origin of every group's coordinates, shape (G, d).
+
+    Maps contain a translation, so each group has an origin of its own and distances between groups
+    cause no rounding errors. Under the identical conditions all groups have one distribution.
+    """
+    weights = gaussians.priors / gaussians.priors.sum(axis=0)
+    centers: Array = np.einsum("ia,iaj->aj", weights, gaussians.means)
+    if conditions == "identical":
+        centers[:] = gaussians.priors.sum(axis=0) @ centers
+    return centers
+
+
+def _advise(gaussians: SubgroupGaussians, settled: bool) -> str:
+    """Return what to do about a solver that stopped early, by its most likely cause."""
+    variances = np.linalg.eigvalsh(distinct(gaussians.covariances))
+    condition = variances[..., -1] / np.maximum(variances[..., 0], np.finfo(np.float64).tiny)
+    i, a = np.unravel_index(int(np.argmax(condition)), condition.shape)
+    deviations = np.sqrt(np.einsum("iajj->iaj", gaussians.covariances))
+    spread = np.max(np.abs(gaussians.means) / deviations, axis=(0, 1))
+    if condition[i, a] >= _ILL_CONDITIONED:
+        return (
+            f"the covariance of {subgroup_name(gaussians.labels[i], gaussians.groups[a])} has a "
+            f"condition number of {condition[i, a]:.0e}. Use a larger shrinkage or "
+            "covariance_type='tied', or drop features that are almost linear combinations of "
+            "others."
+        )
+    if spread.max() >= _FAR:
+        return (
+            f"in the feature at position {int(np.argmax(spread))} the means of the labels lie "
+            f"{spread.max():.0e} standard deviations apart. Check whether this feature determines "
+            "the label."
+        )
+    if not settled:
+        return "use priors='independent' or 'keep'."
+    return "use a larger shrinkage or covariance_type='tied', which leave fewer optima."
+
+
 def _subgroup_kl(solution: Solution, gaussians: SubgroupGaussians) -> Array:
     means, covariances = _map_template(solution.maps, solution.template)
-    return gaussian_kl(
-        means, distinct(covariances), gaussians.means, distinct(gaussians.covariances)
-    )
+    try:
+        kl = gaussian_kl(
+            means, distinct(covariances), gaussians.means, distinct(gaussians.covariances)
+        )
+    except ValueError:
+        kl = np.full(gaussians.priors.shape, np.inf)
+    if not np.isfinite(kl).all():
+        _refuse_singular(gaussians, means, covariances)
+    return kl
 
 
-def _map_in_units(maps: AffineMap, center: Array, scale: Array) -> AffineMap:
+def _refuse_singular(gaussians: SubgroupGaussians, means: Array, covariances: Array) -> None:
+    """Raise if a target (K, G, d), (K, G, d, d) is no distribution up to rounding."""
+    for i, a in np.ndindex(means.shape[:2]):
+        finite = np.isfinite(means[i, a]).all() and np.isfinite(covariances[i, a]).all()
+        if not (finite and is_spd(covariances[i, a])):
+            raise ValueError(
+                "The nearest ideal distribution cannot be represented: in the subgroup "
+                f"{subgroup_name(gaussians.labels[i], gaussians.groups[a])} its covariance is "
+                "singular up to rounding, because the distributions of the groups differ too much "
+                "in some directions. Raise shrinkage, use covariance_type='tied' or 'diag', or "
+                "drop features that are almost linear combinations of others."
+            )
+
+
+def _map_in_units(maps: AffineMap, origin: Array, centers: Array, scale: Array) -> AffineMap:
+    """Return maps of standardized features as maps from a frame around ``origin`` to the groups."""
     matrix = scale[:, None] * maps.matrix / scale
-    offset = scale * maps.offset + center - np.einsum("ajk,k->aj", matrix, center)
+    offset = scale * maps.offset + centers - np.einsum("ajk,k->aj", matrix, origin)
     return AffineMap(matrix, offset)
 
 
 def _with_gaussians(
     gaussians: SubgroupGaussians, priors: Array, means: Array, covariances: Array
 ) -> SubgroupGaussians:
-    return replace(gaussians, priors=priors, means=means, covariances=covariances)
+    try:
+        return replace(gaussians, priors=priors, means=means, covariances=covariances)
+    except ValueError:
+        _refuse_singular(gaussians, means, covariances)
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ GRADIENT_TOLERANCE = 1e-12
 MAX_ITERATIONS = 300
 _MAX_RADIUS = 2.0
 _MAX_CG_STEPS = 2000
+_CG_STEPS_PER_UNKNOWN = 4
 _SMALLEST_EIGENVALUE = 1e-3
 
 
@@ -41,19 +43,22 @@ def minimize(
     model: Callable[[Array], Model],
     retract: Callable[[Array, Array], Array],
     start: Array,
+    max_iterations: int | None = None,
 ) -> NewtonResult:
     """Minimize a smooth function of a matrix.
 
     Parameters
     ----------
     value : callable
-        From a point to the objective.
+        From a point to the objective, not negative.
     model : callable
         From a point to the expansion of ``step -> value(retract(point, step))`` at step 0.
     retract : callable
         From a point and a step to the next point.
     start : ndarray of shape (d, d)
         First point.
+    max_iterations : int, default=None
+        Default ``MAX_ITERATIONS``.
 
     Returns
     -------
@@ -68,29 +73,33 @@ def minimize(
     local = model(point)
     norm = float(np.linalg.norm(local.gradient))
     n_iter = 0
-    while norm > GRADIENT_TOLERANCE and n_iter < MAX_ITERATIONS:
-        n_iter += 1
-        step, on_boundary = _truncated_cg(local, radius)
-        predicted = -float(np.sum(step * (local.gradient + 0.5 * local.hessian(step))))
-        candidate = retract(point, step)
-        reached = value(candidate)
-        if predicted < 1e-13 * max(1.0, abs(current)):
-            # The decrease is below rounding error, so progress is measured by the gradient.
-            new_local = model(candidate)
-            new_norm = float(np.linalg.norm(new_local.gradient))
-            if not new_norm < norm:
-                break
-            point, current, local, norm = candidate, reached, new_local, new_norm
-            continue
-        ratio = (current - reached) / predicted if np.isfinite(reached) else -1.0
-        if ratio < 0.25:
-            radius *= 0.25
-        elif ratio > 0.75 and on_boundary:
-            radius = min(2.0 * radius, _MAX_RADIUS)
-        if ratio > 0.05:
-            point, current = candidate, reached
-            local = model(point)
-            norm = float(np.linalg.norm(local.gradient))
+    limit = MAX_ITERATIONS if max_iterations is None else max_iterations
+    # A point that is singular up to rounding ends the descent.
+    with suppress(np.linalg.LinAlgError):
+        while norm > GRADIENT_TOLERANCE and n_iter < limit:
+            n_iter += 1
+            step, on_boundary = _truncated_cg(local, radius)
+            predicted = -float(np.vdot(step, local.gradient + 0.5 * local.hessian(step)))
+            candidate = retract(point, step)
+            reached = value(candidate)
+            if predicted < 1e-13 * max(1.0, abs(current)):
+                # The decrease is below rounding error, so progress is measured by the gradient.
+                new_local = model(candidate)
+                new_norm = float(np.linalg.norm(new_local.gradient))
+                if not new_norm < norm:
+                    break
+                point, current, local, norm = candidate, reached, new_local, new_norm
+                continue
+            ratio = (current - reached) / predicted if np.isfinite(reached) else -1.0
+            if ratio < 0.25:
+                radius *= 0.25
+            elif ratio > 0.75 and on_boundary:
+                # In the metric, an optimum of value 0 is about the root of twice the value away.
+                radius = min(2.0 * radius, max(_MAX_RADIUS, float(np.sqrt(max(current, 0.0)))))
+            if ratio > 0.05:
+                local = model(candidate)
+                point, current = candidate, reached
+                norm = float(np.linalg.norm(local.gradient))
     return NewtonResult(point, norm, n_iter)
 
 
@@ -100,32 +109,32 @@ def _truncated_cg(local: Model, radius: float) -> tuple[Array, bool]:
     residual = local.gradient
     pulled = local.inverse_metric(residual)
     direction = -pulled
-    square = float(np.sum(residual * pulled))
+    square = float(np.vdot(residual, pulled))
     norm = float(np.linalg.norm(residual))
     tolerance = min(0.1, norm**0.5) * norm
-    for _ in range(_MAX_CG_STEPS):
+    for _ in range(min(_MAX_CG_STEPS, _CG_STEPS_PER_UNKNOWN * step.size)):
         image = local.hessian(direction)
-        curvature = float(np.sum(direction * image))
+        curvature = float(np.vdot(direction, image))
         if curvature <= 0.0:
             return _to_boundary(local.metric, step, direction, radius), True
         further = step + square / curvature * direction
-        if np.sum(further * local.metric(further)) >= radius**2:
+        if np.vdot(further, local.metric(further)) >= radius**2:
             return _to_boundary(local.metric, step, direction, radius), True
         step = further
         residual = residual + square / curvature * image
-        if np.linalg.norm(residual) <= tolerance:
+        if np.vdot(residual, residual) <= tolerance**2:
             break
         pulled = local.inverse_metric(residual)
-        previous, square = square, float(np.sum(residual * pulled))
+        previous, square = square, float(np.vdot(residual, pulled))
         direction = -pulled + square / previous * direction
     return step, False
 
 
 def _to_boundary(metric: Operator, step: Array, direction: Array, radius: float) -> Array:
     image = metric(direction)
-    a = float(np.sum(direction * image))
-    b = float(np.sum(step * image))
-    c = float(np.sum(step * metric(step))) - radius**2
+    a = float(np.vdot(direction, image))
+    b = float(np.vdot(step, image))
+    c = float(np.vdot(step, metric(step))) - radius**2
     return step + (-b + float(np.sqrt(max(b * b - a * c, 0.0)))) / a * direction
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from fairsteer.core.linalg import Array, distinct, inv_spd, logdet, roots, sqrtm, symmetrize
+
+_MOST_UNKNOWNS = 256
+"""Size of B up to which the Hessian is kept as a matrix, because its products are faster then."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,12 +110,24 @@ class GroupProblem:
         gradient: Array = np.sum(self.weighted_precisions @ inner, axis=0)
         return gradient
 
-    def curvature(self, precisions: Array, direction: Array) -> Array:
-        """Apply the Hessian of the quadratic part to a direction, shape (d, d).
+    def curvature(self, precisions: Array) -> Callable[[Array], Array]:
+        """Return the Hessian of the quadratic part, which maps a direction (d, d) to (d, d).
 
-        ``sum_i P_i [X S_i + (X m_i + dc) m_i']``, with ``dc`` the derivative of the optimal offset
-        and ``P_i`` weighted precisions in the coordinates of the direction.
+        ``X -> sum_i P_i [X S_i + (X m_i + dc) m_i']``, with ``dc`` the derivative of the optimal
+        offset and ``P_i`` weighted precisions in the coordinates of the direction.
         """
+        d = self.n_features
+        if d * d > _MOST_UNKNOWNS:
+            return lambda direction: self._curve(precisions, direction)
+        means = self.reference_means
+        moments = self.reference_covariances + means[:, :, None] * means[:, None, :]
+        pulls = np.tensordot(precisions, means, (0, 0)).reshape(d, d * d)
+        products = np.tensordot(precisions, moments, (0, 0))
+        hessian = products.transpose(0, 2, 1, 3).reshape(d * d, d * d)
+        hessian -= pulls.T @ np.linalg.solve(precisions.sum(axis=0), pulls)
+        return lambda direction: (hessian @ direction.ravel()).reshape(d, d)
+
+    def _curve(self, precisions: Array, direction: Array) -> Array:
         shifts = self.reference_means @ direction.T
         pull = np.einsum("ijk,ik->j", precisions, shifts)
         shifts = shifts - np.linalg.solve(precisions.sum(axis=0), pull)

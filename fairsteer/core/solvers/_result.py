@@ -13,6 +13,10 @@ from fairsteer.core.linalg import Array
 
 CONVERGED = 1e-6
 """Largest optimality at which a solution counts as converged."""
+TOO_SINGULAR = (
+    "The covariances are too close to singular: raise shrinkage, or drop features that are almost "
+    "linear combinations of others."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,8 @@ class Settings:
         Source of the random starts.
     start : Solution, default=None
         A solution for nearby priors to start from.
+    max_iterations : int, default=None
+        Limit of each run of Newton's method, by default its own.
     """
 
     conditions: str
@@ -44,6 +50,7 @@ class Settings:
     n_init: int
     rng: np.random.Generator
     start: Solution | None = None
+    max_iterations: int | None = None
 
 
 class GroupSolution(NamedTuple):

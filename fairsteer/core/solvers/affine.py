@@ -12,7 +12,7 @@ from fairsteer.core.affine import transport_matrix
 from fairsteer.core.linalg import Array, invsqrtm, symmetrize
 from fairsteer.core.solvers._newton import Model, NewtonResult, minimize, pair_metric
 from fairsteer.core.solvers._problem import GroupProblem
-from fairsteer.core.solvers._result import GroupSolution
+from fairsteer.core.solvers._result import TOO_SINGULAR, GroupSolution
 from fairsteer.core.solvers.tied import tied_matrix
 from fairsteer.core.solvers.whitened import solve_whitened
 
@@ -25,6 +25,7 @@ def solve_affine(
     anchor: int,
     n_init: int = 1,
     random_state: np.random.Generator | None = None,
+    max_iterations: int | None = None,
 ) -> GroupSolution:
     """Return the best local optimum found over all invertible ``B``.
 
@@ -46,6 +47,8 @@ def solve_affine(
         One more than the number of random starts.
     random_state : numpy.random.Generator, default=None
         Source of the random starts.
+    max_iterations : int, default=None
+        Limit of Newton's method from each start, by default its own.
 
     Returns
     -------
@@ -57,15 +60,16 @@ def solve_affine(
         frame.inward(matrix)
         for matrix in (
             transport_matrix(reference, group),
-            solve_whitened(problem, anchor=anchor).matrix,
+            solve_whitened(problem, anchor=anchor, max_iterations=max_iterations).matrix,
             tied_matrix(problem),
             *_spectral_matrices(problem),
         )
     ]
-    found = [_descend(frame.problem, start) for start in starts]
+    found = [_descend(frame.problem, start, max_iterations) for start in starts]
     rng = random_state if random_state is not None else np.random.default_rng()
     for k in range(n_init - 1):
-        found.append(_descend(frame.problem, _restart(_select(frame, found).point, k, rng)))
+        start = _restart(_select(frame, found).point, k, rng)
+        found.append(_descend(frame.problem, start, max_iterations))
     best = _select(frame, found)
     n_iter = sum(result.n_iter for result in found)
     return GroupSolution(frame.outward(best.point), best.gradient_norm, n_iter)
@@ -135,15 +139,20 @@ def _spectral_matrices(problem: GroupProblem) -> list[Array]:
     return matrices
 
 
-def refine_affine(problem: GroupProblem, matrix: Array) -> GroupSolution:
+def refine_affine(
+    problem: GroupProblem, matrix: Array, max_iterations: int | None = None
+) -> GroupSolution:
     """Return the local optimum that Newton's method reaches from a given ``B``."""
     frame = _Frame.from_problem(problem)
-    found = _descend(frame.problem, frame.inward(matrix))
+    found = _descend(frame.problem, frame.inward(matrix), max_iterations)
     return GroupSolution(frame.outward(found.point), found.gradient_norm, found.n_iter)
 
 
-def _descend(local: GroupProblem, start: Array) -> NewtonResult:
-    return minimize(local.value, lambda e: _model(local, e), _move, start)
+def _descend(local: GroupProblem, start: Array, max_iterations: int | None = None) -> NewtonResult:
+    try:
+        return minimize(local.value, lambda e: _model(local, e), _move, start, max_iterations)
+    except np.linalg.LinAlgError:
+        return NewtonResult(start, np.inf, 0)
 
 
 def _restart(best: Array, k: int, rng: np.random.Generator) -> Array:
@@ -159,10 +168,7 @@ def _select(frame: _Frame, found: list[NewtonResult]) -> NewtonResult:
     found = [result for result in found if np.isfinite(result.point).all()]
     values = np.array([frame.problem.value(result.point) for result in found])
     if not np.isfinite(values).any():
-        raise ValueError(
-            "The covariances are too close to singular: raise shrinkage, or drop features that are "
-            "almost linear combinations of others."
-        )
+        raise ValueError(TOO_SINGULAR)
     values[~np.isfinite(values)] = np.inf
     tied = np.flatnonzero(values <= values.min() + _TIE * max(1.0, abs(float(values.min()))))
     identity = np.eye(frame.problem.n_features)
@@ -180,10 +186,10 @@ def _model(problem: GroupProblem, e: Array) -> Model:
     """
     quadratic = e.T @ problem.quadratic_gradient(e)
     precisions = e.T @ problem.weighted_precisions @ e
+    curvature = problem.curvature(precisions)
 
     def hessian(x: Array) -> Array:
-        curved = problem.curvature(precisions, x)
-        return curved + 0.5 * (quadratic @ x.T + x.T @ quadratic)
+        return curvature(x) + 0.5 * (quadratic @ x.T + x.T @ quadratic)
 
     rows = np.broadcast_to(np.einsum("ijj->ij", precisions), problem.reference_means.shape)
     columns = np.einsum("ijj->ij", problem.reference_covariances)

@@ -78,14 +78,20 @@ def identical(gaussians: SubgroupGaussians, settings: Settings) -> Solution:
 def _whitened(problem: GroupProblem, settings: Settings, start: Array | None) -> GroupSolution:
     if start is not None:
         start = symmetrize(start @ sqrtm(problem.reference_covariances[settings.anchor]))
-    return solve_whitened(problem, anchor=settings.anchor, start=start)
+    return solve_whitened(
+        problem, anchor=settings.anchor, start=start, max_iterations=settings.max_iterations
+    )
 
 
 def _affine(problem: GroupProblem, settings: Settings, start: Array | None) -> GroupSolution:
     if start is not None:
-        return refine_affine(problem, start)
+        return refine_affine(problem, start, settings.max_iterations)
     return solve_affine(
-        problem, anchor=settings.anchor, n_init=settings.n_init, random_state=settings.rng
+        problem,
+        anchor=settings.anchor,
+        n_init=settings.n_init,
+        random_state=settings.rng,
+        max_iterations=settings.max_iterations,
     )
 
 

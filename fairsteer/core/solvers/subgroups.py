@@ -8,7 +8,7 @@ import numpy as np
 
 from fairsteer.core.affine import AffineMap, transport_map
 from fairsteer.core.gaussians import SubgroupGaussians
-from fairsteer.core.linalg import Array, inv_spd, invsqrtm, is_spd, sqrtm, symmetrize
+from fairsteer.core.linalg import Array, inv_spd, is_spd, roots, sqrtm, symmetrize
 from fairsteer.core.solvers import affirmative
 from fairsteer.core.solvers._problem import GroupProblem
 from fairsteer.core.solvers._result import GroupSolution, Settings, Solution, Template
@@ -17,6 +17,8 @@ from fairsteer.core.solvers.univariate import solve_univariate
 from fairsteer.core.solvers.whitened import solve_whitened
 
 MAX_ROUNDS = 2000
+_MAX_STEPS_PER_ROUND = 10
+"""Newton's method needs at most six on well-conditioned problems."""
 _ROUGH = 1e-4
 _GRADIENT_TOLERANCE = 1e-12
 _ROUNDING = 1e-14
@@ -62,7 +64,8 @@ def solve_subgroups(gaussians: SubgroupGaussians, settings: Settings) -> Solutio
 
     Template and maps are optimized in turn, which never increases the objective, starting from the
     affirmative optimum for every choice of the reference group. So the divergence is at most that
-    of the best affirmative intervention.
+    of the best affirmative intervention. The number of steps of Newton's method is limited, so
+    ill-conditioned problems end with the best solution found so far.
 
     Parameters
     ----------
@@ -78,15 +81,41 @@ def solve_subgroups(gaussians: SubgroupGaussians, settings: Settings) -> Solutio
     if settings.conditions == "identical":
         maps = AffineMap.identity(gaussians.n_features, (gaussians.n_groups,))
         return Solution(maps, fit_template(gaussians, settings.priors, maps), 0.0, 1)
+    frame = _frame(gaussians, settings)
+    inward = frame.inverse()[None]
+    local = gaussians.pushforward(inward)
     if gaussians.n_labels == 1:
-        return barycenter(gaussians, settings.priors)
+        center = barycenter(local, settings.priors)
+        maps = frame[None].compose(center.maps).compose(inward)
+        return center._replace(maps=maps, template=Template(*frame.pushforward(*center.template)))
     starts = _starts(gaussians, settings)
-    runs = [_alternate(gaussians, settings, start, _ROUGH) for start in starts]
+    settings = replace(settings, max_iterations=_MAX_STEPS_PER_ROUND)
+    steps = gaussians.n_groups * (60 + 5 * gaussians.n_features)
+    runs = [
+        _alternate(local, settings, inward.compose(start).compose(frame[None]), _ROUGH, steps)
+        for start in starts
+    ]
     best = min(runs, key=lambda run: run[-1].objective)
-    final = _alternate(gaussians, settings, best[-1].maps, _GRADIENT_TOLERANCE)
-    maps, template = _in_frame_of(final[-1].maps, final[-1].template, settings.reference)
+    final = _alternate(local, settings, best[-1].maps, _GRADIENT_TOLERANCE, 2 * steps)
+    maps = frame[None].compose(final[-1].maps).compose(inward)
+    template = Template(*frame.pushforward(*final[-1].template))
     rounds = sum(len(run) for run in [*runs, final])
-    return Solution(maps, template, final[-1].optimality, rounds)
+    return Solution(*_in_frame_of(maps, template, settings.reference), final[-1].optimality, rounds)
+
+
+def _frame(gaussians: SubgroupGaussians, settings: Settings) -> AffineMap:
+    """Return the map to the features from coordinates in which rounding errors are small.
+
+    They have the principal axes of the mean covariance. The affine conditions hold in any units, so
+    there the variances are 1 too, and a direction of small variance counts as much as the others;
+    a barycenter depends on the units.
+    """
+    pooled = np.einsum("ia,iajk->jk", settings.priors, gaussians.covariances)
+    variances, axes = np.linalg.eigh(pooled)
+    variances, axes = variances[::-1], axes[:, ::-1]
+    if settings.conditions == "affine" and gaussians.n_labels > 1:
+        axes = axes * np.sqrt(variances)
+    return AffineMap(axes, np.zeros(gaussians.n_features))
 
 
 def _starts(gaussians: SubgroupGaussians, settings: Settings) -> list[AffineMap]:
@@ -99,23 +128,26 @@ def _starts(gaussians: SubgroupGaussians, settings: Settings) -> list[AffineMap]
         if gaussians.n_features == 1:
             solve = affirmative.univariate
         groups = range(gaussians.n_groups)
+        settings = replace(settings, max_iterations=10 + 4 * gaussians.n_features)
         solutions = [solve(gaussians, replace(settings, reference=r)) for r in groups]
     if not whiten:
         return [solution.maps for solution in solutions]
     # The template is whitened at the anchor, so the square root moves to the maps.
-    roots = [sqrtm(solution.template.covariances[settings.anchor]) for solution in solutions]
+    halves = [sqrtm(solution.template.covariances[settings.anchor]) for solution in solutions]
     return [
         AffineMap(solution.maps.matrix @ root, solution.maps.offset)
-        for solution, root in zip(solutions, roots, strict=True)
+        for solution, root in zip(solutions, halves, strict=True)
     ]
 
 
 def _improve(problem: GroupProblem, settings: Settings, matrix: Array) -> GroupSolution:
     if settings.conditions == "whitened":
-        return solve_whitened(problem, anchor=settings.anchor, start=matrix)
+        return solve_whitened(
+            problem, anchor=settings.anchor, start=matrix, max_iterations=settings.max_iterations
+        )
     if problem.n_features == 1:
         return solve_univariate(problem, reflect=True)
-    return refine_affine(problem, matrix)
+    return refine_affine(problem, matrix, settings.max_iterations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,9 +177,15 @@ def _state(gaussians: SubgroupGaussians, settings: Settings, maps: AffineMap) ->
 
 
 def _alternate(
-    gaussians: SubgroupGaussians, settings: Settings, start: AffineMap, tolerance: float
+    gaussians: SubgroupGaussians,
+    settings: Settings,
+    start: AffineMap,
+    tolerance: float,
+    max_steps: float = np.inf,
 ) -> list[_State]:
     """Optimize template and maps in turn until the gradient vanishes; return every round.
+
+    No round starts after ``max_steps`` steps of Newton's method.
 
     Rounds converge linearly, so they are extrapolated from the most recent ones (Anderson's
     method); an extrapolation that increases the objective is rejected.
@@ -155,12 +193,15 @@ def _alternate(
     path = [_state(gaussians, settings, start)]
     points: list[Array] = []
     images: list[Array] = []
-    while path[-1].optimality > tolerance and len(path) < MAX_ROUNDS:
+    steps = 0
+    while path[-1].optimality > tolerance and len(path) < MAX_ROUNDS and steps < max_steps:
         current = path[-1]
-        improved = [
-            _improve(problem, settings, matrix).matrix
+        solutions = [
+            _improve(problem, settings, matrix)
             for problem, matrix in zip(current.problems, current.maps.matrix, strict=True)
         ]
+        steps += sum(solution.n_iter for solution in solutions)
+        improved = [solution.matrix for solution in solutions]
         offsets = [p.offset(m) for p, m in zip(current.problems, improved, strict=True)]
         plain = AffineMap(np.stack(improved), np.stack(offsets))
         points, images = (
@@ -225,13 +266,16 @@ def barycenter(gaussians: SubgroupGaussians, priors: Array) -> Solution:
     covariances = gaussians.covariances[0]
     mean = weights @ gaussians.means[0]
     center = np.einsum("a,ajk->jk", weights, covariances)
-    rounds, moved = 0, np.inf
+    own_roots, rounds, moved = sqrtm(covariances), 0, np.inf
     while moved > 1e-14 and rounds < MAX_ROUNDS:
-        rounds += 1
-        root, inverse = sqrtm(center), invsqrtm(center)
-        spread = np.einsum("a,ajk->jk", weights, sqrtm(symmetrize(root @ covariances @ root)))
+        rounds, before = rounds + 1, moved
+        root, inverse = roots(center)
+        _, sizes, axes = np.linalg.svd(own_roots @ root)
+        spread = np.einsum("aj,ajk,ajl->kl", weights[:, None] * sizes, axes, axes, optimize=True)
         previous, center = center, symmetrize(inverse @ spread @ spread @ inverse)
         moved = float(np.abs(center - previous).max() / np.abs(center).max())
+        if moved >= before and rounds > _MEMORY:
+            break  # what is left is rounding error
     maps = transport_map(mean[None], center[None], gaussians.means[0], covariances)
     # First-order optimality of a barycenter: the maps to the groups average to the identity.
     average = np.einsum("a,ajk->jk", weights, maps.matrix)

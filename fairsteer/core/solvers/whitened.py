@@ -13,7 +13,11 @@ from fairsteer.core.solvers._result import GroupSolution
 
 
 def solve_whitened(
-    problem: GroupProblem, *, anchor: int, start: Array | None = None
+    problem: GroupProblem,
+    *,
+    anchor: int,
+    start: Array | None = None,
+    max_iterations: int | None = None,
 ) -> GroupSolution:
     """Return the global optimum over ``B = S Sigma_kr^{-1/2}``, S symmetric positive definite.
 
@@ -26,17 +30,22 @@ def solve_whitened(
     start : ndarray of shape (d, d), default=None
         Initial S, symmetric positive definite. The objective is convex in S, so the optimum does
         not depend on it.
+    max_iterations : int, default=None
+        Limit of Newton's method, by default its own.
 
     Returns
     -------
     GroupSolution
     """
-    whiten = invsqrtm(problem.reference_covariances[anchor])
-    inner = problem.in_coordinates(np.eye(problem.n_features), whiten)
-    if start is None:
-        start = transport_matrix(*inner.pooled())
-    found = minimize(inner.value, lambda s: _model(inner, s), _along_geodesic, start)
-    return GroupSolution(found.point @ whiten, found.gradient_norm, found.n_iter)
+    # In principal axes, entries of small variance are not lost among rounding errors of large ones.
+    axes = np.linalg.eigh(problem.pooled()[1])[1].T
+    whiten = axes @ invsqrtm(problem.reference_covariances[anchor])
+    inner = problem.in_coordinates(axes, whiten)
+    start = transport_matrix(*inner.pooled()) if start is None else axes @ start @ axes.T
+    found = minimize(
+        inner.value, lambda s: _model(inner, s), _along_geodesic, start, max_iterations
+    )
+    return GroupSolution(axes.T @ found.point @ whiten, found.gradient_norm, found.n_iter)
 
 
 def _model(problem: GroupProblem, s: Array) -> Model:
@@ -44,9 +53,10 @@ def _model(problem: GroupProblem, s: Array) -> Model:
     root = sqrtm(s)
     gradient = problem.symmetric_gradient(s)
     local = problem.in_coordinates(np.linalg.inv(root), root)
+    curvature = local.curvature(local.weighted_precisions)
 
     def hessian(y: Array) -> Array:
-        curved = symmetrize(local.curvature(local.weighted_precisions, y))
+        curved = symmetrize(curvature(y))
         return curved + y + symmetrize(gradient @ y)
 
     def keep(y: Array) -> Array:
