@@ -335,6 +335,25 @@ default="equalized_odds"
             return np.array([f"score_{label}" for label in self.classes_[:-1]], dtype=object)
         return np.array(["score"], dtype=object)
 
+    def estimator_scores(self, X, *, sensitive_features=None):
+        """Return the scores of the estimator, which are not steered.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            As in ``fit``.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it is a column of X.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, K - 1)
+            Log odds, or predictions of a regressor.
+        """
+        check_is_fitted(self)
+        table = self._check_columns(X)
+        return self._models.scores(self._features(table), self._codes(table, sensitive_features))
+
     def group_roc(self, X, y, *, sensitive_features=None, row_ids=None):
         """Return the ROC curve of the steered score in every group.
 
