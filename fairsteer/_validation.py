@@ -9,10 +9,11 @@ import narwhals.stable.v1 as nw
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn import get_config
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from fairsteer.core.messages import abbreviate
+from fairsteer.core.messages import abbreviate, shorten
 from fairsteer.core.moments import sorted_values
 
 _ONE_SOURCE = (
@@ -87,6 +88,16 @@ def check_table(X: Any) -> Any:
         if X.shape[1] == 0:
             raise ValueError("Found array with 0 feature(s): X is a frame without columns.")
         return X
+    if isinstance(X, np.ndarray):
+        # The sentences of scikit-learn repeat the array.
+        if X.ndim in (0, 1):
+            raise ValueError(
+                f"Expected 2D array, got {X.ndim}D array instead: X has the shape {X.shape}. "
+                "Reshape your data by array.reshape(-1, 1) for one feature, or "
+                "array.reshape(1, -1) for one row."
+            )
+        if X.dtype.kind == "c":
+            raise ValueError("Complex data not supported: pass an array of real numbers as X.")
     X = check_array(X, dtype=None, ensure_all_finite=False)
     if X.dtype.kind in "US":
         raise ValueError(
@@ -145,9 +156,9 @@ def _position(X: Any, column: Any) -> int:
         return int(column) % n_columns
     if not isinstance(X, pd.DataFrame):
         raise ValueError(
-            f"The sensitive column {column!r} is given by name, but X has no column names. If a "
-            "previous step dropped them, call .set_output(transform='pandas') on that step, or "
-            "give the position of the column."
+            f"The sensitive column {shorten(column)} is given by name, but X has no column names. "
+            "If a previous step dropped them, call .set_output(transform='pandas') on that step, "
+            "or give the position of the column."
         )
     found = np.flatnonzero(X.columns == column)
     if len(found) == 0:
@@ -159,13 +170,13 @@ def _position(X: Any, column: Any) -> int:
                 "or set verbose_feature_names_out=False in the ColumnTransformer."
             )
         raise ValueError(
-            f"The sensitive column {column!r} is not in X, whose columns are "
+            f"The sensitive column {shorten(column)} is not in X, whose columns are "
             f"{abbreviate(X.columns)}.{remedy}"
         )
     if len(found) > 1:
         raise ValueError(
-            f"The name of the sensitive column {column!r} appears {len(found)} times in X: rename "
-            "or drop the other columns, or give the position of the column."
+            f"The name of the sensitive column {shorten(column)} appears {len(found)} times in X: "
+            "rename or drop the other columns, or give the position of the column."
         )
     return int(found[0])
 
@@ -267,6 +278,12 @@ def find_attribute(
         return attribute_from_argument(sensitive_features, X.shape[0])
     if not required:
         return None
+    if get_config()["enable_metadata_routing"]:
+        raise ValueError(
+            "The sensitive attribute is missing: keep it in columns of X and name them by "
+            "sensitive_feature_ids, which works in every tool, or pass sensitive_features= where "
+            "the tool routes it."
+        )
     raise ValueError(
         "The sensitive attribute is missing: name its columns in X by sensitive_feature_ids, "
         "or pass sensitive_features= (inside a Pipeline this needs "
@@ -704,6 +721,94 @@ def sort_labels(*columns: np.ndarray, names: str) -> np.ndarray:
             f"{names} mix labels of several types, such as text and numbers: convert them to one "
             "type, for instance with .astype(str)."
         ) from None
+
+
+def check_true_labels(y_true: Any) -> np.ndarray:
+    """Return true labels as a 1-d array.
+
+    Raises
+    ------
+    ValueError
+        If there is not one column, no row, a missing value, or the values are continuous.
+    """
+    labels = check_column(y_true, "y_true")
+    if _has_fractions(_distinct(labels, "y_true")):
+        raise ValueError(
+            "y_true is continuous, but labels are needed: bin it first, for instance with "
+            "y_true > y_true.mean()."
+        )
+    return labels
+
+
+def refuse_scores(y_pred: np.ndarray, labels: Any = None, name: str = "y_pred") -> None:
+    """Refuse scores, such as probabilities, where labels are needed.
+
+    Parameters
+    ----------
+    y_pred : ndarray of shape (n,)
+        Predictions, from `check_column`.
+    labels : list, default=None
+        The labels, sorted, if they are known.
+    name : str, default="y_pred"
+        The argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If a value has a fraction; the message says how to turn scores into labels.
+    """
+    distinct = _distinct(y_pred, name)
+    if not _has_fractions(distinct):
+        return
+    remedy = "predict the label of the largest score"
+    if labels is not None and len(labels) == 2:
+        low, high = map(shorten, labels)
+        remedy = f"turn them into labels, for instance by np.where({name} >= 0.5, {high}, {low})"
+    raise ValueError(
+        f"{name} has scores where labels are needed, {abbreviate(distinct, 3)}: {remedy}."
+    )
+
+
+def check_predictions(y_pred: np.ndarray, labels: list[Any], name: str = "y_pred") -> None:
+    """Refuse predictions that are no label.
+
+    Parameters
+    ----------
+    y_pred : ndarray of shape (n,)
+        Predictions, from `check_column`.
+    labels : list
+        The labels that may be predicted, sorted.
+    name : str, default="y_pred"
+        The argument, for messages.
+
+    Raises
+    ------
+    ValueError
+        If a value is a score or another type or value than the labels.
+    """
+    refuse_scores(y_pred, labels, name)
+    known = set(labels)
+    unknown = [value for value in _distinct(y_pred, name) if value not in known]
+    if unknown:
+        sort_labels(np.array(labels, dtype=object), y_pred, names=f"y_true and {name}")
+        raise ValueError(
+            f"{name} has the value(s) {abbreviate(unknown)}, which are no label of y_true "
+            f"({abbreviate(labels)}): predict its labels only. If y_true lacks rows of a label, "
+            "name all labels by labels=."
+        )
+
+
+def _distinct(values: np.ndarray, name: str) -> list[Any]:
+    try:
+        return pd.unique(values).tolist()
+    except TypeError as error:
+        raise TypeError(
+            f"{name} holds lists or other containers ({error}): pass one label per row."
+        ) from error
+
+
+def _has_fractions(values: list[Any]) -> bool:
+    return any(isinstance(v, float | np.floating) and not float(v).is_integer() for v in values)
 
 
 def coded_labels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

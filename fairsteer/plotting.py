@@ -5,12 +5,17 @@ Matplotlib is imported when a figure is drawn. Without given axes, a new pyplot 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from numbers import Integral
+
 import numpy as np
 from scipy.stats import gaussian_kde
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from fairsteer import _validation as check
-from fairsteer._validation import abbreviate
+from fairsteer.core.messages import abbreviate, shorten
+from fairsteer.estimators import OptimalSteeringTransformer
 
 # Okabe-Ito colors; markers and dashes distinguish the same series without color.
 STYLES = (
@@ -62,10 +67,13 @@ def plot_densities(steering, X, *, sensitive_features=None, features=None, n_fea
         If the transformer is not fitted.
     ValueError
         If a feature does not exist, ``n_features`` is below 1, or ``axes`` has a different shape.
+    TypeError
+        If the transformer is of another class, or ``n_features`` is no integer.
     ImportError
         If matplotlib is missing.
     """
-    check_is_fitted(steering)
+    _check_steering(steering)
+    check_scalar(n_features, "n_features", Integral)
     table = check.check_table(X)
     attribute = check.find_attribute(table, sensitive_features, steering.sensitive_positions_)
     codes = check.attribute_codes(attribute, steering.groups_, table.shape[0])
@@ -122,10 +130,12 @@ def plot_ellipses(steering, features=None, ax=None):
         If the transformer is not fitted.
     ValueError
         If there are not two features, or a feature does not exist.
+    TypeError
+        If the transformer is of another class.
     ImportError
         If matplotlib is missing.
     """
-    check_is_fitted(steering)
+    _check_steering(steering)
     fitted, ideal = steering.distribution_, steering.ideal_
     names = steering.get_feature_names_out()[steering.steered_features_].tolist()
     if features is None:
@@ -154,6 +164,14 @@ def plot_ellipses(steering, features=None, ax=None):
     _plain(ax)
     ax.autoscale_view()
     return ax
+
+
+def _check_steering(steering):
+    if not isinstance(steering, OptimalSteeringTransformer):
+        raise TypeError(
+            f"A figure needs a fitted OptimalSteeringTransformer, got a {type(steering).__name__}."
+        )
+    check_is_fitted(steering)
 
 
 def _require_matplotlib():
@@ -199,11 +217,13 @@ def _change(before, after) -> np.ndarray:
 
 
 def _positions(features, names) -> list[int]:
+    if not isinstance(features, Iterable):
+        raise ValueError(f"features must be a sequence of names, not {shorten(features)}.")
     features = [features] if isinstance(features, str) else list(features)
     for feature in features:
         if feature not in names:
             raise ValueError(
-                f"there is no feature {feature!r} to draw; there are {abbreviate(names)}."
+                f"there is no feature {shorten(feature)} to draw; there are {abbreviate(names)}."
             )
     if not features:
         raise ValueError("features is empty: pass at least one name.")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
@@ -77,9 +78,12 @@ def audit_steering(
 
     Parameters
     ----------
-    steering : OptimalSteeringTransformer, WithinLabelEraser or similar
-        Fitted. Its ``transform`` drops the columns named by ``sensitive_feature_ids``, if it has
-        this parameter, and keeps the number and order of the others. It gets the attribute if it
+    steering : transformer, Pipeline or SteeredClassifier
+        Fitted: an OptimalSteeringTransformer, a WithinLabelEraser or a similar transformer, or a
+        model that has one. Of a Pipeline, the first step that steers is audited, on rows that the
+        steps before it have transformed; of a SteeredClassifier, its ``steering_``. The
+        ``transform`` drops the columns named by ``sensitive_feature_ids``, if it has this
+        parameter, and keeps the number and order of the others. It gets the attribute if it
         takes ``sensitive_features``, except with ``group_strategy="posterior"``: then the rows are
         audited as rows of unknown group.
     X : array-like of shape (n, n_features_in_)
@@ -104,6 +108,8 @@ def audit_steering(
     ------
     NotFittedError
         If the steering is not fitted.
+    TypeError
+        If there is no transformer, or no step of a Pipeline steers.
     ValueError
         If the input is invalid, the attribute is missing or given twice, a group has fewer rows
         than folds, or the transformer changes the number of features.
@@ -121,10 +127,11 @@ def audit_steering(
     >>> bool((auc.loc["after"] < auc.loc["before"]).all())
     True
     """
-    check_is_fitted(steering)
     check_scalar(cv, "cv", Integral, min_val=2)
     check_scalar(max_rows, "max_rows", Integral, min_val=1)
     seed = int(check_random_state(random_state).randint(2**31))
+    steering, X = _find_steering(steering, X)
+    check_is_fitted(steering)
     rows = _steer_rows(steering, X, y, sensitive_features)
     sample = rows.draw(max_rows, seed)
     leakage, skipped = _tabulate_leakage(sample, cv, seed)
@@ -140,6 +147,35 @@ def audit_steering(
         certificate=certificate,
         advice=[*skipped.values(), *advice],
     )
+
+
+def _find_steering(model, X):
+    """Return the transformer within a model that steers, and rows as it gets them."""
+    if isinstance(model, Pipeline):
+        check_is_fitted(model)
+        for k, (_, step) in enumerate(model.steps):
+            if _steers(step):
+                return _find_steering(step, model[:k].transform(X) if k else X)
+    elif hasattr(model, "transform"):
+        return model, X
+    elif _steers(model):
+        check_is_fitted(model)
+        return model.steering_, X
+    raise TypeError(
+        "An audit needs a transformer that steers, or a Pipeline or SteeredClassifier with one, "
+        f"but this {type(model).__name__} has none: pass the fitted transformer."
+    )
+
+
+def _steers(step) -> bool:
+    """Return whether a step uses the sensitive attribute, or has a part that does."""
+    if isinstance(step, Pipeline):
+        return any(_steers(inner) for _, inner in step.steps)
+    transform = getattr(step, "transform", None)
+    if transform is None:
+        return hasattr(step, "steering") or hasattr(step, "steering_")
+    takes_group = "sensitive_features" in signature(transform).parameters
+    return takes_group or hasattr(step, "sensitive_feature_ids")
 
 
 class _AuditedRows(NamedTuple):

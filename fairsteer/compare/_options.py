@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 
@@ -15,6 +15,7 @@ from fairsteer.compare._methods import (
     make_user_method,
 )
 from fairsteer.compare._table import Table, check_subgroup_sizes
+from fairsteer.core.messages import shorten
 from fairsteer.exceptions import UsageError
 
 
@@ -72,15 +73,20 @@ def check_options(
     UsageError
         If an option does not fit; one sentence.
     """
+    if not isinstance(table, Table):
+        raise UsageError(f"table must come from load_table, not be a {type(table).__name__}.")
     for name, value, low in (
         ("repeats", repeats, 1),
         ("cv (--folds)", cv, 2),
         ("random_state (--seed)", random_state, 0),
+        ("n_jobs (--jobs)", n_jobs, None),
     ):
-        if not isinstance(value, Integral):
-            raise UsageError(f"{name} must be an integer, not {value!r}.")
-        if value < low:
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            raise UsageError(f"{name} must be an integer, not {shorten(value)}.")
+        if low is not None and value < low:
             raise UsageError(f"{name} must be at least {low}, not {value}.")
+    if not isinstance(frontier, bool):
+        raise UsageError(f"frontier must be True or False, not {shorten(frontier)}.")
     # Every repeat has a seed of its own, and NumPy takes seeds below 2**32.
     if random_state > 2**32 - repeats:
         raise UsageError(
@@ -98,7 +104,8 @@ def check_options(
         f"with {cv} folds, a fold would have none of its rows; use fewer folds or merge small "
         "groups",
     )
-    kept = _skip_methods([*METHODS.values(), *_check_methods(methods or {})], skip)
+    own = _check_methods({} if methods is None else methods)
+    kept = _skip_methods([*METHODS.values(), *own], skip)
     further = _further_strengths(kept) if frontier else ()
     return ComparisonOptions(classifiers, kept, further, repeats, cv, random_state, n_jobs)
 
@@ -111,12 +118,12 @@ def _check_estimators(estimators, random_state) -> dict[str, object]:
             _check_classifier("estimators", name, classifier)
         classifiers = dict(estimators)
     else:
-        names = (estimators,) if isinstance(estimators, str) else tuple(estimators)
+        names = _check_names("estimators", estimators)
         unknown = [name for name in names if name not in ESTIMATORS]
         if unknown:
             raise UsageError(
-                f"there is no estimator {unknown[0]!r}; there are {', '.join(ESTIMATORS)}, and in "
-                "Python a dict of your own classifiers by name."
+                f"there is no estimator {shorten(unknown[0])}; there are {', '.join(ESTIMATORS)}, "
+                "and in Python a dict of your own classifiers by name."
             )
         classifiers = {name: make_estimator(name, random_state) for name in names}
     if not classifiers:
@@ -124,8 +131,20 @@ def _check_estimators(estimators, random_state) -> dict[str, object]:
     return classifiers
 
 
+def _check_names(argument, names) -> tuple[str, ...]:
+    """Return names that are given as one text or a sequence of texts."""
+    if isinstance(names, str):
+        return (names,)
+    names = tuple(names) if isinstance(names, Iterable) else names
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"{argument} must be names, not {shorten(names)}.")
+    return names
+
+
 def _check_methods(methods) -> list[Method]:
     """Return the methods of the user's own."""
+    if not isinstance(methods, Mapping):
+        raise UsageError(f"methods must be a dict of classifiers by name, not {shorten(methods)}.")
     built_in = {*METHODS, *(method.family for method in METHODS.values())}
     for name, classifier in methods.items():
         _check_name("methods", name, built_in)
@@ -135,7 +154,7 @@ def _check_methods(methods) -> list[Method]:
 
 def _check_name(argument, name, built_in) -> None:
     if not isinstance(name, str) or not name or "@" in name:
-        raise UsageError(f"the names in {argument} must be text without '@', not {name!r}.")
+        raise UsageError(f"the names in {argument} must be text without '@', not {shorten(name)}.")
     if name in built_in:
         raise UsageError(f"{argument} has the name {name!r}, which is built in: choose another.")
 
@@ -150,12 +169,13 @@ def _check_classifier(argument, name, classifier) -> None:
 
 
 def _skip_methods(methods: list[Method], skip) -> tuple[Method, ...]:
-    skip = (skip,) if isinstance(skip, str) else tuple(skip)
+    skip = _check_names("skip", skip)
     names = dict.fromkeys([*(m.family for m in methods), *(m.name for m in methods)])
     unknown = [name for name in skip if name not in names]
     if unknown:
         raise UsageError(
-            f"there is no method {unknown[0]!r} to skip; there are {', '.join(names)}."
+            f"there is no method {shorten(unknown[0])} to skip; there are "
+            f"{', '.join(list(names)[:20])}."
         )
     kept = tuple(m for m in methods if m.family not in skip and m.name not in skip)
     if not kept:

@@ -22,7 +22,9 @@ from sklearn.model_selection import StratifiedKFold
 from fairsteer.compare._methods import Method, make_procedure
 from fairsteer.compare._options import ComparisonOptions, check_options
 from fairsteer.compare._table import Table
+from fairsteer.core.messages import shorten
 from fairsteer.estimators._classifier_cv import Setting
+from fairsteer.exceptions import UsageError
 from fairsteer.metrics._gaps import fairness_gaps, noise_floor
 
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
@@ -184,6 +186,8 @@ def compare(
         frontier=frontier,
         methods=methods,
     )
+    if not (progress is None or callable(progress)):
+        raise UsageError(f"progress must be a function, not {shorten(progress)}.")
     splits = [split_rows(table, cv, random_state + repeat) for repeat in range(repeats)]
     by_name = {method.name: method for method in (*options.methods, *options.frontier)}
     units = [

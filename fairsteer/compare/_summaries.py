@@ -9,6 +9,7 @@ import pandas as pd
 
 from fairsteer.compare._methods import BASELINE, Method
 from fairsteer.compare._run import MEASURES
+from fairsteer.exceptions import UsageError
 from fairsteer.metrics._report import RATES, count_denominators, fairness_report, leveling_down
 
 FRONTIER_COLUMNS = (
@@ -120,7 +121,19 @@ def frontier_table(results: pd.DataFrame, methods: Iterable[Method]) -> pd.DataF
         `FRONTIER_COLUMNS`: means over the repeats, their standard deviations (NaN for one repeat)
         and the noise floor of the gap. ``strength`` is NaN for all methods but steering; the
         numbers are NaN where a method failed. Without ``frontier=True`` it has no rows.
+
+    Raises
+    ------
+    UsageError
+        If the arguments are not those of a comparison.
     """
+    named = isinstance(results, pd.DataFrame) and {"estimator", "method"} <= set(results)
+    methods = list(methods) if isinstance(methods, Iterable) else [methods]
+    if not named or not all(isinstance(method, Method) for method in methods):
+        raise UsageError(
+            "a frontier needs the results of compare and the values of its methods: pass "
+            "comparison.results and comparison.methods.values()."
+        )
     summary, methods = summarize(results), sorted(methods, key=_frontier_order)
     rows = []
     for estimator in results["estimator"].unique():

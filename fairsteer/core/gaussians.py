@@ -313,31 +313,14 @@ def gaussians_from_moments(
     """
     _check_options(covariance_type, shrinkage)
     n_labels, n_groups, n_features = means.shape
-    needed = minimum_rows(covariance_type, shrinkage, n_features, borrow)
-    empty, small = np.argwhere(counts == 0), np.argwhere(counts < needed)
-    if len(empty):
-        i, a = empty[0]
-        raise ValueError(
-            f"{subgroup_name(labels[i], groups[a])} has no rows: every group needs rows of every "
-            "label. Drop or merge this group or label, or let the transformer merge groups by "
-            "small_groups='pooled'."
-        )
-    if len(small):
-        i, a = small[0]
-        if np.any(counts != np.round(counts)):
-            raise ValueError(
-                f"{subgroup_name(labels[i], groups[a])} has a total weight of {counts[i, a]:g} "
-                f"(all rows: {counts.sum():g}), but at least {needed} is needed: weights are "
-                "frequencies, so scale them to sum to the number of rows."
-            )
-        remedy = "covariance_type='tied' or 'diag'"
-        if shrinkage == 0:
-            remedy += ", or a positive shrinkage"
-        raise ValueError(
-            f"{subgroup_name(labels[i], groups[a])} has {counts[i, a]:g} row(s) for {n_features} "
-            f"features, but at least {needed} are needed: merge or drop this group or label, or "
-            f"use {remedy}; the transformer merges groups by small_groups='pooled'."
-        )
+    _check_counts(
+        labels,
+        groups,
+        counts,
+        minimum_rows(covariance_type, shrinkage, n_features, borrow),
+        n_features,
+        shrinkage,
+    )
 
     scale = pooled_scale(counts, means, scatters)
     if borrow:
@@ -376,6 +359,41 @@ def gaussians_from_moments(
                 text = describe_singular(covariances[i, a], features)
                 raise ValueError(f"{name}: the covariance {text}") from None
         raise
+
+
+def _check_counts(
+    labels: NDArray[Any],
+    groups: NDArray[Any],
+    counts: Array,
+    needed: int,
+    n_features: int,
+    shrinkage: float | str,
+) -> None:
+    """Refuse a subgroup without rows, or with fewer than needed."""
+    empty, small = np.argwhere(counts == 0), np.argwhere(counts < needed)
+    if len(empty):
+        i, a = empty[0]
+        raise ValueError(
+            f"{subgroup_name(labels[i], groups[a])} has no rows: every group needs rows of every "
+            "label. Drop or merge this group or label, or let the transformer merge groups by "
+            "small_groups='pooled'."
+        )
+    if len(small):
+        i, a = small[0]
+        if np.any(counts != np.round(counts)):
+            raise ValueError(
+                f"{subgroup_name(labels[i], groups[a])} has a total weight of {counts[i, a]:g} "
+                f"(all rows: {counts.sum():g}), but at least {needed} is needed: weights are "
+                "frequencies, so scale them to sum to the number of rows."
+            )
+        remedy = "covariance_type='tied' or 'diag'"
+        if shrinkage == 0:
+            remedy += ", or a positive shrinkage"
+        raise ValueError(
+            f"{subgroup_name(labels[i], groups[a])} has {counts[i, a]:g} row(s) for {n_features} "
+            f"features, but at least {needed} are needed: merge or drop this group or label, or "
+            f"use {remedy}; the transformer merges groups by small_groups='pooled'."
+        )
 
 
 def estimate_gaussians(
@@ -458,10 +476,14 @@ def estimate_gaussians(
         X, y, groups, weights = X[present], y[present], groups[present], weights[present]
     labels, label_codes = _code(y, "y")
     group_values, group_codes = _code(groups, "sensitive_features")
+    shape = (len(labels), len(group_values))
+    counts = np.zeros(shape)
+    np.add.at(counts, (label_codes, group_codes), 1.0 if weights is None else weights)
+    needed = minimum_rows(covariance_type, shrinkage, X.shape[1])
+    # Before the moments, which take long for many groups.
+    _check_counts(labels, group_values, counts, needed, X.shape[1], shrinkage)
     with np.errstate(over="ignore", invalid="ignore"):
-        moments = subgroup_moments(
-            X, label_codes, group_codes, (len(labels), len(group_values)), weights
-        )
+        moments = subgroup_moments(X, label_codes, group_codes, shape, weights)
     _refuse_overflow(moments, names)
     return gaussians_from_moments(
         labels,
@@ -553,8 +575,10 @@ def _code(values: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np.int
 
 def _refuse_overflow(moments: tuple[Array, Array, Array], names: list[Any]) -> None:
     """Raise if features were too large to square; the message names them."""
-    _, means, scatters = moments
-    large = ~np.all(np.isfinite(means) & np.isfinite(np.einsum("iajj->iaj", scatters)), (0, 1))
+    counts, means, scatters = moments
+    with np.errstate(over="ignore", invalid="ignore"):
+        between = np.einsum("ia,iaj->j", counts, (means - means.mean(axis=(0, 1))) ** 2)
+        large = ~np.isfinite(between + np.einsum("iajj->j", scatters))
     if large.any():
         columns = [names[j] if names else int(j) for j in np.flatnonzero(large)]
         raise ValueError(

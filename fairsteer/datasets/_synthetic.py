@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.utils import check_random_state, check_scalar
 
 from fairsteer.core.gaussians import SubgroupGaussians
+from fairsteer.core.solvers._options import check_distribution
 
 from ._base import make_bunch
 
@@ -93,7 +94,7 @@ def make_gaussian_subgroups(
     ValueError
         If a size is below 1.
     TypeError
-        If a size is not an integer.
+        If a size is not an integer, or `gaussians` is not a SubgroupGaussians.
 
     Examples
     --------
@@ -108,6 +109,7 @@ def make_gaussian_subgroups(
     rng = check_random_state(random_state)
     if gaussians is None:
         gaussians = random_gaussians(n_labels, n_groups, n_features, rng, n_samples=n_samples)
+    check_distribution(gaussians)
     shape = np.shape(gaussians.priors)
     priors = np.ravel(gaussians.priors)
     subgroup = rng.choice(priors.size, size=n_samples, p=priors / priors.sum())

@@ -366,16 +366,16 @@ default="shared"
     def _position_of_concept(self, classes):
         if len(classes) != 2:
             raise ValueError(
-                f"concept has {len(classes)} values ({classes.tolist()}), but a direction needs "
-                "two, with and without the concept: fit one ConceptSteering for each value, on "
-                "concept == value."
+                f"concept has {len(classes)} values ({check.abbreviate(classes)}), but "
+                "a direction needs two, with and without the concept: fit one ConceptSteering for "
+                "each value, on concept == value."
             )
         if self.pos_label is None:
             return 1
         if self.pos_label not in classes.tolist():
             raise ValueError(
                 f"pos_label={self.pos_label!r} is not among the concept's values "
-                f"{classes.tolist()}."
+                f"{check.abbreviate(classes)}."
             )
         return classes.tolist().index(self.pos_label)
 

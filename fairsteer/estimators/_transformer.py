@@ -429,8 +429,9 @@ default="equalized_odds"
             self._check_named_alike(names)
             if names is not None and names.tolist() != self.feature_names_in_.tolist():
                 raise ValueError(
-                    f"The feature names should match: they are {self.feature_names_in_.tolist()} "
-                    f"here and {names.tolist()} there."
+                    "The feature names should match: they are "
+                    f"{check.abbreviate(self.feature_names_in_)} here and "
+                    f"{check.abbreviate(names)} there."
                 )
         table = pd.DataFrame(columns=range(other.n_features_in_) if names is None else names)
         ids = self.sensitive_feature_ids

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_scalar
+from sklearn.utils._param_validation import Interval, validate_params
 
-from fairsteer._validation import check_column, index_groups, sort_labels
+from fairsteer._validation import (
+    check_column,
+    check_predictions,
+    check_true_labels,
+    index_groups,
+    sort_labels,
+)
+from fairsteer.core.solvers._options import make_generator
+from fairsteer.metrics._gaps import RANDOM_STATE, name_gap, select_weighted
 
 
-def tpr_by_label(y_true, y_pred, *, sensitive_features) -> pd.DataFrame:
+def tpr_by_label(
+    y_true, y_pred, *, sensitive_features, sample_weight=None, labels=None
+) -> pd.DataFrame:
     """Tabulate the true positive rate of every label in every group.
 
     Parameters
@@ -20,19 +31,24 @@ def tpr_by_label(y_true, y_pred, *, sensitive_features) -> pd.DataFrame:
         Labels and predictions, with any number of labels.
     sensitive_features : array-like of shape (n,) or (n, m), Series, DataFrame or mapping
         The sensitive attribute; several columns mean their intersection.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows. Only their ratios matter; a row of weight 0 is no row.
+    labels : array-like of shape (K,), default=None
+        Labels that may be predicted though ``y_true`` has no row of them.
 
     Returns
     -------
     DataFrame
         One row per label of ``y_true`` and one column per group (a MultiIndex for several sensitive
         columns) with the share of the rows of this label that are predicted correctly, NaN without
-        rows; and a column ``gap``, the largest minus the smallest share, NaN if any is NaN.
+        rows; and a last column ``gap`` (``gap_`` if a group is named "gap"), the largest minus the
+        smallest share, NaN if any is NaN.
 
     Raises
     ------
     ValueError
-        If lengths differ, there are no rows, values are missing, labels are of several types, or a
-        group is named "gap".
+        If lengths differ, there are no rows, values are missing, labels are of several types, or
+        predictions are no labels of ``y_true``, such as scores.
 
     Examples
     --------
@@ -40,20 +56,15 @@ def tpr_by_label(y_true, y_pred, *, sensitive_features) -> pd.DataFrame:
     >>> tpr_by_label(y, ["x", "x", "y", "x", "z", "z"], sensitive_features=group)["gap"].to_dict()
     {'x': 0.0, 'y': 1.0, 'z': 0.0}
     """
-    labels, groups, hits, totals = _counts(y_true, y_pred, sensitive_features)
-    gap = ("gap", *[""] * (groups.nlevels - 1)) if groups.nlevels > 1 else "gap"
-    if gap in groups:
-        raise ValueError(
-            "A group of sensitive_features is named 'gap', like the column of gaps: rename it."
-        )
+    known, groups, hits, totals = _counts(y_true, y_pred, sensitive_features, sample_weight, labels)
     with np.errstate(invalid="ignore"):
         rates = hits / totals
-    frame = pd.DataFrame(rates, index=pd.Index(labels, name="label"), columns=groups)
-    frame[gap] = np.ptp(rates, axis=1)
+    frame = pd.DataFrame(rates, index=pd.Index(known, name="label"), columns=groups)
+    frame[name_gap(groups)] = np.ptp(rates, axis=1)
     return frame
 
 
-def rms_tpr_gap(y_true, y_pred, *, sensitive_features) -> float:
+def rms_tpr_gap(y_true, y_pred, *, sensitive_features, sample_weight=None, labels=None) -> float:
     """Return the root mean square over labels of the gaps of the true positive rate.
 
     Every label has the same weight, however rare. With two groups this is the usual measure for
@@ -62,7 +73,7 @@ def rms_tpr_gap(y_true, y_pred, *, sensitive_features) -> float:
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features
+    y_true, y_pred, sensitive_features, sample_weight, labels
         As in `tpr_by_label`.
 
     Returns
@@ -76,23 +87,45 @@ def rms_tpr_gap(y_true, y_pred, *, sensitive_features) -> float:
     >>> round(rms_tpr_gap(y, ["x", "x", "y", "x", "z", "z"], sensitive_features=group), 3)
     0.577
     """
-    return root_mean_square(
-        tpr_by_label(y_true, y_pred, sensitive_features=sensitive_features)["gap"]
+    rates = tpr_by_label(
+        y_true,
+        y_pred,
+        sensitive_features=sensitive_features,
+        sample_weight=sample_weight,
+        labels=labels,
     )
+    return root_mean_square(rates.iloc[:, -1])
 
 
+@validate_params(
+    {
+        "n_permutations": [Interval(Integral, 1, None, closed="left")],
+        "random_state": RANDOM_STATE,
+    },
+    prefer_skip_nested_validation=True,
+)
 def rms_tpr_gap_floor(
-    y_true, y_pred, *, sensitive_features, n_permutations: int = 200, random_state=0
+    y_true,
+    y_pred,
+    *,
+    sensitive_features,
+    sample_weight=None,
+    labels=None,
+    n_permutations: int = 200,
+    random_state=0,
 ) -> float:
     """Return the `rms_tpr_gap` that occurs by chance alone on these rows.
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features
+    y_true, y_pred, sensitive_features, labels
         As in `tpr_by_label`.
+    sample_weight : array-like of shape (n,), default=None
+        A row of weight 0 is no row. Otherwise the floor does not depend on weights: it counts rows,
+        because chance depends on their number.
     n_permutations : int, default=200
         Number of permutations of the groups within every label, at least 1.
-    random_state : int, Generator or None, default=0
+    random_state : int, RandomState, Generator or None, default=0
         Seed of the permutations.
 
     Returns
@@ -105,11 +138,12 @@ def rms_tpr_gap_floor(
     As for `noise_floor`, permutations are drawn from the multivariate hypergeometric distribution
     of the numbers of correct predictions.
     """
-    check_scalar(n_permutations, "n_permutations", Integral, min_val=1)
-    _, _, hits, totals = _counts(y_true, y_pred, sensitive_features)
+    _, _, hits, totals = _counts(
+        y_true, y_pred, sensitive_features, sample_weight, labels, weighted=False
+    )
     if not totals.all():
         return float("nan")
-    rng = np.random.default_rng(random_state)
+    rng = make_generator(random_state)
     drawn = np.stack(
         [
             rng.multivariate_hypergeometric(sizes, correct, size=n_permutations)
@@ -125,16 +159,58 @@ def root_mean_square(spread) -> float:
     return float(np.sqrt(np.mean(np.square(np.asarray(spread)))))
 
 
-def _counts(y_true, y_pred, sensitive_features):
+def _counts(y_true, y_pred, sensitive_features, sample_weight, labels, weighted=True):
     """Return labels, groups, and the numbers of correct rows and of all rows for both."""
-    y_true = check_column(y_true, "y_true")
-    y_pred = check_column(y_pred, "y_pred", len(y_true))
+    y_true, (y_pred,) = check_labeled(y_true, {"y_pred": y_pred}, labels)[:2]
     codes, groups = index_groups(sensitive_features, len(y_true), like="y_true")
-    sort_labels(y_true, y_pred, names="y_true and y_pred")
-    labels, places = np.unique(y_true, return_inverse=True)
-    shape = (len(labels), len(groups))
+    weights, codes, groups, (y_true, correct) = select_weighted(
+        sample_weight, codes, groups, [y_true, y_true == y_pred]
+    )
+    known, places = np.unique(y_true, return_inverse=True)
+    shape = (len(known), len(groups))
     subgroups = places * shape[1] + codes
-    totals = np.bincount(subgroups, minlength=shape[0] * shape[1]).reshape(shape)
-    correct = y_true == y_pred
-    hits = np.bincount(subgroups[correct], minlength=shape[0] * shape[1]).reshape(shape)
-    return labels, groups, hits, totals
+
+    def count(rows):
+        own = weights[rows] if weighted and weights is not None else None
+        return np.bincount(subgroups[rows], own, minlength=shape[0] * shape[1]).reshape(shape)
+
+    return known, groups, count(correct), count(np.ones(len(codes), dtype=bool))
+
+
+def check_labeled(y_true, predictions, labels, pos_label=None):
+    """Return true labels and predictions that are all labels.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Labels.
+    predictions : dict of str to array-like of shape (n,)
+        Predictions by the name of the argument.
+    labels : array-like or None
+        Further labels that may be predicted.
+    pos_label : object, default=None
+        Another one.
+
+    Returns
+    -------
+    y_true : ndarray of shape (n,)
+    predictions : list of ndarray of shape (n,)
+    labels : ndarray
+        All labels that occur or are given, sorted.
+
+    Raises
+    ------
+    ValueError
+        If values are missing, lengths differ, or a prediction is no label.
+    """
+    y_true = check_true_labels(y_true)
+    columns = {name: check_column(y, name, len(y_true)) for name, y in predictions.items()}
+    given = [] if labels is None else [check_column(labels, "labels")]
+    known = sort_labels(y_true, *given, names="y_true and labels")
+    allowed = known.tolist()
+    if pos_label is not None and isinstance(pos_label, Hashable):
+        allowed.append(pos_label)
+    for name, column in columns.items():
+        check_predictions(column, allowed, name)
+    found = [*columns.values(), *given]
+    return y_true, list(columns.values()), sort_labels(y_true, *found, names="y_true and y_pred")

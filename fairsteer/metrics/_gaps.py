@@ -7,6 +7,8 @@ so is every gap that depends on it.
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import pandas as pd
 from fairlearn.metrics import (
@@ -14,8 +16,17 @@ from fairlearn.metrics import (
     equal_opportunity_difference,
     equalized_odds_difference,
 )
+from sklearn.utils._param_validation import Interval, validate_params
 
-from fairsteer._validation import abbreviate, check_column, index_groups
+from fairsteer._validation import (
+    abbreviate,
+    check_column,
+    check_frequencies,
+    check_true_labels,
+    index_groups,
+    refuse_scores,
+)
+from fairsteer.core.solvers._options import make_generator
 
 _DIFFERENCES = {
     "demographic_parity": demographic_parity_difference,
@@ -24,7 +35,11 @@ _DIFFERENCES = {
 }
 
 
-def fairness_gaps(y_true, y_pred, *, sensitive_features) -> dict[str, float]:
+RANDOM_STATE = ["random_state", np.random.Generator]
+"""What ``random_state`` may be, for scikit-learn's validation of parameters."""
+
+
+def fairness_gaps(y_true, y_pred, *, sensitive_features, sample_weight=None) -> dict[str, float]:
     """Measure the three fairness gaps of 0/1 predictions.
 
     Parameters
@@ -33,6 +48,8 @@ def fairness_gaps(y_true, y_pred, *, sensitive_features) -> dict[str, float]:
         Labels and predictions, 1 = favorable.
     sensitive_features : array-like of shape (n,) or (n, m), Series, DataFrame or mapping
         The sensitive attribute; several columns mean their intersection.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows. Only their ratios matter; a row of weight 0 is no row.
 
     Returns
     -------
@@ -45,14 +62,14 @@ def fairness_gaps(y_true, y_pred, *, sensitive_features) -> dict[str, float]:
     Raises
     ------
     ValueError
-        If labels other than 0 and 1 occur, values are missing, or lengths differ.
+        If labels other than 0 and 1 occur, such as scores, values are missing, or lengths differ.
 
     Examples
     --------
     >>> fairness_gaps([1, 1, 0, 0], [1, 0, 0, 0], sensitive_features=["a", "b", "a", "b"])
     {'demographic_parity': 0.5, 'equal_opportunity': 1.0, 'equalized_odds': 1.0}
     """
-    problem = _binary_problem(y_true, y_pred, sensitive_features)
+    problem = _binary_problem(y_true, y_pred, sensitive_features, sample_weight)
     return {name: _gap(name, *problem) for name in _DIFFERENCES}
 
 
@@ -61,14 +78,28 @@ def measure_gap(constraint: str, y_true, y_pred, *, sensitive_features) -> float
     return _gap(constraint, *_binary_problem(y_true, y_pred, sensitive_features))
 
 
-def _gap(constraint, y_true, y_pred, codes) -> float:
+def _gap(constraint, y_true, y_pred, codes, weights) -> float:
     if not _defined(y_true, codes)[constraint]:
         return np.nan
-    return float(_DIFFERENCES[constraint](y_true, y_pred, sensitive_features=codes))
+    difference = _DIFFERENCES[constraint]
+    return float(difference(y_true, y_pred, sensitive_features=codes, sample_weight=weights))
 
 
+@validate_params(
+    {
+        "n_permutations": [Interval(Integral, 1, None, closed="left")],
+        "random_state": RANDOM_STATE,
+    },
+    prefer_skip_nested_validation=True,
+)
 def noise_floor(
-    y_true, y_pred, *, sensitive_features, n_permutations: int = 200, random_state=0
+    y_true,
+    y_pred,
+    *,
+    sensitive_features,
+    sample_weight=None,
+    n_permutations: int = 200,
+    random_state=0,
 ) -> dict[str, float]:
     """Measure the gaps that occur by chance alone on these rows.
 
@@ -82,9 +113,12 @@ def noise_floor(
         Labels and predictions, 1 = favorable.
     sensitive_features : array-like of shape (n,) or (n, m), Series, DataFrame or mapping
         The sensitive attribute; several columns mean their intersection.
+    sample_weight : array-like of shape (n,), default=None
+        A row of weight 0 is no row. Otherwise the floor does not depend on weights: it counts rows,
+        because chance depends on their number.
     n_permutations : int, default=200
         Number of permutations.
-    random_state : int, Generator or None, default=0
+    random_state : int, RandomState, Generator or None, default=0
         Seed of the permutations.
 
     Returns
@@ -96,7 +130,7 @@ def noise_floor(
     Raises
     ------
     ValueError
-        As in `fairness_gaps`.
+        As in `fairness_gaps`, or if an option is invalid.
 
     Examples
     --------
@@ -109,6 +143,7 @@ def noise_floor(
         y_true,
         y_pred,
         sensitive_features=sensitive_features,
+        sample_weight=sample_weight,
         n_permutations=n_permutations,
         random_state=random_state,
     )
@@ -116,13 +151,19 @@ def noise_floor(
 
 
 def permuted_gaps(
-    y_true, y_pred, *, sensitive_features, n_permutations: int = 200, random_state=0
+    y_true,
+    y_pred,
+    *,
+    sensitive_features,
+    sample_weight=None,
+    n_permutations: int = 200,
+    random_state=0,
 ) -> dict[str, np.ndarray]:
     """Measure the gaps after random permutations of the groups, see `noise_floor`.
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features, n_permutations, random_state
+    y_true, y_pred, sensitive_features, sample_weight, n_permutations, random_state
         As in `noise_floor`.
 
     Returns
@@ -137,8 +178,8 @@ def permuted_gaps(
     predicted positives per group follow a multivariate hypergeometric distribution. They are drawn
     from it directly, at a cost that does not depend on n.
     """
-    y_true, y_pred, codes = _binary_problem(y_true, y_pred, sensitive_features)
-    rng = np.random.default_rng(random_state)
+    y_true, y_pred, codes, _ = _binary_problem(y_true, y_pred, sensitive_features, sample_weight)
+    rng = make_generator(random_state)
     n_groups = codes.max() + 1
 
     def draw_gaps(rows):
@@ -172,14 +213,68 @@ def _defined(y_true, codes) -> dict[str, bool]:
     }
 
 
-def _binary_problem(y_true, y_pred, sensitive_features):
-    y_true = check_column(y_true, "y_true")
+def _binary_problem(y_true, y_pred, sensitive_features, sample_weight=None):
+    y_true = check_true_labels(y_true)
     y_pred = check_column(y_pred, "y_pred", len(y_true))
+    refuse_scores(y_pred, [0, 1])
     for name, y in (("y_true", y_true), ("y_pred", y_pred)):
         if not np.isin(y, [0, 1]).all():
             raise ValueError(
                 f"{name} must hold 0 and 1 only (1 = favorable), but has "
                 f"{abbreviate(pd.unique(y))}; fairness_report takes other labels."
             )
-    codes, _ = index_groups(sensitive_features, len(y_true), like="y_true")
-    return y_true.astype(int), y_pred.astype(int), codes
+    codes, groups = index_groups(sensitive_features, len(y_true), like="y_true")
+    weights, codes, groups, (y_true, y_pred) = select_weighted(
+        sample_weight, codes, groups, [y_true.astype(int), y_pred.astype(int)]
+    )
+    return y_true, y_pred, codes, weights
+
+
+def select_weighted(sample_weight, codes, groups, columns):
+    """Select the rows of positive weight.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,) or None
+        Weights.
+    codes : ndarray of int of shape (n,)
+        The position of every row's group.
+    groups : Index of length G
+        The groups.
+    columns : list of ndarray of shape (n,)
+        Further columns.
+
+    Returns
+    -------
+    weights : ndarray or None
+        Positive weights, the largest 1; None without weights.
+    codes, groups, columns
+        As given, without rows of weight 0 and groups that have no others.
+    """
+    if sample_weight is None:
+        return None, codes, groups, columns
+    weights = check_frequencies(sample_weight, len(codes))
+    present = weights > 0.0
+    places, codes = np.unique(codes[present], return_inverse=True)
+    weights = weights[present] / weights.max()
+    return weights, codes, groups[places], [column[present] for column in columns]
+
+
+def name_gap(groups: pd.Index):
+    """Return the name of the gap beside those of groups: "gap", or "gap_" if that is a group.
+
+    Parameters
+    ----------
+    groups : Index
+        The groups; a MultiIndex for several sensitive columns.
+
+    Returns
+    -------
+    str or tuple
+        A tuple for a MultiIndex.
+    """
+    first = set(groups.get_level_values(0))
+    name = "gap"
+    while name in first:
+        name += "_"
+    return (name, *[""] * (groups.nlevels - 1)) if groups.nlevels > 1 else name

@@ -9,6 +9,7 @@ from numbers import Real
 import numpy as np
 
 from fairsteer._validation import abbreviate
+from fairsteer.core.messages import shorten
 
 
 def most_accurate_within(eps, *, gap="gap", score="accuracy"):
@@ -74,7 +75,10 @@ def most_accurate_within(eps, *, gap="gap", score="accuracy"):
     True
     """
     if not isinstance(eps, Real) or isinstance(eps, bool) or not eps >= 0:
-        raise ValueError(f"eps must be a non-negative number, got {eps!r}.")
+        raise ValueError(f"eps must be a non-negative number, got {shorten(eps)}.")
+    for argument, name in (("gap", gap), ("score", score)):
+        if not isinstance(name, str):
+            raise ValueError(f"{argument} must be the name of a scorer, got {shorten(name)}.")
     return _MostAccurateWithin(eps, gap, score)
 
 

@@ -6,6 +6,7 @@ The gaps are those of fairlearn, except that a gap that depends on a missing sub
 from __future__ import annotations
 
 import warnings
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -17,22 +18,29 @@ from fairlearn.metrics import (
     true_positive_rate,
 )
 from sklearn.metrics import accuracy_score
+from sklearn.utils._param_validation import Interval, validate_params
 
-from fairsteer._validation import abbreviate, check_column, index_groups, sort_labels
-from fairsteer.metrics._by_label import root_mean_square, tpr_by_label
-from fairsteer.metrics._gaps import fairness_gaps, has_label
+from fairsteer._validation import abbreviate, index_groups
+from fairsteer.core.messages import shorten
+from fairsteer.core.moments import find_value
+from fairsteer.metrics._by_label import check_labeled, root_mean_square, tpr_by_label
+from fairsteer.metrics._gaps import fairness_gaps, has_label, name_gap, select_weighted
 
 RATES = ("selection_rate", "tpr", "fpr", "accuracy")
 BENEFICIAL_RATES = ("selection_rate", "tpr")
+_TOLERANCE = {"tolerance": [Interval(Real, 0, None, closed="left")]}
 
 
+@validate_params(_TOLERANCE, prefer_skip_nested_validation=True)
 def fairness_report(
     y_true,
     y_pred,
     *,
     sensitive_features,
+    sample_weight=None,
     y_pred_before=None,
     pos_label=None,
+    labels=None,
     tolerance: float = 0.01,
 ) -> pd.DataFrame:
     """Tabulate the rates of a classifier by group, and who loses when a gap is closed.
@@ -44,10 +52,15 @@ def fairness_report(
         against the rest; accuracy counts every label.
     sensitive_features : array-like of shape (n,) or (n, m), Series, DataFrame or mapping
         The sensitive attribute; several columns mean their intersection.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows for rates and gaps. Only their ratios matter; a row of weight 0 is no
+        row. The column ``rows``, and leveling down where it asks for more than one row, count rows.
     y_pred_before : array-like of shape (n,), optional
         Predictions before an intervention; ``y_pred`` are then those after it.
     pos_label : label, optional
         The favorable label; default the last of the sorted labels.
+    labels : array-like of shape (K,), optional
+        Labels that may be predicted though ``y_true`` has no row of them.
     tolerance : float, default=0.01
         Changes of a rate up to this size do not count as changes for leveling down.
 
@@ -55,10 +68,10 @@ def fairness_report(
     -------
     DataFrame
         One row per group (a MultiIndex for several sensitive columns) with the columns ``rows``,
-        ``selection_rate``, ``tpr``, ``fpr`` and ``accuracy``, then a row ``gap`` with the number of
-        all rows, and the largest minus the smallest value of each rate: for the selection rate
-        the demographic parity gap, for TPR the equal opportunity gap, and the larger one of TPR and
-        FPR is the equalized odds gap.
+        ``selection_rate``, ``tpr``, ``fpr`` and ``accuracy``, then a last row ``gap`` (``gap_`` if
+        a group is named "gap") with the number of all rows, and the largest minus the smallest
+        value of each rate: for the selection rate the demographic parity gap, for TPR the equal
+        opportunity gap, and the larger one of TPR and FPR is the equalized odds gap.
 
         With ``y_pred_before`` every rate has two columns, ``(rate, "before")`` and ``(rate,
         "after")``, and the column ``leveling_down`` flags the groups that lost by leveling down
@@ -73,8 +86,8 @@ def fairness_report(
     Raises
     ------
     ValueError
-        If values are missing, lengths differ, labels are of several types, or ``pos_label`` is not
-        among the labels.
+        If values are missing, lengths differ, labels are of several types, predictions are no
+        labels of ``y_true``, such as scores, or ``pos_label`` is not among the labels.
 
     Warns
     -----
@@ -105,22 +118,26 @@ def fairness_report(
     >>> report["leveling_down"].to_dict()
     {'a': True, 'b': False, 'gap': True}
     """
-    y_true = check_column(y_true, "y_true")
-    predictions = {"after": check_column(y_pred, "y_pred", len(y_true))}
-    if y_pred_before is not None:
-        before = check_column(y_pred_before, "y_pred_before", len(y_true))
-        predictions = {"before": before, **predictions}
+    given = {"y_pred_before": y_pred_before, "y_pred": y_pred}
+    if y_pred_before is None:
+        del given["y_pred_before"]
+    y_true, columns, labels = check_labeled(y_true, given, labels, pos_label)
+    pos_label = _positive_label(pos_label, labels)
     codes, index = index_groups(sensitive_features, len(y_true), like="y_true")
-    pos_label = _positive_label(pos_label, [y_true, *predictions.values()])
+    weights, codes, index, (y_true, *columns) = select_weighted(
+        sample_weight, codes, index, [y_true, *columns]
+    )
+    predictions = dict(zip(("before", "after")[-len(columns) :], columns, strict=True))
 
     positive = (y_true == pos_label).astype(int)
     _warn_undefined(positive, codes, index, pos_label)
     rates, measured, by_label = {}, {}, {}
+    rows = {"sensitive_features": codes, "sample_weight": weights}
     for when, y in predictions.items():
         predicted = (y == pos_label).astype(int)
-        rates[when] = _rates_by_group(positive, predicted, y_true == y, codes, index)
-        measured[when] = fairness_gaps(positive, predicted, sensitive_features=codes)
-        by_label[when] = tpr_by_label(y_true, y, sensitive_features=codes)["gap"]
+        rates[when] = _rates_by_group(positive, predicted, y_true == y, codes, index, weights)
+        measured[when] = fairness_gaps(positive, predicted, **rows)
+        by_label[when] = tpr_by_label(y_true, y, **rows, labels=labels)["gap"]
 
     attributes = {
         "gaps": measured,
@@ -160,6 +177,7 @@ def count_denominators(positive, codes, index) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(BENEFICIAL_RATES, counts, strict=True)), index=index)
 
 
+@validate_params(_TOLERANCE, prefer_skip_nested_validation=True)
 def leveling_down(
     before: pd.DataFrame, after: pd.DataFrame, rows: pd.DataFrame, *, tolerance: float = 0.01
 ) -> pd.DataFrame:
@@ -178,8 +196,20 @@ def leveling_down(
     -------
     DataFrame of bool
         One row per group, the columns ``selection_rate`` and ``tpr``.
+
+    Raises
+    ------
+    ValueError
+        If an argument has other columns or groups, or ``tolerance`` is negative.
     """
     names = list(BENEFICIAL_RATES)
+    for name, frame in {"before": before, "after": after, "rows": rows}.items():
+        if not isinstance(frame, pd.DataFrame) or not set(names) <= set(frame.columns):
+            raise ValueError(
+                f"{name} must be a DataFrame with the columns 'selection_rate' and 'tpr'."
+            )
+        if not frame.index.equals(before.index):
+            raise ValueError(f"{name} must have the same groups as before, in the same order.")
     before, after = before[names], after[names]
     change = after - before
     gap_change = (after.max() - after.min()) - (before.max() - before.min())
@@ -202,7 +232,7 @@ def _before_after(before, after, flags) -> pd.DataFrame:
     return report
 
 
-def _rates_by_group(positive, predicted, correct, codes, index) -> pd.DataFrame:
+def _rates_by_group(positive, predicted, correct, codes, index, weights) -> pd.DataFrame:
     rates = MetricFrame(
         metrics={
             "rows": count,
@@ -213,12 +243,14 @@ def _rates_by_group(positive, predicted, correct, codes, index) -> pd.DataFrame:
         y_true=positive,
         y_pred=predicted,
         sensitive_features=codes,
+        sample_params=dict.fromkeys(RATES[:-1], {"sample_weight": weights}),
     ).by_group
     rates["accuracy"] = MetricFrame(
         metrics=accuracy_score,
         y_true=np.ones(len(codes), dtype=int),
         y_pred=np.asarray(correct, dtype=int),
         sensitive_features=codes,
+        sample_params={"sample_weight": weights},
     ).by_group
     rates = rates.astype({"rows": int, **dict.fromkeys(RATES, float)})
     rates.loc[~has_label(positive, codes, 1), "tpr"] = np.nan
@@ -230,7 +262,7 @@ def _with_gap_row(rates: pd.DataFrame) -> pd.DataFrame:
     spread = rates[list(RATES)].max(skipna=False) - rates[list(RATES)].min(skipna=False)
     values = pd.concat([pd.Series({"rows": rates["rows"].sum()}), spread])
     index = rates.index
-    name = ("gap", *[""] * (index.nlevels - 1)) if index.nlevels > 1 else "gap"
+    name = name_gap(index)
     if index.nlevels > 1:
         index = pd.MultiIndex.from_tuples([*index, name], names=index.names)
     else:
@@ -249,14 +281,15 @@ def _warn_undefined(positive, codes, index, pos_label) -> None:
             warnings.warn(
                 f"There are no rows with {text} in group(s) {abbreviate(absent)}: {rate} are "
                 "undefined (NaN).",
-                stacklevel=3,
+                stacklevel=4,  # above validate_params
             )
 
 
-def _positive_label(pos_label, columns):
-    labels = sort_labels(*columns, names="y_true and the predictions")
+def _positive_label(pos_label, labels):
     if pos_label is None:
         return labels[-1]
-    if pos_label not in labels:
-        raise ValueError(f"pos_label={pos_label!r} is not among the labels {abbreviate(labels)}.")
+    if find_value(pos_label, labels.tolist()) is None:
+        raise ValueError(
+            f"pos_label={shorten(pos_label)} is not among the labels {abbreviate(labels)}."
+        )
     return pos_label

@@ -8,7 +8,16 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
-from fairsteer._validation import abbreviate, check_column
+from fairsteer._validation import (
+    abbreviate,
+    check_column,
+    check_predictions,
+    check_true_labels,
+    refuse_scores,
+    sort_labels,
+)
+from fairsteer.core.messages import shorten
+from fairsteer.core.moments import find_value
 
 RESPONSE_METHODS = ("predict", "predict_proba", "decision_function")
 
@@ -107,15 +116,27 @@ def binarize(estimator, y_true, y_pred, method, pos_label=None):
     Raises
     ------
     ValueError
-        If the positive label is unknown, or the response has no column for it or another length.
+        If the positive label is unknown, ``predict`` returned scores or other values than labels,
+        or the response has no column for the positive label or another length.
     """
     classes, pos_label = _resolve_labels(estimator, method, pos_label)
+    y_true = check_true_labels(y_true)
     if method == "predict":
-        y_pred = (check_column(y_pred, "y_pred", len(y_true)) == pos_label).astype(int)
+        y_pred = check_column(y_pred, "y_pred", len(y_true))
+        if classes is None:
+            refuse_scores(y_pred)
+        else:
+            # A fold may lack a label that the estimator knows.
+            check_predictions(y_pred, _merge_labels(y_true, classes))
+        y_pred = (y_pred == pos_label).astype(int)
     else:
         scores = _positive_scores(np.asarray(y_pred), classes, pos_label, method)
         y_pred = check_column(scores, "y_pred", len(y_true))
     return (y_true == pos_label).astype(int), y_pred, pos_label
+
+
+def _merge_labels(y_true, classes) -> list:
+    return sort_labels(y_true, np.array(classes, object), names="y_true and classes_").tolist()
 
 
 def _resolve_labels(estimator, method, pos_label):
@@ -131,9 +152,9 @@ def _resolve_labels(estimator, method, pos_label):
     classes = np.asarray(estimator.classes_).tolist()
     if pos_label is None:
         return classes, classes[-1]
-    if pos_label not in classes:
+    if find_value(pos_label, classes) is None:
         raise ValueError(
-            f"pos_label={pos_label!r} is not among the labels of the fitted "
+            f"pos_label={shorten(pos_label)} is not among the labels of the fitted "
             f"{type(estimator).__name__}, which are {abbreviate(classes)}."
         )
     return classes, pos_label

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from fairsteer import _validation as check
+from fairsteer.core.messages import shorten
 from fairsteer.metrics._gaps import has_label
 from fairsteer.metrics._responses import RESPONSE_METHODS, binarize, get_response
 
@@ -147,10 +149,22 @@ class FairnessScorer:
     _requests: dict = field(default_factory=dict, init=False)
 
     def __post_init__(self):
+        validate_parameter_constraints(
+            {
+                "sensitive_feature_ids": [str, int, np.integer, "array-like", None],
+                "greater_is_better": ["boolean"],
+                "binarize": ["boolean"],
+            },
+            {
+                name: getattr(self, name)
+                for name in ("sensitive_feature_ids", "greater_is_better", "binarize")
+            },
+            caller_name="make_fairness_scorer",
+        )
         if self.response_method not in RESPONSE_METHODS:
             raise ValueError(
                 f"response_method must be one of {', '.join(map(repr, RESPONSE_METHODS))}, not "
-                f"{self.response_method!r}."
+                f"{shorten(self.response_method)}."
             )
         if not self.binarize and (self.pos_label is not None or self.response_method != "predict"):
             raise ValueError(
@@ -160,8 +174,15 @@ class FairnessScorer:
         if not callable(self.metric):
             raise ValueError(
                 "metric must be a function of (y_true, y_pred, *, sensitive_features), not "
-                f"{self.metric!r}."
+                f"{shorten(self.metric)}."
             )
+        try:
+            signature(self.metric)
+        except ValueError as error:
+            raise ValueError(
+                f"{_name(self.metric)} has no signature that says what it takes: wrap it in a "
+                "function of (y_true, y_pred, *, sensitive_features)."
+            ) from error
         ids = self.sensitive_feature_ids
         if ids is None:
             self._requests["sensitive_features"] = True

@@ -4,11 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
+from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fairsteer import OptimalSteeringTransformer, SubgroupGaussians, WithinLabelEraser
+from fairsteer import (
+    OptimalSteeringTransformer,
+    SteeredClassifier,
+    SubgroupGaussians,
+    WithinLabelEraser,
+)
 from fairsteer.audit import audit_steering
 from fairsteer.audit._advice import (
     ANY_LABEL,
@@ -400,6 +408,44 @@ def test_an_eraser_needs_no_attribute_and_has_no_certificate(small):
     after = audit.moments["mean", "after"].unstack("group").xs(1, level="label")
     np.testing.assert_allclose(after.to_numpy().T - after.iloc[:, 0].to_numpy(), 0.0, atol=1e-9)
     assert "within label 1" in audit.advice[0]
+
+
+def test_of_a_model_its_steering_is_audited(small, training, expected):
+    _, X, y = small
+    parameters = {"random_state": 0, "shrinkage": 0.0}
+    steering = OptimalSteeringTransformer("group", **parameters)
+    for model in (
+        make_pipeline(steering, LogisticRegression()),
+        make_pipeline(make_pipeline("passthrough", steering), LogisticRegression()),
+        SteeredClassifier(LogisticRegression(), steering),
+        make_pipeline(SteeredClassifier(LogisticRegression(), steering)),
+    ):
+        assert_equal(audit_steering(model.fit(*training), X, y, cv=2), expected)
+
+
+def test_in_a_pipeline_the_rows_are_those_that_the_steering_gets(small, training):
+    _, X, y = small
+    train, train_y = training
+    scaler = ColumnTransformer(
+        [("scale", StandardScaler(), ["x0", "x1", "x2"])],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    model = make_pipeline(scaler, OptimalSteeringTransformer("group", random_state=0))
+    model.fit(train, train_y)
+    expected = audit_steering(model[-1], scaler.transform(X), y, cv=2)
+    assert_equal(audit_steering(model, X, y, cv=2), expected)
+
+
+def test_a_model_without_steering_is_refused(small):
+    _, X, y = small
+    features, group = X.drop(columns="group"), X["group"]
+    scaled = make_pipeline(StandardScaler(), LogisticRegression())
+    for model in (scaled.fit(features, y), LogisticRegression().fit(features, y)):
+        with pytest.raises(TypeError, match=f"{type(model).__name__} has none"):
+            audit_steering(model, features, y, sensitive_features=group)
+    with pytest.raises(NotFittedError):
+        audit_steering(SteeredClassifier(LogisticRegression()), features, y)
 
 
 def test_any_fitted_transformer_is_accepted(small):

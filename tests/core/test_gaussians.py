@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -264,3 +265,41 @@ def test_shapes_are_named():
     gaussians = random_gaussians(2, 3, 4, 0)
     assert (gaussians.n_labels, gaussians.n_groups, gaussians.n_features) == (2, 3, 4)
     assert isinstance(gaussians, SubgroupGaussians)
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        pd.Series,
+        lambda v: pd.Series(v, dtype=object),
+        pd.Categorical,
+        lambda v: v.astype(">i8"),
+    ],
+    ids=["list", "series", "objects", "categorical", "big-endian"],
+)
+def test_labels_and_groups_may_be_in_any_container(sample, container):
+    X, y, groups, _ = sample
+    codes = np.unique(groups, return_inverse=True)[1]
+    expected = estimate_gaussians(X, y, sensitive_features=codes)
+    found = estimate_gaussians(X, container(y), sensitive_features=container(codes))
+    assert found.labels.tolist() == expected.labels.tolist()
+    assert found.groups.tolist() == expected.groups.tolist()
+    np.testing.assert_array_equal(found.means, expected.means)
+
+
+def test_groups_of_mixed_types_are_groups_but_labels_are_not():
+    X, y = np.arange(16.0).reshape(8, 2) ** 2, [0, 1] * 4
+    mixed = np.array(["a", "a", 1, 1] * 2, dtype=object)
+    assert estimate_gaussians(X, y, sensitive_features=mixed).groups.tolist() == [1, "a"]
+    with pytest.raises(ValueError, match="y mixes text and other labels"):
+        estimate_gaussians(X, mixed, sensitive_features=y)
+
+
+def test_columns_too_large_to_square_are_named():
+    X = pd.DataFrame({"age": [1.0, 2, 4, 3] * 2, "income": [1e300, 2, -1e300, 3] * 2})
+    rows = {"y": [0, 0, 1, 1] * 2, "sensitive_features": [0, 1, 0, 1] * 2}
+    with pytest.raises(ValueError, match=r"\['income'\].*too large to square"):
+        estimate_gaussians(X, **rows)
+    with pytest.raises(ValueError, match=r"\[1\].*too large to square"):
+        estimate_gaussians(X.to_numpy(), **rows)

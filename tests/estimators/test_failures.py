@@ -72,6 +72,7 @@ MISSING = (
     r"attribute is missing: name its columns in X by sensitive_feature_ids, or pass "
     r"sensitive_features=.*enable_metadata_routing=True"
 )
+MISSING_ON = r"attribute is missing: keep it in columns of X .*sensitive_feature_ids"
 NO_NAMES = r"'group' is given by name, but X has no.*set_output\(transform='pandas'\).*position"
 NOT_THERE = r"'group' is not in X, whose columns are"
 
@@ -340,17 +341,17 @@ ON = {
     "the attribute forgotten at prediction": (
         lambda: routed_fit(pipeline(ids=None)).predict(FEATURES),
         ValueError,
-        MISSING,
+        MISSING_ON,
     ),
     "the attribute forgotten in fit": (
         lambda: pipeline(ids=None).fit(FEATURES, Y),
         ValueError,
-        MISSING,
+        MISSING_ON,
     ),
     "the attribute forgotten at score": (
         lambda: routed_fit(pipeline(ids=None)).score(FEATURES, Y),
         ValueError,
-        MISSING,
+        MISSING_ON,
     ),
     "the attribute in a column and routed": (
         lambda: pipeline().fit(X, Y, **ROUTED),
@@ -365,12 +366,12 @@ ON = {
     "cross_val_predict, which routes to fit only": (
         lambda: cross_val_predict(pipeline(ids=None), FEATURES, Y, params=ROUTED),
         ValueError,
-        MISSING,
+        MISSING_ON,
     ),
     "a search's predict, which takes no metadata": (
         lambda: routed_fit(GridSearchCV(pipeline(ids=None), GRID, cv=2)).predict(FEATURES),
         ValueError,
-        MISSING,
+        MISSING_ON,
     ),
     "a search's predict, given metadata": (
         lambda: routed_fit(GridSearchCV(pipeline(ids=None), GRID, cv=2)).predict(
@@ -382,22 +383,22 @@ ON = {
     "a calibration, which predicts without metadata": (
         lambda: routed_fit(CalibratedClassifierCV(pipeline(ids=None), cv=2)),
         ValueError,
-        MISSING,
+        MISSING_ON,
     ),
     "a stack, which predicts without metadata": (
         lambda: routed_fit(StackingClassifier([("steered", pipeline(ids=None))], cv=2)),
         ValueError,
-        MISSING,
+        MISSING_ON,
     ),
     "a vote, which predicts without metadata": (
         lambda: routed_fit(VotingClassifier([("steered", pipeline(ids=None))])).predict(FEATURES),
         ValueError,
-        MISSING,
+        MISSING_ON,
     ),
     "a permutation importance, which predicts without metadata": (
         lambda: permutation_importance(routed_fit(pipeline(ids=None)), FEATURES, Y),
         ValueError,
-        MISSING,
+        MISSING_ON,
     ),
     "a fairness scorer without the attribute": (
         lambda: cross_val_score(
@@ -445,7 +446,7 @@ def test_scikit_learn_s_scorers_give_nan_where_the_attribute_is_routed(scoring):
                 pipeline(ids=None), FEATURES, Y, cv=2, scoring=scoring, params=ROUTED
             )
         assert np.isnan(scores["test_score"]).all()
-        assert all(re.search(MISSING, str(warning.message)) for warning in warned)
+        assert all(re.search(MISSING_ON, str(warning.message)) for warning in warned)
         # The remedy: a scorer that hands the attribute to predict too.
         remedy = make_fairness_scorer(accuracy_score, greater_is_better=True)
         scores = cross_validate(

@@ -116,7 +116,6 @@ def test_order_of_rows_and_names_of_groups_do_not_matter(seed, n_groups):
         (["x", None], ["x", "y"], ["a", "b"], "y_true .* 1 row"),
         (["x", "y"], ["x", "y"], ["a", None], "has 1 missing"),
         (["x", "y"], [0, 1], ["a", "b"], "y_true and y_pred mix"),
-        (["x", "y"], ["x", "y"], ["a", "gap"], "'gap'"),
     ],
 )
 def test_bad_input_is_named(y, predicted, groups, message):

@@ -19,7 +19,15 @@ from fairlearn.metrics import (
 from numpy.testing import assert_allclose
 from sklearn.metrics import accuracy_score
 
-from fairsteer.metrics import fairness_gaps, fairness_report, leveling_down, noise_floor
+from fairsteer.metrics import (
+    fairness_gaps,
+    fairness_report,
+    leveling_down,
+    noise_floor,
+    rms_tpr_gap,
+    rms_tpr_gap_floor,
+    tpr_by_label,
+)
 from fairsteer.metrics._gaps import permuted_gaps
 
 FAIRLEARN = {
@@ -305,6 +313,12 @@ def test_more_than_two_labels_are_one_against_the_rest_but_accuracy_counts_all()
     assert report.loc["a", "accuracy"] == pytest.approx(1 / 3)
 
 
+def test_the_warning_of_undefined_rates_points_to_the_caller():
+    with pytest.warns(UserWarning, match="no rows with label 1") as warned:
+        fairness_report([1, 0, 0], [1, 0, 0], sensitive_features=["a", "a", "b"])
+    assert {warning.filename for warning in warned} == {__file__}
+
+
 def test_undefined_rates_are_nan_and_the_warning_names_their_groups():
     y, groups = [1, 0, 0, 0, 1], ["a", "a", "b", "b", "c"]
     with pytest.warns(UserWarning) as caught:
@@ -358,7 +372,7 @@ def test_lists_and_arrays_give_the_same_report(sample):
     ("arguments", "message"),
     [
         (([0, np.nan], [0, 1], ["a", "b"]), "y_true .* 1 row"),
-        (([0, 1], ["0", "1"], ["a", "b"]), "y_true and the predictions mix"),
+        (([0, 1], ["0", "1"], ["a", "b"]), "y_true and y_pred mix"),
         (([[0, 1], [1, 0]], [0, 1], ["a", "b"]), r"y_true .*\(2, 2\)"),
         (([], [], []), "y_true .*at least one row"),
         (([0, 1], [0, 1], [["a", "x"], "b"]), "'sensitive_features' holds lists"),
@@ -391,3 +405,106 @@ def test_the_example_of_the_readme_prints_the_output_shown():
     with contextlib.redirect_stdout(printed):
         exec(code, {})
     assert printed.getvalue().split() == shown.split()
+
+
+# --------------------------------------------------------------------------------------- weights
+
+
+def all_metrics(y, predicted, groups, **given):
+    report = fairness_report(y, predicted, sensitive_features=groups, **given)
+    gaps = fairness_gaps(y, predicted, sensitive_features=groups, **given)
+    assert report.attrs["gaps"] == gaps
+    rates = tpr_by_label(y, predicted, sensitive_features=groups, **given)
+    assert report.attrs["tpr_gaps"] == rates["gap"].to_dict()
+    rms = rms_tpr_gap(y, predicted, sensitive_features=groups, **given)
+    assert report.attrs["rms_tpr_gap"] == rms
+    return report.drop(columns="rows").to_numpy(), *gaps.values(), rms
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 7.0])
+def test_weights_are_ratios_and_weight_2_is_the_row_twice(sample, scale):
+    y, predicted, groups = sample
+    times = np.random.default_rng(0).integers(0, 4, len(y))
+    weighted = all_metrics(y, predicted, groups, sample_weight=times * scale)
+    repeated = all_metrics(*(np.repeat(part, times) for part in sample))
+    for found, expected in zip(weighted, repeated, strict=True):
+        assert_allclose(found, expected, atol=1e-12)
+
+
+def test_rows_are_counted_without_weights_and_a_row_of_weight_0_is_no_row(sample):
+    y, predicted, groups = sample
+    weights = np.where(groups == "c", 0.0, 3.0)
+    kept = groups != "c"
+    report = fairness_report(y, predicted, sensitive_features=groups, sample_weight=weights)
+    expected = fairness_report(y[kept], predicted[kept], sensitive_features=groups[kept])
+    pd.testing.assert_frame_equal(report, expected)
+    floor = noise_floor(y, predicted, sensitive_features=groups, sample_weight=weights)
+    assert floor == noise_floor(y[kept], predicted[kept], sensitive_features=groups[kept])
+
+
+def test_floors_do_not_depend_on_positive_weights(sample):
+    y, predicted, groups = sample
+    weights = np.random.default_rng(0).random(len(y)) + 0.1
+    for floor in (noise_floor, rms_tpr_gap_floor):
+        found = floor(y, predicted, sensitive_features=groups, sample_weight=weights)
+        assert found == floor(y, predicted, sensitive_features=groups)
+
+
+# ---------------------------------------------------------------------------- scores and labels
+
+
+@pytest.mark.parametrize(
+    "function", [fairness_gaps, noise_floor, fairness_report, tpr_by_label, rms_tpr_gap]
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, object])
+def test_scores_are_refused_with_the_way_to_labels(sample, function, dtype):
+    y, predicted, groups = sample
+    scores = (0.3 + 0.4 * predicted).astype(dtype)
+    with pytest.raises(ValueError, match=r"scores.*np\.where\(y_pred >= 0\.5, 1, 0\)"):
+        function(y, scores, sensitive_features=groups)
+
+
+def test_scores_of_text_labels_and_before_an_intervention(sample):
+    y, predicted, groups = sample
+    y = np.where(y, "yes", "no")
+    with pytest.raises(ValueError, match=r"y_pred_before has scores.*>= 0\.5, 'yes', 'no'\)"):
+        fairness_report(y, y, sensitive_features=groups, y_pred_before=predicted + 0.5)
+
+
+def test_labels_without_a_row_may_be_predicted_if_they_are_named():
+    y, predicted, groups = ["x", "y", "x", "y"], ["x", "y", "z", "y"], ["a", "a", "b", "b"]
+    rows = {"sensitive_features": groups}
+    for function in (fairness_report, tpr_by_label, rms_tpr_gap, rms_tpr_gap_floor):
+        with pytest.raises(ValueError, match=r"\['z'\].*\['x', 'y'\].*labels="):
+            function(y, predicted, **rows)
+    rates = tpr_by_label(y, predicted, **rows, labels=["x", "y", "z"])
+    assert rates["gap"].to_dict() == {"x": 1.0, "y": 0.0}
+    report = fairness_report(y, predicted, **rows, labels=["x", "y", "z"], pos_label="y")
+    assert report["accuracy"].to_dict() == {"a": 1.0, "b": 0.5, "gap": 0.5}
+    with pytest.warns(UserWarning, match="no rows with label 'z'"):
+        named = fairness_report(y, predicted, **rows, pos_label="z")
+    assert named.loc["b", "selection_rate"] == 0.5
+
+
+# ------------------------------------------------------------------------- a group called "gap"
+
+
+@pytest.mark.parametrize("names", [("a", "gap"), ("gap", "gap_")])
+def test_the_gap_is_not_confused_with_a_group_of_this_name(names):
+    y, predicted, groups = [1, 0, 1, 0], [1, 0, 0, 0], np.repeat(names, 2)
+    own = names[1] + "_"
+    report = fairness_report(y, predicted, sensitive_features=groups, y_pred_before=y)
+    assert list(report.index) == [*names, own]
+    assert report.loc[own, ("tpr", "after")] == 1.0
+    rates = tpr_by_label(y, predicted, sensitive_features=groups)
+    assert list(rates.columns) == [*names, own]
+    assert rms_tpr_gap(y, predicted, sensitive_features=groups) == pytest.approx(np.sqrt(0.5))
+
+
+def test_the_gap_of_several_columns_is_not_confused_either():
+    groups = pd.DataFrame({"s": ["gap", "gap", "b", "b"] * 2, "t": ["", "x", "", "x"] * 2})
+    y = np.repeat([0, 1], 4)
+    report = fairness_report(y, y, sensitive_features=groups)
+    assert report.index.is_unique
+    assert len(report.loc["gap"]) == 2
+    assert report.index[-1] == ("gap_", "")

@@ -811,3 +811,25 @@ def test_contradicting_parameters_are_refused():
     for parameters in ({"pos_label": 1}, {"response_method": "predict_proba"}):
         with pytest.raises(ValueError, match="binarize=False.*pos_label=None"):
             make_fairness_scorer(accuracy_score_group_min, binarize=False, **parameters)
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_a_fold_may_lack_a_label_that_the_estimator_predicts(rows, fold):
+    _, X, group, y = rows
+    model = LogisticRegression().fit(X, y)
+    scorer = make_fairness_scorer(demographic_parity_difference)
+    own = y == fold
+    expected = demographic_parity_difference(
+        y[own], model.predict(X[own]), sensitive_features=group[own]
+    )
+    with pytest.warns(UndefinedMetricWarning, match="no rows"):
+        assert scorer(model, X[own], y[own], sensitive_features=group[own]) == -expected
+
+
+def test_a_regressor_is_not_scored_as_a_classifier(rows):
+    _, X, group, y = rows
+    model = LinearRegression().fit(X, y)
+    with pytest.raises(ValueError, match="y_pred has scores where labels are needed"):
+        make_fairness_scorer(demographic_parity_difference, pos_label=1)(
+            model, X, y, sensitive_features=group
+        )

@@ -47,8 +47,9 @@ def check_number(name: str, value: Any, low: float, *, integer: bool = False) ->
     ValueError
         With the limit.
     """
-    kind, text = (Integral, "an integer") if integer else (Real, "a number")
+    kind: type[Any] = Integral if integer else Real
     if not isinstance(value, kind) or isinstance(value, bool):
+        text = "an integer" if integer else "a number"
         raise ValueError(f"{name} must be {text}, got {shorten(value)}.")
     if not value >= low:
         raise ValueError(f"{name} must be at least {low:g}, got {shorten(value)}.")
