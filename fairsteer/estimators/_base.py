@@ -6,6 +6,7 @@ import warnings
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from fairsteer import _validation as check
@@ -111,6 +112,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
     ) -> TrainingRows:
         """Return checked rows, with at least two labels and groups if they are `whole`.
 
+        A batch that is not whole may have weights that are all 0, and then has no rows.
         ``attribute_names`` are those of earlier batches.
         """
         table = check.check_table(X)
@@ -121,7 +123,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         attribute = check.match_attribute(attribute, attribute_names)
         features, names = check.split_features(table, positions)
         labels = check.check_labels(y, len(features))
-        weights = check.check_frequencies(sample_weight, len(features))
+        weights = check.check_frequencies(sample_weight, len(features), allow_zero=not whole)
         groups = check.group_values(attribute)
         present = weights > 0.0
         if not present.all():
@@ -138,7 +140,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
             group_codes=group_codes,
             weights=weights,
             classes=classes,
-            groups=group_values,
+            groups=check.storable_groups(group_values),
             sensitive_positions=positions,
             attribute_names=check.attribute_names(attribute),
         )
@@ -149,20 +151,31 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         Without X its columns are those of earlier calls.
         """
         if X is not None:
-            validate_data(self, X, y, reset=True, skip_check_array=True)
+            self._record_columns(X, y)
         self.sensitive_positions_ = np.array(rows.sensitive_positions, dtype=np.intp)
         self.sensitive_names_ = rows.attribute_names
         self.classes_, self.groups_ = rows.classes, rows.groups
         self._record_version()
 
-    def _check_features(self, X) -> np.ndarray:
-        """Return features of rows after ``fit``, whatever their sensitive columns hold."""
-        return check.split_features(self._check_columns(X), self.sensitive_positions_)[0]
+    def _record_columns(self, X, y=None) -> None:
+        """Record number and names of the columns of a table."""
+        validate_data(self, X, y, reset=True, skip_check_array=True)
+        self._columns = X.columns.tolist() if isinstance(X, pd.DataFrame) else None
 
-    def _check_columns(self, X):
+    def _check_features(self, X) -> np.ndarray:
+        """Return features of rows after ``fit``, whose sensitive columns may be absent."""
+        table = self._check_columns(X, may_lack_attribute=True)
+        return check.split_features(table, self.sensitive_positions_)[0]
+
+    def _check_columns(self, X, may_lack_attribute=False):
         """Return rows after ``fit`` as a table with the columns of ``fit``."""
         table = check.check_table(X)
+        if may_lack_attribute:
+            table = check.add_absent_columns(
+                table, self._columns, self.sensitive_positions_, self.n_features_in_
+            )
         validate_data(self, table, reset=False, skip_check_array=True)
+        check.check_order(table, self._columns)
         return table
 
     def _check_labels(self, y, n_rows) -> np.ndarray:
