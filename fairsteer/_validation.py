@@ -50,24 +50,27 @@ def as_pandas(data: Any) -> Any:
     ------
     TypeError
         If a frame is lazy.
-    ValueError
-        If two columns have the same name and the library of the frame cannot tell them apart.
     """
     if isinstance(data, np.ndarray):
         return pd.DataFrame(data) if data.dtype.names else data
-    if isinstance(data, pd.DataFrame | pd.Series):
-        return data
+    if isinstance(data, pd.DataFrame):
+        if all(map(_is_native, set(data.dtypes))):
+            return data
+        columns = {j: as_pandas(data.iloc[:, j]) for j in range(data.shape[1])}
+        return pd.DataFrame(columns, index=data.index).set_axis(data.columns, axis=1)
+    if isinstance(data, pd.Series):
+        # pandas cannot take rows of numbers whose bytes are in the other order.
+        return data if _is_native(data.dtype) else data.astype(data.dtype.newbyteorder("="))
     if isinstance(data, pd.MultiIndex):
         return data.to_frame(index=False)
     if isinstance(data, pd.Index | pd.api.extensions.ExtensionArray):
         return pd.Series(data, name=getattr(data, "name", None))
     arrow = nw.dependencies.get_pyarrow()
-    if arrow is not None and isinstance(data, arrow.RecordBatch):
-        data = arrow.Table.from_batches([data])
+    if arrow is not None and isinstance(data, arrow.Table | arrow.RecordBatch):
+        columns = dict(enumerate(map(as_pandas, data.columns)))
+        return pd.DataFrame(columns).set_axis(data.schema.names, axis=1)
     if arrow is not None and isinstance(data, arrow.Array):
         data = arrow.chunked_array([data])
-    if arrow is not None and isinstance(data, arrow.Table):
-        _refuse_repeated_names(pd.Index(data.column_names))
     native = nw.from_native(data, allow_series=True, pass_through=True)
     if isinstance(native, nw.LazyFrame):
         raise TypeError(
@@ -83,12 +86,15 @@ def as_pandas(data: Any) -> Any:
     return data
 
 
+def _is_native(dtype: Any) -> bool:
+    return not isinstance(dtype, np.dtype) or dtype.isnative
+
+
 def _refuse_repeated_names(names: pd.Index) -> None:
-    """Refuse text that names several columns; scikit-learn does not record other names."""
-    if not names.is_unique and all(isinstance(name, str) for name in names):
-        name = names[names.duplicated()][0]
+    if not names.is_unique:
+        name, listed = names[names.duplicated()].tolist()[0], names.tolist()
         raise ValueError(
-            f"The name {name!r} appears {sum(names == name)} times in X, where columns are found "
+            f"The name {name!r} appears {listed.count(name)} times in X, where columns are found "
             "by name and not by position: rename or drop the other columns."
         )
 
@@ -148,18 +154,19 @@ def sensitive_positions(X: Any, ids: Any) -> list[int]:
     X : DataFrame or ndarray of shape (n, p)
         The table.
     ids : str, int or sequence of these
-        Names or positions of columns; several columns mean their intersection. A tuple is a name
-        where it is the name of a column.
+        Names or positions of columns; several columns mean their intersection. Several parts that
+        make up the name of a column of a MultiIndex are this name.
 
     Raises
     ------
     ValueError
-        If a column is missing, ambiguous or named twice, if a name is given for a table without
-        column names, or if no other column is left.
+        If a column is missing, ambiguous or named twice in `ids`, if a name is given for a table
+        without column names, or if no other column is left.
     """
     names = X.columns.tolist() if isinstance(X, pd.DataFrame) else []
-    single = isinstance(ids, str | int | np.integer) or (isinstance(ids, tuple) and ids in names)
-    wanted = [ids] if single else list(ids)
+    wanted = [ids] if isinstance(ids, str | int | np.integer) else list(ids)
+    if tuple(wanted) in names:  # the name of a column of a MultiIndex
+        wanted = [tuple(wanted)]
     if not wanted:
         raise ValueError(f"sensitive_feature_ids is empty. {_ONE_SOURCE}.")
     positions = [_position(X, column) for column in wanted]
@@ -211,11 +218,6 @@ def _position(X: Any, column: Any) -> int:
         raise ValueError(
             f"The sensitive column {column!r} is not in X, whose columns are "
             f"{abbreviate(names)}.{remedy}"
-        )
-    if len(found) > 1:
-        raise ValueError(
-            f"The name of the sensitive column {column!r} appears {len(found)} times in X: rename "
-            "or drop the other columns, or give the position of the column."
         )
     return found[0]
 
@@ -305,7 +307,7 @@ def _split_columns(sensitive_features: Any) -> Attribute:
     if isinstance(given, Mapping):
         return Attribute([as_pandas(column) for column in given.values()], list(given), named=True)
     name = getattr(given, "name", None)
-    name = "sensitive_features" if name is None else name
+    name = "sensitive_features" if name is None or name == "" else name
     if isinstance(given, pd.Series):
         return Attribute([given], [name])
     values = _column_values(given)

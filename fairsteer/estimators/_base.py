@@ -14,7 +14,7 @@ from fairsteer._version import __version__
 from fairsteer.core.training_rows import TrainingRows
 from fairsteer.exceptions import SteeringVersionWarning
 
-TRUSTED_TYPES = [
+_OWN_TYPES = [
     "fairsteer.core.affine.AffineMap",
     "fairsteer.core.certificates.Certificate",
     "fairsteer.core.gaussians.SubgroupGaussians",
@@ -33,7 +33,47 @@ TRUSTED_TYPES = [
     "fairsteer.estimators._eraser.WithinLabelEraser",
     "fairsteer.estimators._transformer.OptimalSteeringTransformer",
 ]
-"""Types to pass as ``skops.io.load(file, trusted=...)`` to load any estimator of fairsteer."""
+_GROUP_TYPES = [
+    "datetime.date",
+    "datetime.datetime",
+    "datetime.time",
+    "datetime.timedelta",
+    "datetime.timezone",
+    "decimal.Decimal",
+    "pandas.Interval",
+    "zoneinfo.ZoneInfo",
+]
+_SEARCH_TYPES = [
+    "fairlearn.metrics._base_metrics.false_negative_rate",
+    "fairlearn.metrics._base_metrics.false_positive_rate",
+    "fairlearn.metrics._base_metrics.selection_rate",
+    "fairlearn.metrics._base_metrics.true_negative_rate",
+    "fairlearn.metrics._base_metrics.true_positive_rate",
+    "fairlearn.metrics._fairness_metrics.demographic_parity_difference",
+    "fairlearn.metrics._fairness_metrics.demographic_parity_ratio",
+    "fairlearn.metrics._fairness_metrics.equal_opportunity_difference",
+    "fairlearn.metrics._fairness_metrics.equal_opportunity_ratio",
+    "fairlearn.metrics._fairness_metrics.equalized_odds_difference",
+    "fairlearn.metrics._fairness_metrics.equalized_odds_ratio",
+    "fairlearn.metrics._make_derived_metric._DerivedMetric",
+    "fairsteer.metrics._by_label.rms_tpr_gap",
+    "fairsteer.metrics._refit._MostAccurateWithin",
+    "fairsteer.metrics._scorer.FairnessScorer",
+    "functools.partial",
+    "sklearn.metrics._classification.accuracy_score",
+    "sklearn.metrics._classification.balanced_accuracy_score",
+    "sklearn.metrics._classification.recall_score",
+    "sklearn.metrics._ranking.roc_auc_score",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+]
+TRUSTED_TYPES = sorted([*_OWN_TYPES, *_GROUP_TYPES, *_SEARCH_TYPES])
+"""Types to pass as ``skops.io.load(file, trusted=...)`` to load any estimator of fairsteer.
+
+They include values of groups (dates, intervals) and what a search holds that scores with
+:func:`fairsteer.metrics.make_fairness_scorer`: splitters and common metrics.
+"""
 
 
 class FittedVersionMixin:

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _get_feature_names, check_is_fitted, validate_data
+from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
 from fairsteer import _validation as check
 from fairsteer.core.constraints import CONSTRAINTS
@@ -347,8 +347,8 @@ default="equalized_odds"
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is a column of X; a batch need not have all groups.
         sample_weight : array-like of shape (n,), default=None
-            Frequencies: weight 2 is the row twice, weight 0 is no row. A batch whose weights are all
-            0 adds nothing.
+            Frequencies: weight 2 is the row twice, weight 0 is no row. A batch whose weights are
+            all 0 adds nothing.
         finish : bool, default=True
             Whether to solve now. With False the rows are only added, which is faster, and the
             maps remain those of the last call that solved.
