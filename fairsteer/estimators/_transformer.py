@@ -136,7 +136,8 @@ default="equalized_odds"
     classes_ : ndarray of shape (K,)
         Labels.
     groups_ : ndarray of shape (G,)
-        Groups; tuples for several sensitive columns.
+        Groups; tuples for several sensitive columns. Dates of pandas are stored as equal ones of
+        Python, periods and intervals of dates as text.
     steering_ : FittedSteering
         The fitted steering; the attributes below are parts of it.
     pooled_groups_ : list
