@@ -52,7 +52,7 @@ def as_pandas(data: Any) -> Any:
         If a frame is lazy.
     """
     if isinstance(data, np.ndarray):
-        return pd.DataFrame(data) if data.dtype.names else data
+        return as_pandas(pd.DataFrame(data)) if data.dtype.names else data
     if isinstance(data, pd.DataFrame):
         if all(map(_is_native, set(data.dtypes))):
             return data
@@ -249,7 +249,7 @@ def _column_values(column: Any) -> np.ndarray:
     """Return numbers as numbers and other values as objects, so that NaN does not become text."""
     column = as_pandas(column)
     dtype = getattr(column, "dtype", None)
-    if not isinstance(dtype, np.dtype | np.dtypes.StringDType):
+    if not isinstance(dtype, np.dtype):
         return np.asarray(column, dtype=object)
     values = _native(np.asarray(_unmasked(column)))
     return values if values.dtype.kind in "biuf" else values.astype(object)
@@ -586,10 +586,9 @@ def _storable(group: Any) -> Any:
         return group.to_pydatetime()
     if isinstance(group, pd.Timedelta) and group.nanoseconds == 0:
         return group.to_pytimedelta()
-    of_dates = isinstance(group, pd.Interval) and isinstance(
-        group.left, pd.Timestamp | pd.Timedelta
-    )
-    return str(group) if of_dates or isinstance(group, pd.Period) else group
+    if isinstance(group, pd.Interval) and isinstance(group.left, pd.Timestamp | pd.Timedelta):
+        return str(group)
+    return str(group) if isinstance(group, pd.Period) else group
 
 
 def _positions_among(values: list[Any], groups: list[Any]) -> np.ndarray:

@@ -44,7 +44,7 @@ def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split
     sensitive_features : dask.dataframe.Series or dask.array.Array of shape (n,), default=None
         The attribute, unless it is a column of X.
     sample_weight : dask.dataframe.Series or dask.array.Array of shape (n,), default=None
-        Frequencies.
+        Frequencies. A partition whose weights are all 0 adds nothing.
     split_every : int, default=8
         Number of sums that are merged in a task.
 
@@ -114,7 +114,8 @@ def transform(transformer, X, *, sensitive_features=None):
     transformer : OptimalSteeringTransformer or WithinLabelEraser
         Fitted. For the copula, identical rows are counted within each partition.
     X : dask.dataframe.DataFrame or dask.array.Array of shape (n, p)
-        As in :func:`fit`, without the column of labels.
+        As in :func:`fit`, without the column of labels. Sensitive columns may be absent where the
+        transformer does not need them.
     sensitive_features : dask.dataframe.Series or dask.array.Array of shape (n,), default=None
         The attribute, unless it is a column of X.
 

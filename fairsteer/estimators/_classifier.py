@@ -234,7 +234,7 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), default=None
-            Weights of the rows.
+            Weights of the rows; only their ratios matter.
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is in columns of X.
 

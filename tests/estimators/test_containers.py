@@ -272,6 +272,7 @@ TABLES = {
     "object frame": lambda: FRAME.astype(object),
     "masked": lambda: np.ma.masked_array(X),
     "structured": lambda: FRAME.to_records(index=False),
+    "structured, big endian": lambda: FRAME.astype(">f8").to_records(index=False),
     "nullable": lambda: FRAME.astype("Float64"),
     "sparse columns": lambda: FRAME.astype(pd.SparseDtype(float)),
     "categories": lambda: FRAME.astype("category"),
@@ -299,7 +300,9 @@ def test_features_in_every_container(kind):
     assert_allclose(steered(LABEL, GROUP, X=TABLES[kind]()), PLAIN[steered], rtol=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["big endian frame", "structured", "pyarrow batch", "arrow half"])
+@pytest.mark.parametrize(
+    "kind", ["big endian frame", "structured, big endian", "pyarrow batch", "arrow half"]
+)
 @pytest.mark.parametrize("method", [probabilities, erased, stepped])
 def test_methods_give_the_same_for_tables_of_other_types(method, kind):
     assert_allclose(method(LABEL, GROUP, X=TABLES[kind]()), PLAIN[method], rtol=1e-12)
