@@ -183,8 +183,7 @@ def _sum_rows(transformer, X, column, aligned):
         return None
     if column is not None:
         X, aligned = X.drop(columns=column), aligned | {"y": X[column]}
-    fitted = clone(transformer).partial_fit(X, **aligned, finish=False)
-    return fitted if hasattr(fitted, "_sums") else None
+    return clone(transformer).partial_fit(X, **aligned, finish=False)
 
 
 def _merge(parts):

@@ -430,20 +430,15 @@ default="equalized_odds"
         batch = self._training_rows(
             X, y, sensitive_features, sample_weight, whole=False, attribute_names=names
         )
-        if batch.n_rows == 0 and before is None and self.family == "auto":
-            # There are no rows to choose the family by.
-            if finish:
-                check.check_variety(batch.classes, batch.groups)
-            return self
-        if before is not None:
-            options = self._resume(options, before)
-            before.check_same(options.family, batch.sensitive_positions, options.tied_sums)
-            sums = self._sum(batch, options)
+        if before is not None and before.counts.any():
+            options, blocks = self._resume(options, before), []
         else:
             options, blocks = self._choose(options, batch)
             if options.ranks:
                 raise ValueError(CHOSE_COPULA)
-            sums = self._sum(batch, options, blocks)
+        if before is not None:
+            before.check_same(options.family, batch.sensitive_positions, options.tied_sums)
+        sums = self._sum(batch, options, blocks)
         sample = batch if batch.n_rows else None
         if before is not None:
             self._keep(before.merge(sums), options, finish, sample=sample)
@@ -526,6 +521,8 @@ default="equalized_odds"
         """Return options with the family chosen for rows, and their one-hot blocks."""
         if self.family != "auto":
             return self._with_family(options, self.family), []
+        if rows.n_rows == 0:
+            return self._with_family(options, "normal"), []
         blocks = find_one_hot(rows.features)
         return self._with_family(options, choose_family(rows.features, blocks)), blocks
 

@@ -314,6 +314,7 @@ def test_single_precision_is_kept_in_any_order_of_bytes(dtype):
     assert steered(LABEL, GROUP, X=FRAME.astype(dtype)).dtype == np.float32
 
 
+@pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 @pytest.mark.parametrize(
     "dtype", ["bool", "boolean", "bool[pyarrow]", "category", object, "int8", "Int8", ">i2"]
 )
