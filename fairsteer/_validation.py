@@ -21,6 +21,8 @@ _ONE_SOURCE = (
     "sensitive_features"
 )
 
+NO_WEIGHT = "sample_weight is zero in every row: at least one row needs a positive weight."
+
 
 class Attribute(NamedTuple):
     """Values of the sensitive attribute: one array per column, and the columns' names.
@@ -34,19 +36,41 @@ class Attribute(NamedTuple):
 
 
 def as_pandas(data: Any) -> Any:
-    """Convert a frame or series of polars, pyarrow etc. to pandas; return other data unchanged.
+    """Convert tables and columns with types of their own to pandas; return other data unchanged.
+
+    These are frames and series of polars, pyarrow etc., structured arrays, and pandas' indexes and
+    extension arrays.
 
     Raises
     ------
     TypeError
         If a frame is lazy.
     """
-    if isinstance(data, pd.DataFrame | pd.Series | np.ndarray):
-        return data
+    if isinstance(data, np.ndarray):
+        return as_pandas(pd.DataFrame(data)) if data.dtype.names else data
+    if isinstance(data, pd.DataFrame):
+        if all(map(_is_native, set(data.dtypes))):
+            return data
+        columns = {j: as_pandas(data.iloc[:, j]) for j in range(data.shape[1])}
+        return pd.DataFrame(columns, index=data.index).set_axis(data.columns, axis=1)
+    if isinstance(data, pd.Series):
+        # pandas cannot take rows of numbers whose bytes are in the other order.
+        return data if _is_native(data.dtype) else data.astype(data.dtype.newbyteorder("="))
+    if isinstance(data, pd.MultiIndex):
+        return data.to_frame(index=False)
+    if isinstance(data, pd.Index | pd.api.extensions.ExtensionArray):
+        return pd.Series(data, name=getattr(data, "name", None))
+    arrow = nw.dependencies.get_pyarrow()
+    if arrow is not None and isinstance(data, arrow.Table | arrow.RecordBatch):
+        columns = dict(enumerate(map(as_pandas, data.columns)))
+        return pd.DataFrame(columns).set_axis(data.schema.names, axis=1)
+    if arrow is not None and isinstance(data, arrow.Array):
+        data = arrow.chunked_array([data])
     native = nw.from_native(data, allow_series=True, pass_through=True)
     if isinstance(native, nw.LazyFrame):
         raise TypeError(
-            f"{type(data).__name__} is a lazy table without rows in memory: pass its .collect()."
+            f"{type(data).__name__} is a lazy table without rows in memory: pass its .collect() "
+            "(or .compute())."
         )
     if isinstance(native, nw.Series):
         return pd.Series(_values(native), name=native.name)
@@ -55,6 +79,19 @@ def as_pandas(data: Any) -> Any:
         columns = {name: pd.Series(_values(native[name])) for name in native.columns}
         return pd.DataFrame(columns, columns=native.columns)
     return data
+
+
+def _is_native(dtype: Any) -> bool:
+    return not isinstance(dtype, np.dtype) or dtype.isnative
+
+
+def _refuse_repeated_names(names: pd.Index) -> None:
+    if not names.is_unique:
+        name, listed = names[names.duplicated()].tolist()[0], names.tolist()
+        raise ValueError(
+            f"The name {name!r} appears {listed.count(name)} times in X, where columns are found "
+            "by name and not by position: rename or drop the other columns."
+        )
 
 
 def _values(series: Any) -> np.ndarray:
@@ -73,7 +110,8 @@ def check_table(X: Any) -> Any:
     TypeError
         If X is sparse.
     ValueError
-        If X is an array of text, or not a table with at least one row and one column.
+        If X is an array of text or complex numbers, has two columns of one name, or is not a table
+        with at least one row and one column.
     """
     if sparse.issparse(X):
         raise TypeError(
@@ -87,19 +125,22 @@ def check_table(X: Any) -> Any:
             raise ValueError("Found array with 0 sample(s): X is a frame without rows.")
         if X.shape[1] == 0:
             raise ValueError("Found array with 0 feature(s): X is a frame without columns.")
+        _refuse_repeated_names(X.columns)
         return X
-    if isinstance(X, np.ndarray):
-        # The sentences of scikit-learn repeat the array.
-        if X.ndim in (0, 1):
-            raise ValueError(
-                f"Expected 2D array, got {X.ndim}D array instead: X has the shape {X.shape}. "
-                "Reshape your data by array.reshape(-1, 1) for one feature, or "
-                "array.reshape(1, -1) for one row."
-            )
-        if X.dtype.kind == "c":
-            raise ValueError("Complex data not supported: pass an array of real numbers as X.")
+    if isinstance(X, Mapping):
+        raise ValueError(f"X is a {type(X).__name__}: pass it as a table, pandas.DataFrame(X).")
+    X = _unmasked(X)
+    if isinstance(X, np.ndarray) and X.ndim in (0, 1):
+        # The sentence of scikit-learn repeats the array.
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead: X has the shape {X.shape}. "
+            "Reshape your data by array.reshape(-1, 1) for one feature, or "
+            "array.reshape(1, -1) for one row."
+        )
+    if getattr(X, "dtype", np.dtype(float)).kind == "c":
+        raise ValueError("Complex data not supported: X holds complex numbers, pass real ones.")
     X = check_array(X, dtype=None, ensure_all_finite=False)
-    if X.dtype.kind in "US":
+    if X.dtype.kind in "UST":
         raise ValueError(
             "X is an array of text, in which numbers are text too: pass a DataFrame, or an array "
             "of numbers with the attribute as sensitive_features."
@@ -115,15 +156,19 @@ def sensitive_positions(X: Any, ids: Any) -> list[int]:
     X : DataFrame or ndarray of shape (n, p)
         The table.
     ids : str, int or sequence of these
-        Names or positions of columns; several columns mean their intersection.
+        Names or positions of columns; several columns mean their intersection. Several parts that
+        make up the name of a column of a MultiIndex are this name.
 
     Raises
     ------
     ValueError
-        If a column is missing, ambiguous or named twice, if a name is given for a table without
-        column names, or if no other column is left.
+        If a column is missing, ambiguous or named twice in `ids`, if a name is given for a table
+        without column names, or if no other column is left.
     """
+    names = X.columns.tolist() if isinstance(X, pd.DataFrame) else []
     wanted = [ids] if isinstance(ids, str | int | np.integer) else list(ids)
+    if tuple(wanted) in names:  # the name of a column of a MultiIndex
+        wanted = [tuple(wanted)]
     if not wanted:
         raise ValueError(f"sensitive_feature_ids is empty. {_ONE_SOURCE}.")
     positions = [_position(X, column) for column in wanted]
@@ -142,27 +187,30 @@ def sensitive_positions(X: Any, ids: Any) -> list[int]:
 
 def _position(X: Any, column: Any) -> int:
     n_columns = X.shape[1]
+    names = X.columns.tolist() if isinstance(X, pd.DataFrame) else []
+    found = [k for k, name in enumerate(names) if name == column]
     if isinstance(column, int | np.integer) and not isinstance(column, bool):
-        if isinstance(X, pd.DataFrame) and column in X.columns and X.columns[column] != column:
+        if -n_columns <= column < n_columns:
+            place = int(column) % n_columns
+            if found in ([], [place]):
+                return place
             raise ValueError(
                 f"The sensitive column {column} is both a position and the name of another "
                 "column: use strings as column names."
             )
-        if not -n_columns <= column < n_columns:
+        if not found:
             raise ValueError(
                 f"The sensitive column {column} does not exist: X has {n_columns} columns, "
                 f"numbered from 0."
             )
-        return int(column) % n_columns
     if not isinstance(X, pd.DataFrame):
         raise ValueError(
             f"The sensitive column {shorten(column)} is given by name, but X has no column names. "
             "If a previous step dropped them, call .set_output(transform='pandas') on that step, "
             "or give the position of the column."
         )
-    found = np.flatnonzero(X.columns == column)
-    if len(found) == 0:
-        renamed = [name for name in X.columns if str(name).endswith(f"__{column}")]
+    if not found:
+        renamed = [name for name in names if str(name).endswith(f"__{column}")]
         remedy = ""
         if renamed:
             remedy = (
@@ -171,14 +219,9 @@ def _position(X: Any, column: Any) -> int:
             )
         raise ValueError(
             f"The sensitive column {shorten(column)} is not in X, whose columns are "
-            f"{abbreviate(X.columns)}.{remedy}"
+            f"{abbreviate(names)}.{remedy}"
         )
-    if len(found) > 1:
-        raise ValueError(
-            f"The name of the sensitive column {shorten(column)} appears {len(found)} times in X: "
-            "rename or drop the other columns, or give the position of the column."
-        )
-    return int(found[0])
+    return found[0]
 
 
 def take_columns(X: Any, positions: Any) -> Any:
@@ -186,18 +229,55 @@ def take_columns(X: Any, positions: Any) -> Any:
     return X.iloc[:, positions] if isinstance(X, pd.DataFrame) else X[:, positions]
 
 
+def take_rows(values: Any, rows: np.ndarray) -> Any:
+    """Return some rows of an attribute or table of any type, by position."""
+    if isinstance(values, Mapping):
+        return {name: take_rows(column, rows) for name, column in values.items()}
+    values = as_pandas(values)
+    if isinstance(values, pd.DataFrame | pd.Series):
+        return values.iloc[rows]
+    return _column_values(values)[rows]
+
+
 def attribute_from_columns(X: Any, positions: list[int]) -> Attribute:
     """Return the attribute that is one or several columns of X."""
     if isinstance(X, pd.DataFrame):
         columns = [_column_values(X.iloc[:, j]) for j in positions]
         return Attribute(columns, [X.columns[j] for j in positions])
-    return Attribute([X[:, j] for j in positions], list(positions))
+    return Attribute([_column_values(X[:, j]) for j in positions], list(positions))
 
 
 def _column_values(column: Any) -> np.ndarray:
-    """Return numbers unchanged and other values as objects, so that NaN does not become text."""
-    plain = isinstance(getattr(column, "dtype", None), np.dtype) and column.dtype.kind in "biuf"
-    return np.asarray(column, dtype=None if plain else object)
+    """Return numbers as numbers and other values as objects, so that NaN does not become text."""
+    column = as_pandas(column)
+    dtype = getattr(column, "dtype", None)
+    if not isinstance(dtype, np.dtype):
+        return np.asarray(column, dtype=object)
+    values = _native(np.asarray(_unmasked(column)))
+    return values if values.dtype.kind in "biuf" else values.astype(object)
+
+
+def _unmasked(values: Any) -> Any:
+    """Return a masked array as a plain one, with NaN for what is masked."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    return values.astype(object).filled(np.nan) if np.ma.is_masked(values) else values.data
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    """Return an array of a type that pandas and scikit-learn can sort and hash.
+
+    Bytes are in the order of this machine, dates and text of variable length are objects, and
+    numbers with a fraction have 32 or 64 bits.
+    """
+    kind = values.dtype.kind
+    if kind in "mM":
+        return pd.Series(values.ravel()).astype(object).to_numpy().reshape(values.shape)
+    if kind == "T":
+        return values.astype(object)
+    if kind == "f" and values.dtype.itemsize not in (4, 8):
+        return values.astype(np.float64)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def attribute_from_argument(sensitive_features: Any, n_rows: int, *, like: str = "X") -> Attribute:
@@ -217,36 +297,101 @@ def attribute_from_argument(sensitive_features: Any, n_rows: int, *, like: str =
     ValueError
         If the shape does not fit.
     """
-    sensitive_features = as_pandas(sensitive_features)
-    named = isinstance(sensitive_features, pd.DataFrame | Mapping)
-    if isinstance(sensitive_features, pd.DataFrame):
-        names = list(sensitive_features.columns)
-        columns = [_column_values(sensitive_features.iloc[:, j]) for j in range(len(names))]
-    elif isinstance(sensitive_features, Mapping):
-        names = list(sensitive_features)
-        columns = [_column_values(as_pandas(values)) for values in sensitive_features.values()]
-    else:
-        name = getattr(sensitive_features, "name", None)
-        name = "sensitive_features" if name is None else name
-        values = _column_values(sensitive_features)
-        if values.ndim == 2:
-            columns = [values[:, j] for j in range(values.shape[1])]
-            names = [f"{name}[:, {j}]" for j in range(values.shape[1])]
-            names = [name] if len(names) == 1 else names
-        else:
-            columns, names = [values], [name]
-    if not columns or any(column.ndim != 1 for column in columns):
-        raise ValueError(
-            "sensitive_features must have shape (n_rows,) or (n_rows, n_attributes), got "
-            f"{np.shape(sensitive_features)}."
-        )
+    return _read_attribute(_split_columns(sensitive_features), n_rows, like)
+
+
+def _split_columns(sensitive_features: Any) -> Attribute:
+    """Return the columns of an attribute as they were given, those of pandas with their types."""
+    given = as_pandas(sensitive_features)
+    if isinstance(given, pd.DataFrame):
+        columns = [given.iloc[:, j] for j in range(given.shape[1])]
+        return Attribute(columns, list(given.columns), named=True)
+    if isinstance(given, Mapping):
+        return Attribute([as_pandas(column) for column in given.values()], list(given), named=True)
+    name = getattr(given, "name", None)
+    name = "sensitive_features" if name is None or name == "" else name
+    if isinstance(given, pd.Series):
+        return Attribute([given], [name])
+    values = _column_values(given)
+    if values.ndim != 2 or values.shape[1] == 1:
+        return Attribute([values[:, 0] if values.ndim == 2 else values], [name])
+    names = [f"{name}[:, {j}]" for j in range(values.shape[1])]
+    return Attribute(list(values.T), names)
+
+
+def _read_attribute(given: Attribute, n_rows: int, like: str) -> Attribute:
+    """Return an attribute with its columns as arrays, each with a value for every row."""
+    columns = [_column_values(column) for column in given.columns]
     for column in columns:
+        if column.ndim != 1:
+            raise ValueError(
+                "sensitive_features must have shape (n_rows,) or (n_rows, n_attributes), got "
+                f"{column.shape}."
+            )
         if len(column) != n_rows:
             raise ValueError(
                 f"sensitive_features has {len(column)} rows, but {like} has {n_rows}: pass one "
                 "value per row."
             )
-    return Attribute(columns, names, named)
+    if not columns:
+        raise ValueError(
+            "sensitive_features must have shape (n_rows,) or (n_rows, n_attributes), got "
+            f"({n_rows}, 0)."
+        )
+    return given._replace(columns=columns)
+
+
+def add_absent_columns(
+    X: Any, names: list[object] | None, positions: np.ndarray, n_columns: int
+) -> Any:
+    """Return a table with columns of missing values in place of sensitive columns that it lacks.
+
+    Columns of a frame are absent by name. An array lacks all of them if it has that many columns
+    less than X had in fit.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n, p)
+        New rows.
+    names : list or None
+        Names of the columns of X in fit; None if it was an array.
+    positions : ndarray of int
+        Positions of the sensitive columns in fit.
+    n_columns : int
+        Number of columns of X in fit.
+    """
+    places = np.sort(positions)
+    if isinstance(X, pd.DataFrame):
+        present = set(X.columns)
+        absent = [] if names is None else [j for j in places if names[j] not in present]
+        X = X.copy(deep=False) if absent else X
+        for j in absent:
+            X.insert(min(j, X.shape[1]), names[j], None)
+        return X
+    if len(places) == 0 or X.shape[1] != n_columns - len(places):
+        return X
+    numbers = X.astype(np.float64) if X.dtype.kind in "biu" else X
+    return np.insert(numbers, places - np.arange(len(places)), np.nan, axis=1)
+
+
+def check_order(X: Any, names: list[object] | None) -> None:
+    """Refuse a frame with the columns of fit in another order.
+
+    scikit-learn checks names that are text; this check is for numbers and tuples.
+
+    Raises
+    ------
+    ValueError
+        If the order differs.
+    """
+    if names is None or not isinstance(X, pd.DataFrame):
+        return
+    found = X.columns.tolist()
+    if found != names and sorted(map(repr, found)) == sorted(map(repr, names)):
+        raise ValueError(
+            f"The columns of X are {abbreviate(found)}, but fit saw {abbreviate(names)}: pass them "
+            "in the same order."
+        )
 
 
 def find_attribute(
@@ -316,10 +461,10 @@ def match_attribute(attribute: Attribute, names: list[object] | None) -> Attribu
         )
     if len(names) == 1 or names[0] is None or not attribute.named or attribute.names == names:
         return attribute
-    if sorted(map(repr, attribute.names)) != sorted(map(repr, names)):
+    if len(set(names)) < len(names) or set(attribute.names) != set(names):
         raise ValueError(
             f"The columns of the sensitive attribute are {abbreviate(attribute.names)}, but fit "
-            f"saw {abbreviate(names)}: pass columns of the same names."
+            f"saw {abbreviate(names)}: pass columns of the same names, each with its own."
         )
     order = [attribute.names.index(name) for name in names]
     return Attribute([attribute.columns[k] for k in order], list(names), named=True)
@@ -430,6 +575,37 @@ def coded_groups(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return group_codes(distinct, groups)[codes], groups
 
 
+def storable_groups(groups: np.ndarray) -> np.ndarray:
+    """Return groups as values that skops can store; `group_codes` finds the original values, too.
+
+    Dates become equal ones of Python, periods and intervals of dates text.
+    """
+    if groups.dtype != object:
+        return groups
+    stored = np.empty(len(groups), dtype=object)
+    stored[:] = [_storable(group) for group in groups]
+    return stored
+
+
+def _storable(group: Any) -> Any:
+    if isinstance(group, tuple):
+        return tuple(_storable(part) for part in group)
+    if isinstance(group, pd.Timestamp) and group.nanosecond == 0:
+        return group.to_pydatetime()
+    if isinstance(group, pd.Timedelta) and group.nanoseconds == 0:
+        return group.to_pytimedelta()
+    if isinstance(group, pd.Interval) and isinstance(group.left, pd.Timestamp | pd.Timedelta):
+        return str(group)
+    return str(group) if isinstance(group, pd.Period) else group
+
+
+def _positions_among(values: list[Any], groups: list[Any]) -> np.ndarray:
+    """Return the position of each value, or of the value stored for it, -1 where it is new."""
+    known = {group: code for code, group in enumerate(groups)}
+    places = (known.get(value, known.get(_storable(value), -1)) for value in values)
+    return np.fromiter(places, dtype=np.intp, count=len(values))
+
+
 def index_groups(
     sensitive_features: Any, n_rows: int, *, like: str = "X"
 ) -> tuple[np.ndarray, pd.Index]:
@@ -448,14 +624,10 @@ def index_groups(
         The groups that occur, sorted, a categorical column by its categories. A MultiIndex for
         several columns; a single column without a name has none.
     """
-    sensitive_features = as_pandas(sensitive_features)
-    attribute = attribute_from_argument(sensitive_features, n_rows, like=like)
+    given = _split_columns(sensitive_features)
+    attribute = _read_attribute(given, n_rows, like)
     _refuse_non_groups(attribute)
-    if isinstance(sensitive_features, pd.DataFrame):
-        given = [sensitive_features.iloc[:, j] for j in range(len(attribute.columns))]
-    else:
-        given = [sensitive_features] * len(attribute.columns)
-    coded = [_coded_column(*pair) for pair in zip(attribute.columns, given, strict=True)]
+    coded = [_coded_column(*pair) for pair in zip(attribute.columns, given.columns, strict=True)]
     if len(coded) == 1:
         ((codes, groups),) = coded
         name = None if attribute.names[0] == "sensitive_features" else attribute.names[0]
@@ -488,16 +660,15 @@ def group_codes(
         If a group is not among ``groups``, unless unseen groups are allowed.
     """
     codes, distinct = pd.factorize(values)
-    known = {group: code for code, group in enumerate(groups.tolist())}
-    unknown = [value for value in distinct.tolist() if value not in known]
-    if unknown and not allow_unseen:
+    places = _positions_among(distinct.tolist(), groups.tolist())
+    unknown = distinct[places < 0]
+    if len(unknown) and not allow_unseen:
         raise ValueError(
             f"The group(s) {abbreviate(unknown)} were not seen in fit: the groups are "
             f"{abbreviate(groups)}. Refit with rows of every group, drop these rows, or set "
             "handle_unknown='pooled' to use the map of the whole population for them."
         )
-    lookup = np.array([known.get(value, -1) for value in distinct], dtype=np.intp)
-    return lookup[codes]
+    return places[codes]
 
 
 def known_group_codes(
@@ -518,9 +689,9 @@ def known_group_codes(
     codes[present] = group_codes(group_values(known), groups, allow_unseen=allow_unseen)
     if len(attribute.columns) > 1 and not allow_unseen:
         for k, (column, name) in enumerate(zip(attribute.columns, attribute.names, strict=True)):
-            seen = {group[k] for group in groups}
-            unseen = [v for v in pd.unique(column[~missing[k]]).tolist() if v not in seen]
-            if unseen:
+            values = pd.unique(column[~missing[k]])
+            unseen = values[_positions_among(values.tolist(), [group[k] for group in groups]) < 0]
+            if len(unseen):
                 raise ValueError(
                     f"The value(s) {abbreviate(unseen)} of the sensitive column {name!r} were not "
                     f"seen in fit: the groups are {abbreviate(groups)}. Refit with rows of every "
@@ -581,11 +752,16 @@ def _plain_numbers(features: Any) -> np.ndarray | None:
         dtypes = set(features.dtypes)
         if not all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes):
             return None
-        dtype = np.float32 if dtypes == {np.dtype(np.float32)} else np.float64
+        dtype = np.float32 if all(map(_is_single, dtypes)) else np.float64
         return np.ascontiguousarray(features.to_numpy(dtype=dtype))
     if features.dtype.kind not in "biuf":
         return None
-    return features.astype(np.float32 if features.dtype == np.float32 else np.float64, copy=False)
+    return features.astype(np.float32 if _is_single(features.dtype) else np.float64, copy=False)
+
+
+def _is_single(dtype: Any) -> bool:
+    """Return whether numbers are float32, in any order of bytes."""
+    return bool(dtype.kind == "f" and dtype.itemsize == 4)
 
 
 def _columns(features: Any) -> list[pd.Series]:
@@ -595,12 +771,16 @@ def _columns(features: Any) -> list[pd.Series]:
 
 
 def _as_float(column: pd.Series) -> np.ndarray | None:
+    types = pd.api.types
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
+        numbers = _as_float(column.cat.categories.to_series())
+        # The last number is that of missing values, whose position is -1.
+        return None if numbers is None else np.append(numbers, np.nan)[column.cat.codes]
     try:
         if column.dtype == object:
             column = pd.to_numeric(column)
-        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
+        real = types.is_numeric_dtype(column) and not types.is_complex_dtype(column)
+        if not (real or types.is_bool_dtype(column)):
             return None
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
@@ -620,8 +800,9 @@ def check_labels(y: Any, n_rows: int) -> np.ndarray:
         raise ValueError(
             "Steering requires y to be passed, but the target y is None: pass one label per row."
         )
-    y = as_pandas(y)
-    labels = column_or_1d(_as_array(y, "y") if isinstance(y, list | tuple) else y, warn=True)
+    labels = _as_array(y, "y")
+    # scikit-learn's message about complex numbers would list them.
+    labels = labels.ravel() if labels.dtype.kind == "c" else column_or_1d(labels, warn=True)
     if len(labels) != n_rows:
         raise ValueError(f"y has {len(labels)} labels, but X has {n_rows} rows.")
     _refuse_missing_labels(labels, "y")
@@ -629,22 +810,21 @@ def check_labels(y: Any, n_rows: int) -> np.ndarray:
         plain = pd.Series(labels).infer_objects().to_numpy()
         labels = plain if plain.dtype.kind in "biuf" else labels
     distinct = pd.unique(labels)
+    if labels.dtype.kind not in "biuf" and not all(isinstance(v, str) for v in distinct.tolist()):
+        types = sorted({type(label).__name__ for label in distinct.tolist()})
+        raise ValueError(
+            f"Unknown label type: y is an array of objects (of type {', '.join(types)}), but "
+            "steering needs labels of one type, text or numbers: convert it, for instance with "
+            "y.astype(int) or y.astype(str)."
+        )
     # type_of_target warns if there are few rows per label; then repeat the distinct labels.
     few = 3 * len(distinct) <= len(labels)
     if few and labels.dtype.kind in "biu":
         return labels
-    kind = type_of_target(np.repeat(distinct, 3) if few else labels, input_name="y")
-    if kind == "continuous":
+    if type_of_target(np.repeat(distinct, 3) if few else labels, input_name="y") == "continuous":
         raise ValueError(
             "Unknown label type: y is continuous, but steering needs class labels: bin it first, "
             "for instance with y > y.mean()."
-        )
-    if kind == "unknown":
-        types = sorted({type(label).__name__ for label in labels})
-        raise ValueError(
-            f"Unknown label type: y is an array of objects (of type {', '.join(types)}), but "
-            "steering needs labels of one type: convert it, for instance with y.astype(int) or "
-            "y.astype(str)."
         )
     return labels
 
@@ -688,11 +868,11 @@ def check_column(
 def _as_array(values: Any, name: str) -> np.ndarray:
     values = as_pandas(values)
     if not isinstance(values, list | tuple):
-        return np.asarray(values)
+        return _native(np.asarray(_unmasked(values)))
     objects = np.asarray(values, dtype=object)
     if any(isinstance(value, list | tuple | np.ndarray) for value in objects.flat):
         raise ValueError(f"The rows of {name} differ in length: pass one value per row.")
-    array = np.asarray(values)
+    array = _native(np.asarray(values))
     # NumPy turns the 1 and the NaN in ["a", 1, nan] into text.
     text = array.dtype.kind in "US" and all(isinstance(v, str | bytes) for v in objects.flat)
     return array if text or array.dtype.kind not in "US" else objects
@@ -836,29 +1016,39 @@ def label_codes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return codes
 
 
-def check_frequencies(sample_weight: Any, n_rows: int) -> np.ndarray:
+def check_frequencies(sample_weight: Any, n_rows: int, *, allow_zero: bool = False) -> np.ndarray:
     """Return sample weights as frequencies of shape (n,); all ones without weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), float or None
+        The weights.
+    n_rows : int
+        Number of rows.
+    allow_zero : bool, default=False
+        Whether all may be zero, as in a batch.
 
     Raises
     ------
     ValueError
-        If a weight is negative, missing or infinite, all are zero, or the shape does not fit.
+        If a weight is negative, missing or infinite, all are zero and may not be, or the shape does
+        not fit.
     """
     if sample_weight is None:
         return np.ones(n_rows)
-    weights = np.asarray(as_pandas(sample_weight), dtype=np.float64)
-    if weights.ndim == 0:
-        weights = np.full(n_rows, float(weights))
+    given = _as_array(sample_weight, "sample_weight")
+    weights = _as_float(pd.Series(given.ravel()))
+    if weights is None:
+        raise ValueError("sample_weight must hold numbers: pass one frequency per row.")
+    weights = np.full(n_rows, weights[0]) if given.ndim == 0 else weights.reshape(given.shape)
     if weights.shape != (n_rows,):
         raise ValueError(
             f"sample_weight must have shape ({n_rows},), one weight per row, got {weights.shape}."
         )
     if not np.all(np.isfinite(weights)) or np.any(weights < 0.0):
         raise ValueError("sample_weight must hold frequencies that are finite and not negative.")
-    if not np.any(weights > 0.0):
-        raise ValueError(
-            "sample_weight is zero in every row: at least one row needs a positive weight."
-        )
+    if not (allow_zero or np.any(weights > 0.0)):
+        raise ValueError(NO_WEIGHT)
     return weights
 
 
@@ -889,14 +1079,28 @@ def row_words(row_ids: Any, n_rows: int) -> np.ndarray | None:
     return pd.util.hash_array(text, categorize=False)
 
 
+def scale_to_rows(weights: np.ndarray) -> np.ndarray:
+    """Return weights whose sum is at least the number of rows of positive weight.
+
+    A smaller sum is no count of rows, as where boosting passes weights that sum to 1.
+    """
+    n_rows = np.count_nonzero(weights)
+    if weights.sum() >= n_rows:
+        return weights
+    shares = weights / weights.max()  # equal weights become exactly 1
+    return shares * (n_rows / shares.sum())
+
+
 def check_variety(classes: np.ndarray, groups: np.ndarray) -> None:
     """Refuse a single label or a single group.
 
     Raises
     ------
     ValueError
-        If there is only one.
+        If there is only one, or no row has a positive weight.
     """
+    if len(classes) == 0:
+        raise ValueError(NO_WEIGHT)
     if len(classes) < 2:
         raise ValueError(
             f"y has one class only ({classes.tolist()[0]!r}); steering needs rows of at least two "

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from fairsteer._validation import add_absent_columns, take_columns
 from fairsteer.core.marginals import SUMMED_FAMILIES
 
 try:
@@ -43,7 +44,7 @@ def fit(transformer, X, y, *, sensitive_features=None, sample_weight=None, split
     sensitive_features : dask.dataframe.Series or dask.array.Array of shape (n,), default=None
         The attribute, unless it is a column of X.
     sample_weight : dask.dataframe.Series or dask.array.Array of shape (n,), default=None
-        Frequencies.
+        Frequencies. A partition whose weights are all 0 adds nothing.
     split_every : int, default=8
         Number of sums that are merged in a task.
 
@@ -113,7 +114,8 @@ def transform(transformer, X, *, sensitive_features=None):
     transformer : OptimalSteeringTransformer or WithinLabelEraser
         Fitted. For the copula, identical rows are counted within each partition.
     X : dask.dataframe.DataFrame or dask.array.Array of shape (n, p)
-        As in :func:`fit`, without the column of labels.
+        As in :func:`fit`, without the column of labels. Sensitive columns may be absent where the
+        transformer does not need them.
     sensitive_features : dask.dataframe.Series or dask.array.Array of shape (n,), default=None
         The attribute, unless it is a column of X.
 
@@ -145,13 +147,7 @@ def transform(transformer, X, *, sensitive_features=None):
         return da.map_blocks(
             _steer, X, *extra, transformer=transformer, dtype=dtype, chunks=chunks, meta=X._meta
         )
-    kept = X._meta.drop(columns=X._meta.columns[transformer.sensitive_positions_])
-    single = all(kind == np.float32 for kind in kept.dtypes)
-    meta = pd.DataFrame(
-        np.empty((0, len(names)), np.float32 if single else np.float64),
-        columns=kept.columns,
-        index=X._meta.index,
-    )
+    meta = _empty(transformer, X._meta)
     return dd.map_partitions(_steer, X, *extra, transformer=transformer, meta=meta)
 
 
@@ -207,12 +203,21 @@ def _steer(X, sensitive_features=None, *, transformer):
     if sensitive_features is not None and sensitive_features.ndim == 2:
         sensitive_features = sensitive_features[:, 0]
     if len(X) == 0:
-        kept = np.delete(np.arange(X.shape[1]), transformer.sensitive_positions_)
-        empty = X.iloc[:, kept] if isinstance(X, pd.DataFrame) else X[:, kept]
-        return empty.astype(np.float64)
+        return _empty(transformer, X)
     options = {} if sensitive_features is None else {"sensitive_features": sensitive_features}
     steered = transformer.transform(X, **options)
     if isinstance(X, pd.DataFrame):
-        columns = X.columns.delete(transformer.sensitive_positions_)
-        return pd.DataFrame(np.asarray(steered), index=X.index, columns=columns)
+        return pd.DataFrame(np.asarray(steered), X.index, _empty(transformer, X[:0]).columns)
     return np.asarray(steered)
+
+
+def _empty(transformer, X):
+    """Return what a table without rows becomes; sensitive columns of a frame may be absent."""
+    table = add_absent_columns(
+        X, transformer._columns, transformer.sensitive_positions_, transformer.n_features_in_
+    )
+    kept = take_columns(
+        table, np.delete(np.arange(table.shape[1]), transformer.sensitive_positions_)
+    )
+    types = kept.dtypes if isinstance(kept, pd.DataFrame) else [kept.dtype]
+    return kept.astype(np.float32 if all(kind == np.float32 for kind in types) else np.float64)

@@ -108,6 +108,36 @@ def test_empty_partitions_are_ignored(table):
     assert len(steered) == len(both)
 
 
+def test_partitions_without_weight_are_ignored(table):
+    weights = pd.Series(np.ones(len(table)), index=table.index)
+    weights[200:600] = 0.0  # the second and the third of six partitions
+    frame, column = (dd.from_pandas(part, npartitions=6) for part in (table, weights))
+    found = distributed.fit(steering(), frame, "label", sample_weight=column)
+    assert_same_fit(found, in_memory(table[weights > 0.0]))
+    with pytest.raises(ValueError, match="sample_weight is zero in every row"):
+        distributed.fit(steering(), frame, "label", sample_weight=0 * column)
+
+
+@pytest.mark.parametrize(
+    "fitted",
+    [
+        steering(group_strategy="posterior"),
+        WithinLabelEraser("group", constraint="equal_opportunity"),
+    ],
+    ids=["posterior", "eraser"],
+)
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_the_column_of_the_attribute_may_be_absent(table, fitted):
+    X = table.drop(columns="label")
+    fitted.fit(X, table["label"])
+    kept = X.drop(columns="group")
+    steered = distributed.transform(fitted, dd.from_pandas(kept, npartitions=3))
+    assert list(steered.columns) == list(kept)
+    np.testing.assert_allclose(steered.compute(), fitted.transform(kept))
+    array = distributed.transform(fitted, da.from_array(kept.to_numpy(), chunks=(400, 5)))
+    np.testing.assert_allclose(array.compute(), fitted.transform(kept))
+
+
 def test_fit_does_not_modify_the_transformer(table):
     given = steering()
     distributed.fit(given, dd.from_pandas(table, npartitions=3), "label")

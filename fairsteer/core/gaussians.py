@@ -384,7 +384,8 @@ def _check_counts(
             raise ValueError(
                 f"{subgroup_name(labels[i], groups[a])} has a total weight of {counts[i, a]:g} "
                 f"(all rows: {counts.sum():g}), but at least {needed} is needed: weights are "
-                "frequencies, so scale them to sum to the number of rows."
+                "frequencies, so scale them to sum to the number of rows; the transformer merges "
+                "groups of less weight by small_groups='pooled'."
             )
         remedy = "covariance_type='tied' or 'diag'"
         if shrinkage == 0:

@@ -15,6 +15,10 @@ from fairsteer.core.messages import abbreviate
 
 _BLOCK_NUMBERS = 2**18
 """Numbers in a block of rows: 2 MiB, which fits into a cache."""
+_LARGEST = 1e300
+"""Upper limit of the sum of squares of a feature."""
+_SHOWN = 6
+"""Number of names in a message."""
 _MOST_NUMBERS = 2**23
 """Upper limit, 64 MiB, where many features and subgroups make larger blocks faster."""
 
@@ -88,10 +92,20 @@ class RunningMoments:
         sample_weight : ndarray of shape (n,), default=None
             Frequencies.
         """
-        n_labels, n_groups = self.counts.shape
-        slots = self.scatters.shape[:2]
         if sample_weight is not None and np.all(sample_weight == 1.0):
             sample_weight = None
+        with np.errstate(over="ignore", invalid="ignore"):  # see refuse_overflow
+            self._update(X, label_codes, group_codes, sample_weight)
+
+    def _update(
+        self,
+        X: Array,
+        label_codes: NDArray[np.intp],
+        group_codes: NDArray[np.intp],
+        sample_weight: Array | None,
+    ) -> None:
+        n_labels, n_groups = self.counts.shape
+        slots = self.scatters.shape[:2]
         for block in row_blocks(len(X), X.shape[1], slots[0] * slots[1]):
             # Sorted by group first, so that the labels of a group are contiguous.
             subgroups = group_codes[block] * n_labels + label_codes[block]
@@ -356,6 +370,32 @@ class SubgroupMoments:
         return RunningMoments((len(labels), len(groups)), self.means.shape[2], tied=self.tied)
 
 
+def refuse_overflow(counts: Array, means: Array, scatters: Array, names: list[Any]) -> None:
+    """Refuse features (d,) whose sums of squares are too large to compute with.
+
+    Parameters
+    ----------
+    counts, means, scatters : ndarray of shapes (K, G), (K, G, d), (K, G, d, d)
+        From :func:`subgroup_moments`.
+    names : list
+        Names of the features.
+
+    Raises
+    ------
+    ValueError
+        If there are such features; the message names them.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("iajj->j", scatters) + np.einsum("ia,iaj->j", counts, means**2)
+    large = [name for name, square in zip(names, squares, strict=True) if not square < _LARGEST]
+    if large:
+        shown = ", ".join(map(repr, large[:_SHOWN])) + ", ..." * (len(large) > _SHOWN)
+        raise ValueError(
+            f"Column(s) [{shown}] hold values too large to square (about 1e150 and more): drop "
+            "these rows if they are mistakes, or rescale the columns."
+        )
+
+
 def merged_values(first: NDArray[Any], second: NDArray[Any], what: str) -> NDArray[Any]:
     """Return the distinct values of two arrays, sorted.
 
@@ -364,7 +404,9 @@ def merged_values(first: NDArray[Any], second: NDArray[Any], what: str) -> NDArr
     ValueError
         If the two have no kind of value in common (numbers, text, tuples of equal length).
     """
-    if len(first) and len(second) and not _kinds(first) & _kinds(second):
+    if not len(first) or not len(second):
+        return first if len(first) else second
+    if not _kinds(first) & _kinds(second):
         raise ValueError(
             f"the {what} are {abbreviate(first)} in some rows and {abbreviate(second)} in others, "
             "which are of different types: convert them to the same type first."

@@ -9,7 +9,12 @@ import numpy as np
 
 from fairsteer.core.linalg import Array
 from fairsteer.core.marginals import describe_not_positive
-from fairsteer.core.moments import RunningMoments, SubgroupMoments, row_blocks
+from fairsteer.core.moments import (
+    RunningMoments,
+    SubgroupMoments,
+    refuse_overflow,
+    row_blocks,
+)
 
 MOST_REPEATS = 10
 EVERY_FEATURE_CONSTANT = (
@@ -143,7 +148,8 @@ class StreamedRows:
     Raises
     ------
     ValueError
-        If the family takes logarithms of a feature that varies and is not positive.
+        If the family takes logarithms of a feature that varies and is not positive, or values are
+        too large to square.
     """
 
     moments: SubgroupMoments
@@ -161,6 +167,7 @@ class StreamedRows:
         if bad.any():
             columns = [name for name, b in zip(self.names, bad, strict=True) if b]
             raise ValueError(describe_not_positive(columns, self.lowest[bad].min()))
+        refuse_overflow(*self.moments.parts, self.names)
 
     @classmethod
     def from_rows(

@@ -6,6 +6,7 @@ import warnings
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from fairsteer import _validation as check
@@ -13,7 +14,7 @@ from fairsteer._version import __version__
 from fairsteer.core.training_rows import TrainingRows
 from fairsteer.exceptions import SteeringVersionWarning
 
-TRUSTED_TYPES = [
+_OWN_TYPES = [
     "fairsteer.core.affine.AffineMap",
     "fairsteer.core.certificates.Certificate",
     "fairsteer.core.channels.ChannelTarget",
@@ -42,7 +43,47 @@ TRUSTED_TYPES = [
     "fairsteer.estimators._table_encoding._column_name",
     "fairsteer.estimators._transformer.OptimalSteeringTransformer",
 ]
-"""Types to pass as ``skops.io.load(file, trusted=...)`` to load any estimator of fairsteer."""
+_GROUP_TYPES = [
+    "datetime.date",
+    "datetime.datetime",
+    "datetime.time",
+    "datetime.timedelta",
+    "datetime.timezone",
+    "decimal.Decimal",
+    "pandas.Interval",
+    "zoneinfo.ZoneInfo",
+]
+_SEARCH_TYPES = [
+    "fairlearn.metrics._base_metrics.false_negative_rate",
+    "fairlearn.metrics._base_metrics.false_positive_rate",
+    "fairlearn.metrics._base_metrics.selection_rate",
+    "fairlearn.metrics._base_metrics.true_negative_rate",
+    "fairlearn.metrics._base_metrics.true_positive_rate",
+    "fairlearn.metrics._fairness_metrics.demographic_parity_difference",
+    "fairlearn.metrics._fairness_metrics.demographic_parity_ratio",
+    "fairlearn.metrics._fairness_metrics.equal_opportunity_difference",
+    "fairlearn.metrics._fairness_metrics.equal_opportunity_ratio",
+    "fairlearn.metrics._fairness_metrics.equalized_odds_difference",
+    "fairlearn.metrics._fairness_metrics.equalized_odds_ratio",
+    "fairlearn.metrics._make_derived_metric._DerivedMetric",
+    "fairsteer.metrics._by_label.rms_tpr_gap",
+    "fairsteer.metrics._refit._MostAccurateWithin",
+    "fairsteer.metrics._scorer.FairnessScorer",
+    "functools.partial",
+    "sklearn.metrics._classification.accuracy_score",
+    "sklearn.metrics._classification.balanced_accuracy_score",
+    "sklearn.metrics._classification.recall_score",
+    "sklearn.metrics._ranking.roc_auc_score",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+]
+TRUSTED_TYPES = sorted([*_OWN_TYPES, *_GROUP_TYPES, *_SEARCH_TYPES])
+"""Types to pass as ``skops.io.load(file, trusted=...)`` to load any estimator of fairsteer.
+
+They include values of groups (dates, intervals) and what a search holds that scores with
+:func:`fairsteer.metrics.make_fairness_scorer`: splitters and common metrics.
+"""
 
 
 class FittedVersionMixin:
@@ -121,6 +162,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
     ) -> TrainingRows:
         """Return checked rows, with at least two labels and groups if they are `whole`.
 
+        A batch that is not whole may have weights that are all 0, and then has no rows.
         ``attribute_names`` are those of earlier batches.
         """
         table = check.check_table(X)
@@ -131,7 +173,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         attribute = check.match_attribute(attribute, attribute_names)
         features, names = check.split_features(table, positions)
         labels = check.check_labels(y, len(features))
-        weights = check.check_frequencies(sample_weight, len(features))
+        weights = check.check_frequencies(sample_weight, len(features), allow_zero=not whole)
         groups = check.group_values(attribute)
         present = weights > 0.0
         if not present.all():
@@ -148,7 +190,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
             group_codes=group_codes,
             weights=weights,
             classes=classes,
-            groups=group_values,
+            groups=check.storable_groups(group_values),
             sensitive_positions=positions,
             attribute_names=check.attribute_names(attribute),
         )
@@ -159,20 +201,31 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         Without X its columns are those of earlier calls.
         """
         if X is not None:
-            validate_data(self, X, y, reset=True, skip_check_array=True)
+            self._record_columns(X, y)
         self.sensitive_positions_ = np.array(rows.sensitive_positions, dtype=np.intp)
         self.sensitive_names_ = rows.attribute_names
         self.classes_, self.groups_ = rows.classes, rows.groups
         self._record_version()
 
-    def _check_features(self, X) -> np.ndarray:
-        """Return features of rows after ``fit``, whatever their sensitive columns hold."""
-        return check.split_features(self._check_columns(X), self.sensitive_positions_)[0]
+    def _record_columns(self, X, y=None) -> None:
+        """Record number and names of the columns of a table."""
+        validate_data(self, X, y, reset=True, skip_check_array=True)
+        self._columns = X.columns.tolist() if isinstance(X, pd.DataFrame) else None
 
-    def _check_columns(self, X):
+    def _check_features(self, X) -> np.ndarray:
+        """Return features of rows after ``fit``, whose sensitive columns may be absent."""
+        table = self._check_columns(X, may_lack_attribute=True)
+        return check.split_features(table, self.sensitive_positions_)[0]
+
+    def _check_columns(self, X, may_lack_attribute=False):
         """Return rows after ``fit`` as a table with the columns of ``fit``."""
         table = check.check_table(X)
+        if may_lack_attribute:
+            table = check.add_absent_columns(
+                table, self._columns, self.sensitive_positions_, self.n_features_in_
+            )
         validate_data(self, table, reset=False, skip_check_array=True)
+        check.check_order(table, self._columns)
         return table
 
     def _check_labels(self, y, n_rows) -> np.ndarray:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _estimator_has,
-    _num_samples,
     check_is_fitted,
     has_fit_parameter,
 )
@@ -119,8 +116,9 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is in columns of X.
         sample_weight : array-like of shape (n,), default=None
-            Frequencies: weight 2 is the row twice, weight 0 is no row. The steering is fitted with
-            them, and the weights of the classifier are multiplied by them.
+            Frequencies: weight 2 is the row twice, weight 0 is no row. Weights whose sum is below
+            the number of rows of positive weight, as in boosting, are scaled to sum to it. The
+            steering is fitted with them, and the weights of the classifier are multiplied by them.
 
         Returns
         -------
@@ -136,18 +134,18 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         self._validate_params()
         steering = self._new_steering()
-        n_rows = _num_samples(X)
+        X = check.check_table(X)
+        n_rows = len(X)
         y, weights = check.check_labels(y, n_rows), check.check_frequencies(sample_weight, n_rows)
+        weights = check.scale_to_rows(weights)
         steering.fit(X, y, sensitive_features=sensitive_features, sample_weight=weights)
 
         # The steering has validated all rows; labels and groups of weight 0 only are unknown to it.
         present = np.flatnonzero(weights)
         if len(present) < n_rows:
-            X, y, weights = _safe_indexing(X, present), y[present], weights[present]
-            if isinstance(sensitive_features, Mapping):
-                sensitive_features = pd.DataFrame(dict(sensitive_features))
+            X, y, weights = check.take_rows(X, present), y[present], weights[present]
             if sensitive_features is not None:
-                sensitive_features = _safe_indexing(sensitive_features, present)
+                sensitive_features = check.take_rows(sensitive_features, present)
         if isinstance(steering, OptimalSteeringTransformer):
             ideal = steering.ideal_sample_weight(X, y, sensitive_features=sensitive_features)
             weights = weights * ideal
@@ -245,7 +243,7 @@ class SteeredClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), default=None
-            Weights of the rows.
+            Weights of the rows; only their ratios matter.
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is in columns of X.
         row_ids : array-like of shape (n,), default=None

@@ -22,7 +22,7 @@ from fairsteer.core.concept import (
 )
 from fairsteer.core.gaussians import COVARIANCE_TYPES, gaussians_from_moments
 from fairsteer.core.groups import UNKNOWN
-from fairsteer.core.moments import subgroup_moments
+from fairsteer.core.moments import refuse_overflow, subgroup_moments
 from fairsteer.core.posterior import group_posterior, population_densities
 from fairsteer.estimators._base import FittedVersionMixin
 from fairsteer.exceptions import SteeringWarning
@@ -185,14 +185,15 @@ default="shared"
             If H is sparse.
         """
         self._validate_params()
-        X = np.asarray(check.check_numbers(check.check_table(H)), dtype=np.float64)
+        features, names = check.split_features(check.check_table(H), [])
+        X = np.asarray(features, dtype=np.float64)
         labels = check.check_labels(concept, len(X))
         attribute = check.attribute_from_argument(sensitive_features, len(X))
         values = check.group_values(attribute)
         weights = check.check_frequencies(sample_weight, len(X))
         present = weights > 0.0
         X, labels, values, weights = (part[present] for part in (X, labels, values, weights))
-        classes, groups = np.unique(labels), check.sorted_groups(values)
+        classes, groups = np.unique(labels), check.storable_groups(check.sorted_groups(values))
         check.check_variety(classes, groups)
         positive = self._position_of_concept(classes)
         moments = subgroup_moments(
@@ -202,6 +203,7 @@ default="shared"
             (2, len(groups)),
             weights,
         )
+        refuse_overflow(*moments, names)
         estimation = {"covariance_type": self.covariance_type, "shrinkage": self.shrinkage}
         plain = fitted = gaussians_from_moments(classes, groups, *moments, **estimation)
         if self.borrow:

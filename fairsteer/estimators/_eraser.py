@@ -12,9 +12,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
+from fairsteer import _validation as check
 from fairsteer.core.constraints import CONSTRAINTS, positive_position
 from fairsteer.core.erasure import within_label_eraser
-from fairsteer.core.moments import subgroup_moments
+from fairsteer.core.moments import refuse_overflow, subgroup_moments
 from fairsteer.estimators._base import SensitiveFeatureMixin
 
 
@@ -87,8 +88,8 @@ default="equalized_odds"
     Below strength 1 the map is invertible, so a linear model without regularization undoes it:
     partial erasure affects models that are penalized or measure distances.
 
-    In column mode X keeps its sensitive columns in ``transform``, but their values do not matter:
-    they may be missing.
+    In column mode the values of the sensitive columns do not matter in ``transform``: they may be
+    missing, and the columns may be absent (from an array, if it has that many columns less).
 
     References
     ----------
@@ -160,6 +161,7 @@ default="equalized_odds"
             If X is sparse.
         """
         self._validate_params()
+        X = check.check_table(X)
         rows = self._training_rows(X, y, sensitive_features, sample_weight)
         positive = positive_position(self.pos_label, rows.classes)
         varying = rows.varying_features()
@@ -170,6 +172,7 @@ default="equalized_odds"
             rows.counts.shape,
             rows.weights,
         )
+        refuse_overflow(*moments, [rows.names[j] for j in varying])
         erasure = within_label_eraser(
             *moments,
             constraint=self.constraint,
@@ -193,7 +196,7 @@ default="equalized_odds"
         Parameters
         ----------
         X : array-like of shape (n, n_features_in_)
-            As in ``fit``; the values of sensitive columns do not matter.
+            As in ``fit``; sensitive columns may have any values, or be absent.
 
         Returns
         -------

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _get_feature_names, check_is_fitted, validate_data
+from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
 from fairsteer import _validation as check
 from fairsteer.core.constraints import CONSTRAINTS
@@ -136,7 +136,8 @@ default="equalized_odds"
         a row depends on its values or, if passed, on ``row_ids``.
     group_strategy : {"given", "posterior"}, default="given"
         Whether ``transform`` needs the attribute of every row. With ``"posterior"`` it may be
-        missing (None or NaN) for some rows, or not be passed at all. Such a row moves by the mean
+        missing (None or NaN) for some rows, or not be passed at all; columns of X that hold it may
+        be absent (from an array, if it has that many columns less). Such a row moves by the mean
         of the groups' displacements, weighted by the fitted ``p(group | x)``. This helps where the
         features reveal the group; where they do not, see :class:`WithinLabelEraser`.
     output : {"original", "scores"}, default="original"
@@ -168,7 +169,8 @@ default="equalized_odds"
     classes_ : ndarray of shape (K,)
         Labels.
     groups_ : ndarray of shape (G,)
-        Groups; tuples for several sensitive columns.
+        Groups; tuples for several sensitive columns. Dates of pandas are stored as equal ones of
+        Python, periods and intervals of dates as text.
     steering_ : FittedSteering
         The fitted steering; the attributes below are parts of it.
     pooled_groups_ : list
@@ -377,7 +379,7 @@ default="equalized_odds"
             If X is sparse.
         """
         self._validate_params()
-        options = self._options()
+        options, X = self._options(), check.check_table(X)
         rows = self._training_rows(X, y, sensitive_features, sample_weight)
         options, blocks = self._choose(options, rows)
         data = rows
@@ -406,7 +408,8 @@ default="equalized_odds"
         sensitive_features : array-like of shape (n,) or (n, m), default=None
             The attribute, unless it is a column of X; a batch need not have all groups.
         sample_weight : array-like of shape (n,), default=None
-            Frequencies: weight 2 is the row twice, weight 0 is no row.
+            Frequencies: weight 2 is the row twice, weight 0 is no row. A batch whose weights are
+            all 0 adds nothing.
         finish : bool, default=True
             Whether to solve now. With False the rows are only added, which is faster, and the
             maps remain those of the last call that solved.
@@ -425,30 +428,31 @@ default="equalized_odds"
             If X is sparse.
         """
         self._validate_params()
-        options = self._options()
+        options, X = self._options(), check.check_table(X)
         before, names = getattr(self, "_sums", None), None
         if before is None and hasattr(self, "steering_"):
             raise ValueError(NO_SUMS)
         if before is not None:
             self._check_named_alike(_get_feature_names(X))
-            validate_data(self, check.check_table(X), reset=False, skip_check_array=True)
+            self._check_columns(X)
             names = before.attribute_names
         batch = self._training_rows(
             X, y, sensitive_features, sample_weight, whole=False, attribute_names=names
         )
-        if before is not None:
-            options = self._resume(options, before)
-            before.check_same(options.family, batch.sensitive_positions, options.tied_sums)
-            sums = self._sum(batch, options)
+        if before is not None and before.counts.any():
+            options, blocks = self._resume(options, before), []
         else:
             options, blocks = self._choose(options, batch)
             if options.ranks:
                 raise ValueError(CHOSE_COPULA)
-            sums = self._sum(batch, options, blocks)
         if before is not None:
-            self._keep(before.merge(sums), options, finish, sample=batch)
+            before.check_same(options.family, batch.sensitive_positions, options.tied_sums)
+        sums = self._sum(batch, options, blocks)
+        sample = batch if batch.n_rows else None
+        if before is not None:
+            self._keep(before.merge(sums), options, finish, sample=sample)
         else:
-            self._keep(sums, options, finish, X, y, batch)
+            self._keep(sums, options, finish, X, y, sample)
         return self
 
     def merge(self, other, *, finish=True):
@@ -499,7 +503,8 @@ default="equalized_odds"
                     f"{check.abbreviate(self.feature_names_in_)} here and "
                     f"{check.abbreviate(names)} there."
                 )
-        table = pd.DataFrame(columns=range(other.n_features_in_) if names is None else names)
+        columns = range(other.n_features_in_) if other._columns is None else other._columns
+        table = pd.DataFrame(columns=pd.Index(columns, tupleize_cols=False))
         ids = self.sensitive_feature_ids
         places = [] if ids is None else check.sensitive_positions(table, ids)
         kept = theirs if first else own
@@ -507,7 +512,7 @@ default="equalized_odds"
         kept.check_same(options.family, places, options.tied_sums)
         self._keep(theirs if first else own.merge(theirs), options, finish)
         if first:
-            self.n_features_in_ = other.n_features_in_
+            self.n_features_in_, self._columns = other.n_features_in_, other._columns
             if names is not None:
                 self.feature_names_in_ = names
         return self
@@ -525,6 +530,8 @@ default="equalized_odds"
         """Return options with the family chosen for rows, and their one-hot blocks."""
         if self.family != "auto":
             return self._with_family(options, self.family), []
+        if rows.n_rows == 0:
+            return self._with_family(options, "normal"), []
         blocks = find_one_hot(rows.features)
         return self._with_family(options, choose_family(rows.features, blocks)), blocks
 
@@ -570,7 +577,7 @@ default="equalized_odds"
             self._fit(sums, options, X, y, sample)
             return
         if X is not None:
-            validate_data(self, X, y, reset=True, skip_check_array=True)
+            self._record_columns(X, y)
         self._sums = sums
 
     def _fit(self, data, options, X=None, y=None, sample=None, blocks=None):
@@ -712,8 +719,9 @@ default="equalized_odds"
 
     def _find_groups(self, X, sensitive_features, labeled=False):
         """Return rows after ``fit`` as a table, and the positions of their groups."""
-        table, options = self._check_columns(X), self.steering_.options
+        options = self.steering_.options
         may_miss = options.infer_groups and not labeled
+        table = self._check_columns(X, may_lack_attribute=may_miss)
         attribute = check.find_attribute(
             table, sensitive_features, self.sensitive_positions_, required=not may_miss
         )

@@ -206,7 +206,7 @@ class FairnessScorer:
             The attribute, unless it is a column of X. It is passed to the metric, and to the
             estimator if that requests it.
         sample_weight : array-like of shape (n,), default=None
-            Weights, passed to the metric.
+            Weights, passed to the metric; rows of weight 0 are left out.
 
         Returns
         -------

@@ -9,7 +9,13 @@ from sklearn import __version__, config_context
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier, VotingClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    HistGradientBoostingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -182,6 +188,36 @@ def test_the_last_step_gets_the_weights_and_the_others_do_not(data):
     moved = StandardScaler().fit_transform(alone.transform(X))
     by_hand = logistic().fit(moved, y, sample_weight=alone.ideal_sample_weight(X, y))
     np.testing.assert_allclose(fitted.estimator_[-1].coef_, by_hand.coef_)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1 / 450, 0.9])
+def test_small_weights_are_scaled_to_the_number_of_rows(data, rng, factor):
+    X, y = data
+    weights = np.append(np.zeros(50), rng.integers(1, 4, len(X) - 50))
+    scaled = weights * (len(X) - 50) / weights.sum()
+    expected = quick().fit(X, y, sample_weight=scaled)
+    found = quick().fit(X, y, sample_weight=factor * scaled)
+    np.testing.assert_allclose(
+        found.steering_.distribution_.counts, expected.steering_.distribution_.counts
+    )
+    np.testing.assert_allclose(found.predict_proba(X), expected.predict_proba(X), atol=1e-6)
+    # Equal weights are none at all, and larger ones are frequencies.
+    alone = quick().fit(X, y)
+    equal = quick().fit(X, y, sample_weight=np.full(len(X), factor))
+    np.testing.assert_array_equal(equal.predict_proba(X), alone.predict_proba(X))
+    twice = quick().fit(X, y, sample_weight=np.full(len(X), 2.0))
+    assert twice.steering_.distribution_.counts.sum() == 2 * len(X)
+
+
+@pytest.mark.parametrize("steering", [steering(8), WithinLabelEraser(8)])
+def test_a_steered_classifier_can_be_boosted_and_bagged(steering):
+    X, y = draw(n_labels=2, n_features=8)
+    X["group"] = X["group"].map({"a": 0, "b": 1, "c": 2})
+    model = SteeredClassifier(logistic(), steering)
+    for ensemble in (AdaBoostClassifier, BaggingClassifier):
+        boosted = ensemble(model, n_estimators=5, random_state=0).fit(X, y)
+        assert len(boosted.estimators_) > 1
+        assert boosted.score(X, y) > 0.6
 
 
 def test_equal_weights_do_not_warn(data):

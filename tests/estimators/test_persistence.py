@@ -1,18 +1,30 @@
 """Fitted models survive files: equal output in a fresh process, and a word about versions."""
 
 import copy
+import datetime as dt
 import pickle
 import subprocess
 import sys
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import cloudpickle
+import fairlearn.metrics
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    recall_score,
+    roc_auc_score,
+)
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skops.io.exceptions import UntrustedTypesFoundException
@@ -27,6 +39,7 @@ from fairsteer import (
     WithinLabelEraser,
 )
 from fairsteer.datasets import make_gaussian_subgroups
+from fairsteer.metrics import make_fairness_scorer, most_accurate_within, rms_tpr_gap
 
 pytestmark = pytest.mark.slow
 
@@ -139,10 +152,127 @@ def test_a_pipeline_with_the_attribute_in_a_column_is_a_file_too(rows):
         np.testing.assert_array_equal(READERS[kind](write(model)).predict_proba(X), expected)
 
 
-def test_trusted_types_are_exactly_those_needed(fitted):
+CODES = np.arange(400) % 2
+DAYS = pd.to_datetime(["2020-01-01", "2021-01-01"])
+GROUPS = {
+    "intervals": pd.Series(pd.cut(CODES + 0.5, [0, 1, 2])),
+    "open intervals": pd.Series(pd.cut(CODES + 0.5, 2, right=False)),
+    "intervals of dates": pd.Series(
+        pd.cut(DAYS[CODES], pd.to_datetime(["2019-01-01", "2020-06-01", "2022-01-01"]))
+    ),
+    "dates": pd.Series(DAYS[CODES]),
+    "array of dates": DAYS.to_numpy()[CODES],
+    "dates with a zone": pd.Series(DAYS.tz_localize("Europe/Berlin")[CODES]),
+    "dates in UTC": [dt.datetime(2020, 1, 1 + code, tzinfo=dt.UTC) for code in CODES],
+    "dates of Python": [dt.date(2020, 1, 1 + code) for code in CODES],
+    "times": [dt.time(code) for code in CODES],
+    "durations": pd.Series(pd.to_timedelta(CODES, "D")),
+    "periods": pd.Series(DAYS.to_period("Q")[CODES]),
+    "decimals": [Decimal(code) for code in CODES.tolist()],
+    "booleans": CODES == 1,
+    "intersections": pd.DataFrame({"age": pd.cut(CODES + 0.5, [0, 1, 2]), "day": DAYS[CODES]}),
+}
+
+
+@pytest.fixture(scope="module")
+def grouped(rows):
+    X, y, _ = rows
+    kinds = {"posterior": "intersections", "eraser": "intervals", "concept": "dates"}
+    models = {kind: steering().fit(X, y, sensitive_features=GROUPS[kind]) for kind in GROUPS}
+    for name, kind in kinds.items():
+        model = copy.deepcopy(MODELS[name])
+        models[name] = model.fit(X, y == 1, sensitive_features=GROUPS[kind])
+    return models
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_groups_of_every_type_come_along(rows, grouped, kind):
+    X = rows[0]
+    for name, model in grouped.items():
+        loaded = READERS[kind](WRITERS[kind](model))
+        assert loaded.groups_.tolist() == model.groups_.tolist(), name
+        if name in GROUPS:
+            found, expected = (output(m, X, GROUPS[name]) for m in (loaded, model))
+            np.testing.assert_array_equal(found, expected, err_msg=name)
+
+
+def test_dates_are_found_as_pandas_or_python_writes_them(rows, grouped):
+    X = rows[0]
+    fitted, expected = grouped["dates"], output(grouped["dates"], X, GROUPS["dates"])
+    for dates in (
+        DAYS[CODES].to_pydatetime(),
+        DAYS[CODES].astype("M8[s]"),
+        [DAYS[code] for code in CODES],
+        DAYS.to_numpy()[CODES],
+    ):
+        np.testing.assert_array_equal(output(fitted, X, dates), expected)
+    with pytest.raises(ValueError, match="2022"):
+        output(fitted, X, [pd.Timestamp("2022")] * 400)
+    with pytest.raises(ValueError, match="2022Q1"):
+        output(grouped["periods"], X, [pd.Period("2022Q1")] * 400)
+
+
+METRICS = [
+    accuracy_score,
+    balanced_accuracy_score,
+    recall_score,
+    roc_auc_score,
+    rms_tpr_gap,
+    partial(fairlearn.metrics.equalized_odds_difference, agg="mean"),
+    *(
+        getattr(fairlearn.metrics, f"{name}_{kind}")
+        for name in (
+            "demographic_parity",
+            "equal_opportunity",
+            "equalized_odds",
+            "false_negative_rate",
+            "false_positive_rate",
+            "selection_rate",
+            "true_negative_rate",
+            "true_positive_rate",
+        )
+        for kind in ("difference", "ratio")
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def searches():
+    """Searches that hold our scorer: one fitted for each way of choosing, others not."""
+    X = np.column_stack([np.random.default_rng(0).normal(size=(400, 2)) + CODES[:, None], CODES])
+    y = (X[:, 0] > X[:, 1]).astype(int)
+    model = SteeredClassifier(LogisticRegression(), steering(sensitive_feature_ids=2))
+    gap = make_fairness_scorer(
+        fairlearn.metrics.demographic_parity_difference, sensitive_feature_ids=2
+    )
+    both = {"accuracy": "accuracy", "gap": gap}
+    fitted = [
+        GridSearchCV(model, {"steering__strength": [0.0, 1.0]}, scoring=scoring, refit=refit, cv=3)
+        for scoring, refit in ((gap, True), (both, "accuracy"), (both, most_accurate_within(1.0)))
+    ]
+    unfitted = [
+        GridSearchCV(model, {}, scoring=make_fairness_scorer(metric), cv=KFold(3))
+        for metric in METRICS
+    ]
+    return X, [search.fit(X, y) for search in fitted], unfitted
+
+
+def test_searches_that_hold_our_scorer_come_along(searches):
+    X, fitted, unfitted = searches
+    for search in fitted:
+        loaded = READERS["skops"](WRITERS["skops"](search))
+        np.testing.assert_array_equal(loaded.predict_proba(X), search.predict_proba(X))
+        assert repr(loaded.scoring) == repr(search.scoring)
+        assert loaded.best_params_ == search.best_params_
+    for search in unfitted:
+        loaded = READERS["skops"](WRITERS["skops"](search))
+        assert repr(loaded.scoring) == repr(search.scoring)
+
+
+def test_trusted_types_are_exactly_those_needed(fitted, grouped, searches):
     needed = {
         name
-        for model in fitted.values()
+        for model in (*fitted.values(), *grouped.values(), *searches[1], *searches[2])
         for name in skops.io.get_untrusted_types(data=skops.io.dumps(model))
     }
     assert sorted(needed) == TRUSTED_TYPES

@@ -375,3 +375,60 @@ def test_a_refused_part_leaves_a_transformer_without_rows(table):
     assert not hasattr(found, "n_features_in_")
     with pytest.raises(NotFittedError):
         found.transform(X)
+
+
+# Batches whose weights are all 0
+
+
+@pytest.mark.parametrize("family", ["normal", "lognormal"])
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_batch_without_weight_adds_nothing(table, family, position):
+    X, y = table
+    X = X.assign(**{name: np.exp(X[name] / 4) for name in X if name.startswith("x")})
+    weights = np.ones(len(X))
+    weights[300 * position : 300 * (position + 1)] = 0.0
+    # What weighs nothing may have any label and group.
+    labels = np.where(weights > 0.0, y, 9)
+    X["group"] = X["group"].where(weights > 0.0, "nobody")
+    parts = steering(family=family)
+    for start in range(0, 900, 300):
+        rows = slice(start, start + 300)
+        parts.partial_fit(X[rows], labels[rows], sample_weight=weights[rows], finish=start == 600)
+    whole = steering(family=family).fit(X[weights > 0.0], y[weights > 0.0])
+    assert_same_fit(parts, whole)
+    assert parts.groups_.dtype == whole.groups_.dtype
+    assert parts.classes_.dtype == whole.classes_.dtype
+
+
+def test_a_batch_without_weight_keeps_the_types_of_labels_and_groups(table):
+    X, y = table
+    codes = X["group"].map({"a": 1.0, "b": 2.0, "c": 3.0})
+    parts = steering().fit(X.assign(group=codes), y)
+    parts.partial_fit(X[:9], np.full(9, "none"), sample_weight=np.zeros(9))
+    assert parts.groups_.dtype == np.float64
+    assert parts.classes_.dtype == y.dtype
+    assert_same_fit(parts, steering().fit(X.assign(group=codes), y))
+
+
+def test_only_a_total_weight_of_zero_is_refused(table):
+    X, y = table
+    for weights in (0.0, np.zeros(len(X))):
+        first = steering()
+        before = vars(first).copy()
+        with pytest.raises(ValueError, match="sample_weight is zero in every row"):
+            first.partial_fit(X, y, sample_weight=weights)
+        assert vars(first) == before
+    first.partial_fit(X, y, sample_weight=0.0, finish=False)
+    with pytest.raises(ValueError, match="sample_weight is zero in every row"):
+        steering().merge(first)
+    assert_same_fit(first.partial_fit(X, y), steering().fit(X, y))
+    assert_same_fit(steering().fit(X, y).merge(first), steering().fit(X, y, sample_weight=2))
+
+
+def test_a_batch_without_weight_is_checked(table):
+    X, y = table
+    fitted = steering().fit(X, y)
+    with pytest.raises(ValueError, match="finite and not negative"):
+        fitted.partial_fit(X, y, sample_weight=np.full(len(X), -1.0))
+    with pytest.raises(ValueError, match="x1"):
+        fitted.partial_fit(X.drop(columns="x1"), y, sample_weight=0.0)
