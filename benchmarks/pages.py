@@ -18,7 +18,11 @@ PAGES = {
     "bios.md": ("bios.page_parts",),
     "peers.md": ("peer_pages.accuracy_parts",),
     "peers_scores.md": ("peer_pages.score_parts",),
-    "results.md": ("gaps.page_parts", "scores.page_parts", "simulated.page_parts", "hidden.page_parts"),
+    "results.md": (
+        "gaps.page_parts",
+        "simulated.page_parts",
+        "hidden.page_parts",
+    ),
     "speed.md": ("speed.page_parts", "scale.page_parts"),
     "synthetic.md": ("synthetic.page_parts",),
     "user_guide/concepts.md": ("concept.page_parts",),

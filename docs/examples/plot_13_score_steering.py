@@ -55,8 +55,6 @@ print(f"by chance alone: {floor:.3f}")
 # The curve of a group says all about the decisions that its score supports. After steering all
 # groups have their lower envelope: what every group can reach.
 
-display = RocDisplay.from_estimator(
-    steering, table[test], y[test], row_ids=table.index[test]
-)
+display = RocDisplay.from_estimator(steering, table[test], y[test], row_ids=table.index[test])
 display.ax_.set_title("Curves of the score (training rows), and after steering (new rows)")
 plt.show()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,11 +222,15 @@ def fit_monotone_maps(
     """
     tables, ranks = [], np.linspace(0.0, 1.0, _GRID)
     quantiles, total = np.zeros(_GRID), weights.sum()
+    everyone = QuantileTable.from_values(scores, weights)
     for group in range(n_groups):
         own = np.where(group_codes == group, weights, 0.0)
         size = own.sum()
         mixture = own + (shrinkage_rows / total) * weights
         table = QuantileTable.from_values(scores[mixture > 0], mixture[mixture > 0])
+        # Frequencies decide on ties, which shares of the mixture do not show.
+        tied = everyone.tied[np.searchsorted(everyone.values, table.values)]
+        table = replace(table, tied=tied)
         middles = (table.cumulative[1:] + table.cumulative[:-1]) / 2
         quantiles += size / total * np.interp(ranks, middles, table.values)
         tables.append(table)

@@ -15,6 +15,7 @@ from fairsteer.core.training_rows import TrainingRows
 from fairsteer.exceptions import SteeringVersionWarning
 
 _OWN_TYPES = [
+    "builtins.frozenset",
     "fairsteer.core.affine.AffineMap",
     "fairsteer.core.certificates.Certificate",
     "fairsteer.core.channels.ChannelTarget",
@@ -50,6 +51,7 @@ _GROUP_TYPES = [
     "datetime.timedelta",
     "datetime.timezone",
     "decimal.Decimal",
+    "numpy.dtype",
     "pandas.Interval",
     "zoneinfo.ZoneInfo",
 ]

@@ -291,11 +291,15 @@ default="equalized_odds"
             If the input cannot be used, or a group was not seen in ``fit``.
         """
         check_is_fitted(self)
-        return self._transform(self._check_columns(X), sensitive_features, row_ids)
+        return self._transform(self._table(X), sensitive_features, row_ids)
 
     def _transform(self, table, sensitive_features, row_ids):
         features, codes = self._features(table), self._codes(table, sensitive_features)
         return self._steer(self._models.scores(features, codes), features, codes, row_ids)
+
+    def _table(self, X):
+        """Return new rows as a table with the columns of ``fit``."""
+        return self._check_columns(X, may_lack_attribute=self.group_strategy == "posterior")
 
     def _codes(self, table, sensitive_features):
         """Return the positions of the groups of new rows, -1 where unknown."""
@@ -351,7 +355,7 @@ default="equalized_odds"
             Log odds, or predictions of a regressor.
         """
         check_is_fitted(self)
-        table = self._check_columns(X)
+        table = self._table(X)
         return self._models.scores(self._features(table), self._codes(table, sensitive_features))
 
     def group_roc(self, X, y, *, sensitive_features=None, row_ids=None):
@@ -384,7 +388,7 @@ default="equalized_odds"
                 "ROC curves need constraint='equalized_odds' and two labels: other maps are not "
                 "chosen by them."
             )
-        table = self._check_columns(X)
+        table = self._table(X)
         codes = self._codes(table, sensitive_features)
         features = self._features(table)
         positive = check.label_codes(check.check_labels(y, len(codes)), self.classes_)
@@ -441,7 +445,7 @@ default="equalized_odds"
     def _fit(self, X, y, sensitive_features, sample_weight):
         """Fit; return the rows of positive weight and their out-of-fold scores."""
         self._validate_params()
-        estimator = self._new_estimator(y)
+        estimator, X = self._new_estimator(y), check.check_table(X)
         rows, encoder, present = self._read(X, y, sensitive_features, sample_weight, estimator)
         n_labels = None if rows.classes is None else len(rows.classes)
         self._check_combination(estimator, n_labels)
@@ -539,8 +543,7 @@ default="equalized_odds"
 
     def _read(self, X, y, sensitive_features, sample_weight, estimator):
         """Return encoded rows of positive weight, the encoder, and the positions of these rows."""
-        table = check.check_table(X)
-        positions = []
+        table, positions = X, []
         if self.sensitive_feature_ids is not None:
             positions = check.sensitive_positions(table, self.sensitive_feature_ids)
         attribute = check.find_attribute(table, sensitive_features, positions)
@@ -565,9 +568,9 @@ default="equalized_odds"
             names=names,
             label_codes=y,
             group_codes=codes,
-            weights=_scaled(weights[present]),
+            weights=check.scale_to_rows(weights[present]),
             classes=classes,
-            groups=groups,
+            groups=check.storable_groups(groups),
             sensitive_positions=positions,
             attribute_names=check.attribute_names(attribute),
         )
@@ -709,8 +712,3 @@ def _warn_of_twins(words):
             SteeringWarning,
             stacklevel=4,
         )
-
-
-def _scaled(weights):
-    """Return weights whose sum is at least the number of rows."""
-    return weights * max(1.0, len(weights) / weights.sum())
