@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fairsteer import OptimalSteeringTransformer, SteeringWarning, WithinLabelEraser
 from fairsteer.datasets import make_gaussian_subgroups
+from tests.conftest import examples
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +75,7 @@ def test_a_hundred_batches_are_one_fit(table, parameters):
 
 
 @given(st.lists(st.integers(0, 900), max_size=5), st.integers(0, 10**6))
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_order_and_size_of_batches_do_not_matter(table, bounds, seed):
     X, y = table
     order = np.random.default_rng(seed).permutation(len(X))
