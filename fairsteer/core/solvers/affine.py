@@ -17,7 +17,7 @@ from fairsteer.core.solvers.tied import tied_matrix
 from fairsteer.core.solvers.whitened import solve_whitened
 
 _TIE = 1e-9
-_MAX_CONTRASTS = 6
+_MAX_CONTRASTS = 4
 
 
 def solve_affine(
@@ -123,7 +123,9 @@ def _spectral_matrices(problem: GroupProblem) -> list[Array]:
         whiten = invsqrtm(np.einsum("i,ijk->jk", weights, moments))
         sides.append((whiten, centered @ whiten, symmetrize(whiten @ moments @ whiten)))
     matrices = []
-    for scores in np.eye(len(weights))[np.argsort(-weights, kind="stable")[:_MAX_CONTRASTS]]:
+    # With two labels, both contrasts are the same.
+    most = 1 if len(weights) == 2 else _MAX_CONTRASTS
+    for scores in np.eye(len(weights))[np.argsort(-weights, kind="stable")[:most]]:
         turned = []
         for whiten, centered, second in sides:
             axes = np.linalg.eigh(np.einsum("i,ijk->jk", weights * scores, second))[1]
