@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
 from fairsteer import SubgroupGaussians
@@ -10,7 +11,23 @@ from fairsteer.datasets._synthetic import random_gaussians
 # Two threads on 3 x 3 matrices only wait for each other.
 threadpool_limits(1)
 
+settings.register_profile("fairsteer", max_examples=100, deadline=None)
+settings.register_profile("deep", max_examples=20_000, deadline=None)
+
 SLOW_EXAMPLES = ("fairsteer/audit/", "fairsteer/metrics/_refit.py", "fairsteer/metrics/_scorer.py")
+
+
+def pytest_configure(config):
+    """Take 100 examples, unless ``--hypothesis-profile=deep`` or another profile is asked for."""
+    if not config.getoption("--hypothesis-profile", None):
+        settings.load_profile("fairsteer")
+
+
+def examples(number, **options):
+    """Return Hypothesis settings of a costly test: few examples, but all those of ``deep``."""
+    if settings.default.max_examples > 100:
+        return settings(**options)
+    return settings(max_examples=number, **options)
 
 
 def pytest_ignore_collect(collection_path, config):

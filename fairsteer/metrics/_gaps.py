@@ -82,7 +82,9 @@ def _gap(constraint, y_true, y_pred, codes, weights) -> float:
     if not _defined(y_true, codes)[constraint]:
         return np.nan
     difference = _DIFFERENCES[constraint]
-    return float(difference(y_true, y_pred, sensitive_features=codes, sample_weight=weights))
+    # As an array, the code of a single row would be squeezed to a number.
+    groups = pd.Series(codes, name="group")
+    return float(difference(y_true, y_pred, sensitive_features=groups, sample_weight=weights))
 
 
 @validate_params(

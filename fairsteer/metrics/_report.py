@@ -233,6 +233,8 @@ def _before_after(before, after, flags) -> pd.DataFrame:
 
 
 def _rates_by_group(positive, predicted, correct, codes, index, weights) -> pd.DataFrame:
+    # As an array, the code of a single row would be squeezed to a number.
+    groups = pd.Series(codes, name="group")
     rates = MetricFrame(
         metrics={
             "rows": count,
@@ -242,14 +244,14 @@ def _rates_by_group(positive, predicted, correct, codes, index, weights) -> pd.D
         },
         y_true=positive,
         y_pred=predicted,
-        sensitive_features=codes,
+        sensitive_features=groups,
         sample_params=dict.fromkeys(RATES[:-1], {"sample_weight": weights}),
     ).by_group
     rates["accuracy"] = MetricFrame(
         metrics=accuracy_score,
         y_true=np.ones(len(codes), dtype=int),
         y_pred=np.asarray(correct, dtype=int),
-        sensitive_features=codes,
+        sensitive_features=groups,
         sample_params={"sample_weight": weights},
     ).by_group
     rates = rates.astype({"rows": int, **dict.fromkeys(RATES, float)})

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from fairsteer.compare import (
@@ -24,6 +24,7 @@ from fairsteer.compare import (
 from fairsteer.compare._load import load_table
 from fairsteer.compare._table import Table, check_subgroup_sizes
 from fairsteer.exceptions import UsageError
+from tests.conftest import examples
 
 needs_data = [
     pytest.mark.data,
@@ -451,9 +452,7 @@ def test_small_subgroups_are_named():
 
 
 @pytest.mark.slow
-@settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.lists(
         st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=6) | st.none(),

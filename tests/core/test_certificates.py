@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 from scipy.stats import norm
@@ -29,6 +29,7 @@ from fairsteer.core.posterior import (
 from fairsteer.core.preimages import moved_log_densities
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.datasets._synthetic import random_gaussians
+from tests.conftest import examples
 
 
 def paper_bounds(kl):
@@ -38,7 +39,7 @@ def paper_bounds(kl):
 
 @pytest.mark.slow
 @given(st.floats(-3, 3), st.floats(0.1, 4), st.floats(-3, 3), st.floats(0.1, 4))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_univariate_total_variation_is_the_integral(m, v, n, w):
     # Kinks where the densities cross mislead an adaptive rule; a fine grid has them within a step.
     x = np.linspace(-20.0, 20.0, 200_001)
@@ -47,7 +48,7 @@ def test_univariate_total_variation_is_the_integral(m, v, n, w):
 
 
 @given(st.floats(-3, 3), st.floats(0.1, 4), st.floats(-3, 3), st.floats(0.1, 4))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_bounds_are_never_below_the_exact_distance(m, v, n, w):
     exact = univariate_total_variation(m, v, n, w)
     kl = gaussian_kl(np.array([m]), np.array([[v]]), np.array([n]), np.array([[w]]))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -15,7 +15,6 @@ def balance(x, weights, means, deviations):
 
 
 @given(FLOATS, FLOATS, SPREADS, SPREADS, st.floats(0.05, 20))
-@settings(max_examples=100, deadline=None)
 def test_two_densities_cross_where_the_quadratic_says(m, n, s, t, ratio):
     weights, means, deviations = np.array([ratio, -1.0]), np.array([m, n]), np.array([s, t])
     roots = crossings(weights, means, deviations)

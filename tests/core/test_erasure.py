@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -10,6 +10,7 @@ from fairsteer.core.erasure import within_label_eraser
 from fairsteer.core.linalg import sqrtm
 from fairsteer.core.moments import subgroup_moments
 from fairsteer.datasets._synthetic import random_gaussians
+from tests.conftest import examples
 
 SEEDS = range(3)
 
@@ -172,7 +173,7 @@ def test_it_is_leace_on_features_centered_by_label(seed):
 # Algebra
 
 
-@settings(deadline=None, max_examples=30, derandomize=True)
+@examples(30, derandomize=True)
 @given(
     st.integers(1, 4),
     st.integers(1, 4),

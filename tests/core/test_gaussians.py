@@ -1,14 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairsteer import SubgroupGaussians, estimate_gaussians
 from fairsteer.core.gaussians import distinct
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.datasets._synthetic import random_gaussians
-from tests.conftest import with_parts
+from tests.conftest import examples, with_parts
 
 K, G, D = 3, 3, 4
 
@@ -90,7 +90,7 @@ def test_shrinkage_works_in_units_of_the_pooled_standard_deviation(sample):
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["full", "tied", "diag"]))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_weights_are_frequencies(seed, covariance_type):
     rng = np.random.default_rng(seed)
     n = 120

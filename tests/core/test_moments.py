@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairsteer.core import moments
@@ -17,6 +17,7 @@ from fairsteer.core.moments import (
     row_blocks,
     subgroup_moments,
 )
+from tests.conftest import examples
 
 
 def rows(seed, n=200, d=3, shape=(3, 3)):
@@ -47,7 +48,7 @@ def rational_moments(X):
 
 
 @given(st.integers(0, 10**6), st.integers(1, 90))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_blocks_do_not_matter(seed, numbers):
     sample = rows(seed)
     whole = subgroup_moments(*sample, (3, 3))
@@ -70,7 +71,7 @@ def test_blocks_cover_every_row_once():
 
 
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 200), min_size=0, max_size=6))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_batches_add_up_in_any_order(seed, cuts):
     X, y, groups = rows(seed)
     bounds = [0, *sorted(cuts), len(X)]
@@ -96,7 +97,7 @@ def test_moments_are_those_of_numpy():
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_frequencies_are_repeated_rows(seed):
     X, y, groups = rows(seed, n=60)
     times = np.random.default_rng(seed).integers(0, 4, size=60)
@@ -217,7 +218,7 @@ def test_moments_are_read_only():
 
 
 @given(st.integers(0, 10**6), st.integers(1, 90), st.booleans())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_tied_scatters_are_the_sums_over_labels(seed, numbers, weighted):
     X, y, groups = rows(seed)
     weights = np.random.default_rng(seed).uniform(size=len(X)) if weighted else None

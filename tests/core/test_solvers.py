@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import approx_fprime, minimize
 
@@ -18,7 +18,7 @@ from fairsteer.core.solvers.tied import solve_tied
 from fairsteer.core.solvers.univariate import solve_univariate
 from fairsteer.core.solvers.whitened import solve_whitened
 from fairsteer.datasets._synthetic import random_gaussians
-from tests.conftest import ill_conditioned, tied_gaussians, with_parts
+from tests.conftest import examples, ill_conditioned, tied_gaussians, with_parts
 
 LAWS = [(2, 2, 3), (3, 3, 2), (4, 2, 4), (2, 4, 3), (4, 4, 2)]
 
@@ -154,7 +154,7 @@ def test_affine_is_a_local_optimum_of_the_definition(seed):
 
 @pytest.mark.slow
 @given(st.integers(2, 4), st.integers(2, 4), st.integers(1, 4), st.integers(0, 10_000))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_weaker_conditions_are_nearer(n_labels, n_groups, d, seed):
     gaussians = random_gaussians(n_labels, n_groups, d, seed)
     kl = {

@@ -1,19 +1,22 @@
 """Batches give what one fit of all rows does."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from fairsteer import OptimalSteeringTransformer, SteeringWarning, WithinLabelEraser
+from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.datasets import make_gaussian_subgroups
+from tests.conftest import examples
 
 pytestmark = pytest.mark.slow
 
@@ -74,13 +77,68 @@ def test_a_hundred_batches_are_one_fit(table, parameters):
 
 
 @given(st.lists(st.integers(0, 900), max_size=5), st.integers(0, 10**6))
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_order_and_size_of_batches_do_not_matter(table, bounds, seed):
     X, y = table
     order = np.random.default_rng(seed).permutation(len(X))
     cuts = [b for b in sorted(set(bounds)) if 0 < b < len(X)]
     found = in_batches(steering(conditions="whitened"), X.iloc[order], y[order], cuts)
     assert_same_fit(found, steering(conditions="whitened").fit(X, y))
+
+
+@st.composite
+def streams(draw):
+    """Draw rows, their weights, the cuts between batches, and how to fit them."""
+    n_features, shape = draw(st.integers(1, 3)), (draw(st.integers(2, 3)), draw(st.integers(2, 3)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = int(np.prod(shape)) * draw(st.integers(2, 8))
+    place = np.arange(n) % int(np.prod(shape))
+    X = rng.normal(size=(n, n_features)) * np.exp(rng.uniform(-5.0, 5.0, n_features))
+    if draw(st.booleans()):
+        X = np.round(X, draw(st.integers(0, 2)))
+    X += draw(st.sampled_from([0.0, 10.0, 1e6]))
+    order = rng.permutation(n) if draw(st.booleans()) else np.argsort(place, kind="stable")
+    weights = draw(st.sampled_from([None, "integers", "fractions"]))
+    if weights is not None:
+        weights = rng.integers(1, 4, n) if weights == "integers" else rng.uniform(0.5, 2.0, n)
+    cuts = sorted(draw(st.sets(st.integers(1, n - 1), max_size=6)))
+    options = {
+        "covariance_type": draw(st.sampled_from(["full", "tied", "diag"])),
+        "constraint": draw(st.sampled_from(CONSTRAINTS)),
+        "conditions": draw(st.sampled_from(["affine", "whitened"])),
+        "small_groups": draw(st.sampled_from(["shrunk", "error"])),
+        "shrinkage": 0.2,
+    }
+    return X[order], place[order] % shape[0], place[order] // shape[0], weights, cuts, options
+
+
+@given(streams())
+@examples(20)
+@pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
+def test_generated_batches_are_one_fit(stream):
+    X, y, groups, weights, cuts, options = stream
+    whole = OptimalSteeringTransformer(random_state=0, **options)
+    rows = {"sensitive_features": groups}
+    if weights is not None:
+        rows["sample_weight"] = weights
+    try:
+        whole.fit(X, y, **rows)
+    except ValueError as error:
+        with pytest.raises(ValueError, match=re.escape(str(error)[:20])):
+            in_batches(clone(whole), X, y, cuts, **rows)
+        return
+    found = in_batches(clone(whole), X, y, cuts, **rows)
+    scale = whole.distribution_.feature_scale
+    for name in ("priors", "counts"):
+        expected = getattr(whole.distribution_, name)
+        np.testing.assert_allclose(getattr(found.distribution_, name), expected, rtol=1e-10)
+    one, other = (
+        fit.distribution_.in_units(whole.distribution_.means[0, 0], scale) for fit in (found, whole)
+    )
+    np.testing.assert_allclose(one.means, other.means, atol=1e-8)
+    np.testing.assert_allclose(one.covariances, other.covariances, atol=1e-8)
+    kl = whole.result_.kl_divergence
+    assert found.result_.kl_divergence == pytest.approx(kl, rel=1e-6, abs=1e-8)
 
 
 def test_weights_are_frequencies(table, rng):

@@ -3,13 +3,14 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.preprocessing import OneHotEncoder
 
 from fairsteer.estimators._table_encoding import TargetOrder, standard_encoder
+from tests.conftest import examples
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_an_unseen_category_is_encoded_like_the_first_where_none_is_rare():
     )
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(
     train=st.lists(st.sampled_from("aaaabbbcde"), min_size=2, max_size=300),
     later=st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=20),

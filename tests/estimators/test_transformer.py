@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 from scipy.stats import multivariate_normal
@@ -14,6 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from fairsteer import OptimalSteeringTransformer, SteeringWarning
 from fairsteer.datasets import make_gaussian_subgroups
+from tests.conftest import examples
 
 pytestmark = pytest.mark.slow
 
@@ -158,7 +159,7 @@ def agree(first, second):
     np.testing.assert_allclose(first, second, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=4, derandomize=True)
+@examples(4, derandomize=True)
 @given(st.permutations(range(3)), st.integers(0, 20), st.sampled_from(VARIANTS))
 def test_permuting_the_names_of_groups_changes_nothing(order, seed, variant):
     X, y = draw(seed, n_samples=600)
@@ -170,7 +171,7 @@ def test_permuting_the_names_of_groups_changes_nothing(order, seed, variant):
     agree(first, second)
 
 
-@settings(deadline=None, max_examples=4, derandomize=True)
+@examples(4, derandomize=True)
 @given(st.permutations(range(3)), st.integers(0, 20), st.sampled_from(VARIANTS))
 def test_permuting_the_values_of_labels_changes_nothing(order, seed, variant):
     if variant.get("conditions") == "whitened":
@@ -181,7 +182,7 @@ def test_permuting_the_values_of_labels_changes_nothing(order, seed, variant):
     agree(first, second)
 
 
-@settings(deadline=None, max_examples=4, derandomize=True)
+@examples(4, derandomize=True)
 @given(st.integers(0, 20), st.sampled_from(VARIANTS))
 def test_permuting_rows_permutes_rows(seed, variant):
     X, y = draw(seed, n_samples=600)
@@ -190,7 +191,7 @@ def test_permuting_rows_permutes_rows(seed, variant):
     agree(first[order], steering(**variant).fit_transform(X.iloc[order], y.iloc[order]))
 
 
-@settings(deadline=None, max_examples=4, derandomize=True)
+@examples(4, derandomize=True)
 @given(st.permutations(["x0", "x1", "x2", "group"]), st.sampled_from(VARIANTS))
 def test_permuting_features_permutes_features(order, variant):
     X, y = draw(1, n_samples=600)

@@ -17,6 +17,7 @@ from fairsteer.core.solvers.tied import tied_matrix
 from fairsteer.core.solvers.whitened import solve_whitened
 
 _TIE = 1e-9
+_MAX_CONTRASTS = 4
 
 
 def solve_affine(
@@ -108,11 +109,10 @@ def _spectral_matrices(problem: GroupProblem) -> list[Array]:
     If an affine map takes all Gaussians of the reference to those of the group, it also takes the
     eigenvectors of ``sum_i w_i t_i E[xx' | i]`` relative to ``sum_i w_i E[xx' | i]``, up to their
     signs. The signs follow from the agreement of all moments in the two eigenbases, as those of a
-    leading eigenvector. For distinct eigenvalues the result is that map. Two contrasts are tried,
-    since the eigenvalues of a contrast may coincide.
+    leading eigenvector. For distinct eigenvalues the result is that map. Each label is contrasted
+    with the rest (of many labels the most frequent), so the order of the labels does not matter.
     """
     weights = problem.weights
-    labels = np.arange(len(weights))
     sides = []
     for means, covariances in (
         (problem.reference_means, problem.reference_covariances),
@@ -123,7 +123,9 @@ def _spectral_matrices(problem: GroupProblem) -> list[Array]:
         whiten = invsqrtm(np.einsum("i,ijk->jk", weights, moments))
         sides.append((whiten, centered @ whiten, symmetrize(whiten @ moments @ whiten)))
     matrices = []
-    for scores in (np.linspace(-1.0, 1.0, len(weights)), np.cos(1.0 + 3.0 * labels)):
+    # With two labels, both contrasts are the same.
+    most = 1 if len(weights) == 2 else _MAX_CONTRASTS
+    for scores in np.eye(len(weights))[np.argsort(-weights, kind="stable")[:most]]:
         turned = []
         for whiten, centered, second in sides:
             axes = np.linalg.eigh(np.einsum("i,ijk->jk", weights * scores, second))[1]
