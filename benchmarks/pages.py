@@ -20,6 +20,7 @@ PAGES = {
     "peers_scores.md": ("peer_pages.score_parts",),
     "results.md": (
         "gaps.page_parts",
+        "scores.page_parts",
         "simulated.page_parts",
         "hidden.page_parts",
     ),
