@@ -341,13 +341,10 @@ def _read_attribute(given: Attribute, n_rows: int, like: str) -> Attribute:
     return given._replace(columns=columns)
 
 
-def add_absent_columns(
-    X: Any, names: list[object] | None, positions: np.ndarray, n_columns: int
-) -> Any:
-    """Return a table with columns of missing values in place of sensitive columns that it lacks.
+def add_absent_columns(X: Any, names: list[object] | None, positions: np.ndarray) -> Any:
+    """Return a frame with columns of missing values in place of sensitive columns that it lacks.
 
-    Columns of a frame are absent by name. An array lacks all of them if it has that many columns
-    less than X had in fit.
+    An array is returned unchanged: without names it is unknown which of its columns is absent.
 
     Parameters
     ----------
@@ -357,21 +354,15 @@ def add_absent_columns(
         Names of the columns of X in fit; None if it was an array.
     positions : ndarray of int
         Positions of the sensitive columns in fit.
-    n_columns : int
-        Number of columns of X in fit.
     """
-    places = np.sort(positions)
-    if isinstance(X, pd.DataFrame):
-        present = set(X.columns)
-        absent = [] if names is None else [j for j in places if names[j] not in present]
-        X = X.copy(deep=False) if absent else X
-        for j in absent:
-            X.insert(min(j, X.shape[1]), names[j], None)
+    if names is None or not isinstance(X, pd.DataFrame):
         return X
-    if len(places) == 0 or X.shape[1] != n_columns - len(places):
-        return X
-    numbers = X.astype(np.float64) if X.dtype.kind in "biu" else X
-    return np.insert(numbers, places - np.arange(len(places)), np.nan, axis=1)
+    present = set(X.columns)
+    absent = [j for j in np.sort(positions) if names[j] not in present]
+    X = X.copy(deep=False) if absent else X
+    for j in absent:
+        X.insert(min(j, X.shape[1]), names[j], None)
+    return X
 
 
 def check_order(X: Any, names: list[object] | None) -> None:

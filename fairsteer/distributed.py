@@ -114,8 +114,8 @@ def transform(transformer, X, *, sensitive_features=None):
     transformer : OptimalSteeringTransformer or WithinLabelEraser
         Fitted. For the copula, identical rows are counted within each partition.
     X : dask.dataframe.DataFrame or dask.array.Array of shape (n, p)
-        As in :func:`fit`, without the column of labels. Sensitive columns may be absent where the
-        transformer does not need them.
+        As in :func:`fit`, without the column of labels. Sensitive columns may be absent from a
+        frame where the transformer does not need them.
     sensitive_features : dask.dataframe.Series or dask.array.Array of shape (n,), default=None
         The attribute, unless it is a column of X.
 
@@ -213,9 +213,7 @@ def _steer(X, sensitive_features=None, *, transformer):
 
 def _empty(transformer, X):
     """Return what a table without rows becomes; sensitive columns of a frame may be absent."""
-    table = add_absent_columns(
-        X, transformer._columns, transformer.sensitive_positions_, transformer.n_features_in_
-    )
+    table = add_absent_columns(X, transformer._columns, transformer.sensitive_positions_)
     kept = take_columns(
         table, np.delete(np.arange(table.shape[1]), transformer.sensitive_positions_)
     )

@@ -216,19 +216,24 @@ class SensitiveFeatureMixin(FittedVersionMixin):
 
     def _check_features(self, X) -> np.ndarray:
         """Return features of rows after ``fit``, whose sensitive columns may be absent."""
-        table = self._check_columns(X, may_lack_attribute=True)
-        return check.split_features(table, self.sensitive_positions_)[0]
+        return check.split_features(self._check_columns(X), self.sensitive_positions_)[0]
 
-    def _check_columns(self, X, may_lack_attribute=False):
+    def _check_columns(self, X):
         """Return rows after ``fit`` as a table with the columns of ``fit``."""
         table = check.check_table(X)
-        if may_lack_attribute:
-            table = check.add_absent_columns(
-                table, self._columns, self.sensitive_positions_, self.n_features_in_
-            )
+        if self._may_lack_attribute():
+            table = check.add_absent_columns(table, self._columns, self.sensitive_positions_)
+        self._match_columns(table)
+        return table
+
+    def _match_columns(self, table) -> None:
+        """Refuse a table with other columns than in earlier calls."""
         validate_data(self, table, reset=False, skip_check_array=True)
         check.check_order(table, self._columns)
-        return table
+
+    def _may_lack_attribute(self) -> bool:
+        """Return whether sensitive columns may be absent after ``fit``."""
+        return True
 
     def _check_labels(self, y, n_rows) -> np.ndarray:
         """Return the label codes of rows after ``fit``."""

@@ -89,7 +89,7 @@ default="equalized_odds"
     partial erasure affects models that are penalized or measure distances.
 
     In column mode the values of the sensitive columns do not matter in ``transform``: they may be
-    missing, and the columns may be absent (from an array, if it has that many columns less).
+    missing, and a DataFrame may lack the columns.
 
     References
     ----------
@@ -196,7 +196,7 @@ default="equalized_odds"
         Parameters
         ----------
         X : array-like of shape (n, n_features_in_)
-            As in ``fit``; sensitive columns may have any values, or be absent.
+            As in ``fit``; sensitive columns may have any values, and be absent from a DataFrame.
 
         Returns
         -------

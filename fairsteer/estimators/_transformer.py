@@ -136,8 +136,8 @@ default="equalized_odds"
         a row depends on its values or, if passed, on ``row_ids``.
     group_strategy : {"given", "posterior"}, default="given"
         Whether ``transform`` needs the attribute of every row. With ``"posterior"`` it may be
-        missing (None or NaN) for some rows, or not be passed at all; columns of X that hold it may
-        be absent (from an array, if it has that many columns less). Such a row moves by the mean
+        missing (None or NaN) for some rows, or not be passed at all; a DataFrame may lack the
+        columns that held it in ``fit``. Such a row moves by the mean
         of the groups' displacements, weighted by the fitted ``p(group | x)``. This helps where the
         features reveal the group; where they do not, see :class:`WithinLabelEraser`.
     output : {"original", "scores"}, default="original"
@@ -434,7 +434,7 @@ default="equalized_odds"
             raise ValueError(NO_SUMS)
         if before is not None:
             self._check_named_alike(_get_feature_names(X))
-            self._check_columns(X)
+            self._match_columns(X)
             names = before.attribute_names
         batch = self._training_rows(
             X, y, sensitive_features, sample_weight, whole=False, attribute_names=names
@@ -719,9 +719,8 @@ default="equalized_odds"
 
     def _find_groups(self, X, sensitive_features, labeled=False):
         """Return rows after ``fit`` as a table, and the positions of their groups."""
-        options = self.steering_.options
+        table, options = self._check_columns(X), self.steering_.options
         may_miss = options.infer_groups and not labeled
-        table = self._check_columns(X, may_lack_attribute=may_miss)
         attribute = check.find_attribute(
             table, sensitive_features, self.sensitive_positions_, required=not may_miss
         )
@@ -735,6 +734,9 @@ default="equalized_odds"
             allow_unseen=options.pool_unseen,
         )
         return table, codes
+
+    def _may_lack_attribute(self):
+        return self.steering_.options.infer_groups
 
     @property
     def certificate_(self):
