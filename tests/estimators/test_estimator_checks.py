@@ -56,8 +56,8 @@ class ParitySteering(OptimalSteeringTransformer):
     def _training_rows(self, X, *rest, **options):
         return super()._training_rows(two_groups(X), *rest, **options)
 
-    def _check_columns(self, X):
-        return two_groups(super()._check_columns(X))
+    def _check_columns(self, X, **options):
+        return two_groups(super()._check_columns(X, **options))
 
 
 def two_groups(X):
