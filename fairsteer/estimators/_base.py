@@ -155,7 +155,6 @@ class SensitiveFeatureMixin(FittedVersionMixin):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.input_tags.categorical = self.sensitive_feature_ids is not None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
