@@ -14,6 +14,7 @@ import fairsteer
 from fairsteer.compare import compare, frontier_table, load_table
 from fairsteer.compare._export import write_csv
 from fairsteer.compare._options import check_options
+from fairsteer.core.messages import shorten
 from fairsteer.exceptions import UsageError
 
 _EPILOG = """\
@@ -159,18 +160,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--output",
-        type=Path,
+        type=_folder,
         metavar="DIR",
         help="a folder for report.html, results.csv and the other tables that the report cites",
     )
     return parser
 
 
+def _folder(name: str) -> Path:
+    if not name:
+        raise argparse.ArgumentTypeError("the name of the folder is empty")
+    return Path(name)
+
+
 def _compare(arguments, command: str) -> int:
     from fairsteer.compare import _terminal as terminal  # rich is an optional dependency
 
     table = load_table(
-        arguments.table or "diabetes",
+        "diabetes" if arguments.table is None else arguments.table,
         target=arguments.target,
         sensitive=arguments.sensitive,
         favorable=arguments.favorable,
@@ -265,18 +272,19 @@ def prepare_folder(folder: Path) -> None:
     """
     from fairsteer.compare._report import FILES
 
-    for name in (RESULTS, FRONTIER, *FILES):
-        if (folder / name).is_dir():
-            raise UsageError(
-                f"'{folder / name}' is a folder: remove it or choose another --output."
-            )
     try:
+        for name in (RESULTS, FRONTIER, *FILES):
+            if (folder / name).is_dir():
+                raise UsageError(
+                    f"'{folder / name}' is a folder: remove it or choose another --output."
+                )
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror
-        raise UsageError(f"the output folder '{folder}' cannot be used: {reason}.") from error
+        reason = "it is a file" if os.path.isfile(folder) else error.strerror
+        shown = shorten(str(folder), 200)
+        raise UsageError(f"the output folder {shown} cannot be used: {reason}.") from error
 
 
 def write_atomically(path: Path, content: str) -> None:

@@ -30,6 +30,9 @@ from fairsteer.compare._table import (
 from fairsteer.estimators._table_encoding import is_number
 from fairsteer.exceptions import UsageError
 
+# Larger numbers have no variance in double precision.
+_LARGEST = 1e150
+
 
 def load_table(
     source: str | Path = "diabetes",
@@ -96,6 +99,8 @@ def load_table(
     sensitive = (sensitive,) if isinstance(sensitive, str) else tuple(sensitive or ())
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
     missing = (missing,) if np.isscalar(missing) else tuple(() if missing is None else missing)
+    if not str(source):
+        raise UsageError("the name of the table is empty: pass a file, or 'diabetes'.")
     if str(source) in NAMED:
         return _load_named(str(source), target, sensitive, favorable, drop, missing)
     return _load_file(Path(source), target, sensitive, favorable, drop, missing)
@@ -204,6 +209,11 @@ def _select_features(data: pd.DataFrame, path: Path):
     for name in data:
         if is_number(data[name]):
             data[name] = data[name].replace([np.inf, -np.inf], np.nan)
+            if data[name].abs().max() > _LARGEST:
+                raise UsageError(
+                    f"the column {name!r} of '{path.name}' has values too large to square: leave "
+                    f"it out by --drop {name!r}, or change its unit."
+                )
     if not any(data[name].nunique(dropna=False) > 1 for name in data):
         reason = f" after text columns with many values ({list_names(left_out)}) are left out"
         raise UsageError(f"'{path.name}' has no feature that varies{reason * bool(left_out)}.")

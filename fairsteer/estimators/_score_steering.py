@@ -291,15 +291,14 @@ default="equalized_odds"
             If the input cannot be used, or a group was not seen in ``fit``.
         """
         check_is_fitted(self)
-        return self._transform(self._table(X), sensitive_features, row_ids)
+        return self._transform(self._check_columns(X), sensitive_features, row_ids)
 
     def _transform(self, table, sensitive_features, row_ids):
         features, codes = self._features(table), self._codes(table, sensitive_features)
         return self._steer(self._models.scores(features, codes), features, codes, row_ids)
 
-    def _table(self, X):
-        """Return new rows as a table with the columns of ``fit``."""
-        return self._check_columns(X, may_lack_attribute=self.group_strategy == "posterior")
+    def _may_lack_attribute(self):
+        return self.group_strategy == "posterior"
 
     def _codes(self, table, sensitive_features):
         """Return the positions of the groups of new rows, -1 where unknown."""
@@ -355,7 +354,7 @@ default="equalized_odds"
             Log odds, or predictions of a regressor.
         """
         check_is_fitted(self)
-        table = self._table(X)
+        table = self._check_columns(X)
         return self._models.scores(self._features(table), self._codes(table, sensitive_features))
 
     def group_roc(self, X, y, *, sensitive_features=None, row_ids=None):
@@ -388,7 +387,7 @@ default="equalized_odds"
                 "ROC curves need constraint='equalized_odds' and two labels: other maps are not "
                 "chosen by them."
             )
-        table = self._table(X)
+        table = self._check_columns(X)
         codes = self._codes(table, sensitive_features)
         features = self._features(table)
         positive = check.label_codes(check.check_labels(y, len(codes)), self.classes_)
@@ -411,21 +410,25 @@ default="equalized_odds"
     @property
     def kernels_(self):
         """Probability of every output given the group and the bin of the score."""
+        check_is_fitted(self)
         return getattr(self._maps, "kernels", None)
 
     @property
     def roc_(self):
         """Concave ROC curve of the score in every group."""
+        check_is_fitted(self)
         return getattr(self._maps, "curves", None)
 
     @property
     def target_roc_(self):
         """ROC curve of the output."""
+        check_is_fitted(self)
         return getattr(self._maps, "target", None)
 
     @property
     def n_outputs_(self):
         """Number of distinct outputs, where it is finite."""
+        check_is_fitted(self)
         if self.output == "bins" and self._edges is not None:
             return len(self._edges) + 1
         return None if self.kernels_ is None else self.kernels_.shape[-1]
@@ -581,7 +584,7 @@ default="equalized_odds"
         unlabeled = estimator is None and self.constraint == "demographic_parity"
         if unlabeled and (y is None or _is_continuous(y)):
             return np.zeros(len(present)), None
-        if is_regressor(estimator):
+        if estimator is not None and is_regressor(estimator):
             return check.check_numbers(check.check_column(y, "y", n_rows, like="X")[:, None])[
                 present, 0
             ], None

@@ -12,10 +12,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fairsteer._validation import check_numbers
+from fairsteer.core.messages import abbreviate
 
 MIN_FREQUENCY = 0.01
 MISSING = "(missing)"
 INFREQUENT = "(infrequent)"
+_CONTAINERS = (list, dict, set, tuple, bytes, np.ndarray)
+_LARGEST = 1e150
 
 
 def standard_encoder(data: pd.DataFrame) -> ColumnTransformer:
@@ -243,9 +246,41 @@ def fit_encoder(features: pd.DataFrame | np.ndarray) -> ColumnTransformer | None
     ColumnTransformer or None
         None where all columns are numbers, which are used as they are.
     """
-    if not isinstance(features, pd.DataFrame) or all(is_number(features[n]) for n in features):
+    if not isinstance(features, pd.DataFrame) or all(map(is_number, _columns(features))):
         return None
+    _refuse_what_is_no_value(features)
     return standard_encoder(features).fit(features)
+
+
+def _columns(features: pd.DataFrame) -> list[pd.Series]:
+    return [features.iloc[:, j] for j in range(features.shape[1])]
+
+
+def _refuse_what_is_no_value(features: pd.DataFrame) -> None:
+    """Refuse names that are no text, containers, infinity, and numbers too large to average."""
+    unnamed = [name for name in features if not isinstance(name, str)]
+    if unnamed:
+        raise ValueError(
+            f"The column name(s) {abbreviate(unnamed)} are no text, which a table with columns of "
+            "text needs: rename them, for instance by X.columns = X.columns.astype(str)."
+        )
+    for name, column in features.items():
+        if is_number(column):
+            if column.dtype.kind == "c":
+                raise ValueError(f"The column {name!r} holds complex numbers: pass real ones.")
+            if np.abs(column.to_numpy(dtype=float, na_value=np.nan)).max(initial=0.0) > _LARGEST:
+                raise ValueError(
+                    f"The column {name!r} holds infinity or values too large to square: replace "
+                    "them by NaN, clip them, or change the unit."
+                )
+        elif column.dtype == object:
+            kinds = {type(value) for value in column.dropna()}
+            strange = [kind.__name__ for kind in kinds if issubclass(kind, _CONTAINERS)]
+            if strange:
+                raise ValueError(
+                    f"The column {name!r} holds values of type {strange[0]}: every cell must be a "
+                    "number or a text."
+                )
 
 
 def encode(encoder: ColumnTransformer | None, features: pd.DataFrame | np.ndarray) -> np.ndarray:

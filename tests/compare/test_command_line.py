@@ -474,3 +474,20 @@ def test_as_a_process():
 def test_an_original_table(name, capsys):
     assert main(["compare", name, *ONLY_UNMITIGATED, "--folds", "2", "--sensitive", "sex"]) == 0
     assert "no recidivism" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [
+        (["compare", ""], "empty"),
+        (["compare", "--output", ""], "empty"),
+        (["compare", "--output", "a" * 300], "File name too long"),
+    ],
+)
+def test_names_that_no_file_can_have_are_refused(arguments, fact, capsys):
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert fact in capsys.readouterr().err

@@ -513,3 +513,15 @@ def test_original_tables(name, sensitive, expected, rows):
     assert expected not in table.data
     assert len(table.data) == rows
     assert table.groups.nunique() == 2
+
+
+def test_an_empty_name_and_values_too_large_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="empty"):
+        load_table("")
+    frame = pd.DataFrame(
+        {"a": [1e300, 2.0] * 30, "sex": ["f", "m", "m"] * 20, "hired": [0, 1] * 30}
+    )
+    path = tmp_path / "people.csv"
+    frame.to_csv(path, index=False)
+    with pytest.raises(UsageError, match="'a'.*too large"):
+        load_table(path, "hired", "sex")
