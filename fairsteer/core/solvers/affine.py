@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from scipy.linalg import expm
@@ -17,7 +18,7 @@ from fairsteer.core.solvers.tied import tied_matrix
 from fairsteer.core.solvers.whitened import solve_whitened
 
 _TIE = 1e-9
-_MAX_CONTRASTS = 4
+_MAX_CONTRASTED = 4
 
 
 def solve_affine(
@@ -109,8 +110,8 @@ def _spectral_matrices(problem: GroupProblem) -> list[Array]:
     If an affine map takes all Gaussians of the reference to those of the group, it also takes the
     eigenvectors of ``sum_i w_i t_i E[xx' | i]`` relative to ``sum_i w_i E[xx' | i]``, up to their
     signs. The signs follow from the agreement of all moments in the two eigenbases, as those of a
-    leading eigenvector. For distinct eigenvalues the result is that map. Each label is contrasted
-    with the rest (of many labels the most frequent), so the order of the labels does not matter.
+    leading eigenvector. For distinct eigenvalues the result is that map. Several contrasts are
+    tried, since the eigenvalues of one may coincide and the optimum reached depends on it.
     """
     weights = problem.weights
     sides = []
@@ -123,9 +124,7 @@ def _spectral_matrices(problem: GroupProblem) -> list[Array]:
         whiten = invsqrtm(np.einsum("i,ijk->jk", weights, moments))
         sides.append((whiten, centered @ whiten, symmetrize(whiten @ moments @ whiten)))
     matrices = []
-    # With two labels, both contrasts are the same.
-    most = 1 if len(weights) == 2 else _MAX_CONTRASTS
-    for scores in np.eye(len(weights))[np.argsort(-weights, kind="stable")[:most]]:
+    for scores in _contrasts(weights):
         turned = []
         for whiten, centered, second in sides:
             axes = np.linalg.eigh(np.einsum("i,ijk->jk", weights * scores, second))[1]
@@ -139,6 +138,18 @@ def _spectral_matrices(problem: GroupProblem) -> list[Array]:
             signs = -signs
         matrices.append(np.asarray(np.linalg.solve(own_frame, signs[:, None] * frame)))
     return matrices
+
+
+def _contrasts(weights: Array) -> list[Array]:
+    """Return contrasts of each label with the rest, and with each other label, shape (K,) each.
+
+    Of many labels only the most frequent are used. The order of the labels does not matter.
+    """
+    if len(weights) == 2:
+        return [np.array([1.0, -1.0])]  # all contrasts are the same
+    frequent = np.argsort(-weights, kind="stable")[:_MAX_CONTRASTED]
+    single = list(np.eye(len(weights))[frequent])
+    return single + [one - other for one, other in combinations(single, 2)]
 
 
 def refine_affine(

@@ -11,7 +11,13 @@ from fairsteer.core.gaussians import SubgroupGaussians
 from fairsteer.core.linalg import Array, inv_spd, is_spd, roots, sqrtm, symmetrize
 from fairsteer.core.solvers import affirmative
 from fairsteer.core.solvers._problem import GroupProblem
-from fairsteer.core.solvers._result import GroupSolution, Settings, Solution, Template
+from fairsteer.core.solvers._result import (
+    TOO_SINGULAR,
+    GroupSolution,
+    Settings,
+    Solution,
+    Template,
+)
 from fairsteer.core.solvers.affine import refine_affine
 from fairsteer.core.solvers.univariate import solve_univariate
 from fairsteer.core.solvers.whitened import solve_whitened
@@ -83,7 +89,10 @@ def solve_subgroups(gaussians: SubgroupGaussians, settings: Settings) -> Solutio
         return Solution(maps, fit_template(gaussians, settings.priors, maps), 0.0, 1)
     frame = _frame(gaussians, settings)
     inward = frame.inverse()[None]
-    local = gaussians.pushforward(inward)
+    try:
+        local = gaussians.pushforward(inward)
+    except ValueError:
+        raise ValueError(TOO_SINGULAR) from None
     if gaussians.n_labels == 1:
         center = barycenter(local, settings.priors)
         maps = frame[None].compose(center.maps).compose(inward)
@@ -112,9 +121,8 @@ def _frame(gaussians: SubgroupGaussians, settings: Settings) -> AffineMap:
     """
     pooled = np.einsum("ia,iajk->jk", settings.priors, gaussians.covariances)
     variances, axes = np.linalg.eigh(pooled)
-    variances, axes = variances[::-1], axes[:, ::-1]
     if settings.conditions == "affine" and gaussians.n_labels > 1:
-        axes = axes * np.sqrt(variances)
+        axes = axes * np.sqrt(np.maximum(variances, np.finfo(np.float64).eps * variances[-1]))
     return AffineMap(axes, np.zeros(gaussians.n_features))
 
 
