@@ -273,6 +273,7 @@ def test_side_by_side_in_a_feature_union(rows):
 # ------------------------------------------------------------------- other steps before and after
 
 
+@pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 def test_columns_encoded_before_with_the_attribute_passed_through(mixed, rows):
     encode = ColumnTransformer(
         [
@@ -971,6 +972,7 @@ def test_the_picture_of_a_pipeline(rows):
     assert "LogisticRegression" in SteeredClassifier(LogisticRegression())._repr_html_()
 
 
+@pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 def test_real_rows_from_the_table_to_the_report():
     diabetes = load_diabetes_progression()
     X, X_new, y, y_new = train_test_split(diabetes.data, diabetes.target, random_state=0)
