@@ -34,6 +34,7 @@ from fairsteer import (
     TRUSTED_TYPES,
     ConceptSteering,
     OptimalSteeringTransformer,
+    ScoreSteering,
     SteeredClassifier,
     SteeringVersionWarning,
     WithinLabelEraser,
@@ -41,7 +42,11 @@ from fairsteer import (
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.metrics import make_fairness_scorer, most_accurate_within, rms_tpr_gap
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:The channel blurs:fairsteer.SteeringWarning"),
+    pytest.mark.filterwarnings("ignore:.*same values as an earlier row:fairsteer.SteeringWarning"),
+]
 
 
 def steering(**parameters):
@@ -64,6 +69,12 @@ MODELS = {
     "eraser": WithinLabelEraser(constraint="equal_opportunity"),
     "concept": ConceptSteering(),
     "classifier": SteeredClassifier(LogisticRegression(), steering(priors="independent")),
+    "channel": steering(label_strategy="channel", covariance_type="tied"),
+    "score": ScoreSteering(LogisticRegression(), random_state=0),
+    "score of two labels": ScoreSteering(LogisticRegression(), random_state=0),
+    "score, parity": ScoreSteering(
+        LogisticRegression(), constraint="demographic_parity", output="bins", random_state=0
+    ),
 }
 WRITERS = {
     "pickle": pickle.dumps,
@@ -91,7 +102,7 @@ def fitted(rows):
     models = {}
     for name, model in MODELS.items():
         model = copy.deepcopy(model)
-        if name == "concept":
+        if name in ("concept", "score of two labels", "score, parity"):
             models[name] = model.fit(X, y == 1, sensitive_features=groups)
         else:
             # Six groups in three dimensions leave nothing once their means are erased.
@@ -269,10 +280,16 @@ def test_searches_that_hold_our_scorer_come_along(searches):
         assert repr(loaded.scoring) == repr(search.scoring)
 
 
-def test_trusted_types_are_exactly_those_needed(fitted, grouped, searches):
+def test_trusted_types_are_exactly_those_needed(fitted, grouped, searches, rows):
+    X, y, groups = rows
+    table = pd.DataFrame(np.asarray(X)[:, :2], columns=["a", "b"]).assign(
+        job=np.where(np.asarray(X)[:, 0] > 1.0, "cook", "clerk")
+    )
+    mixed = ScoreSteering(LogisticRegression(), random_state=0)
+    mixed.fit(table, np.asarray(y) == 1, sensitive_features=groups)
     needed = {
         name
-        for model in (*fitted.values(), *grouped.values(), *searches[1], *searches[2])
+        for model in (mixed, *fitted.values(), *grouped.values(), *searches[1], *searches[2])
         for name in skops.io.get_untrusted_types(data=skops.io.dumps(model))
     }
     assert sorted(needed) == TRUSTED_TYPES
