@@ -315,15 +315,19 @@ def _normal_score(ranks: Array) -> Array:
     return scores
 
 
-def tie_probability(x: Array) -> float:
-    """Return the share of pairs of the n values that are equal."""
-    if len(x) < 2:
+def tie_probability(x: Array, weights: Array | None = None) -> float:
+    """Return the share of pairs of the n values, with frequencies (n,), that are equal."""
+    _, places = np.unique(x, return_inverse=True)
+    counts = np.bincount(places, weights).astype(float)
+    total = counts.sum()
+    if total <= 1.0:
         return 0.0
-    counts = np.unique(x, return_counts=True)[1].astype(float)
-    return float(np.sum(counts * (counts - 1.0)) / (len(x) * (len(x) - 1.0)))
+    return float(np.sum(counts * np.maximum(counts - 1.0, 0.0)) / (total * (total - 1.0)))
 
 
-def choose_family(X: Array, blocks: Sequence[NDArray[np.intp]]) -> str:
+def choose_family(
+    X: Array, blocks: Sequence[NDArray[np.intp]], weights: Array | None = None
+) -> str:
     """Return the copula where most features that vary are discrete, otherwise normal.
 
     Ties are counted among rows at equal steps. A block of indicators is one discrete feature.
@@ -334,11 +338,14 @@ def choose_family(X: Array, blocks: Sequence[NDArray[np.intp]]) -> str:
         Training rows.
     blocks : sequence of ndarray of int
         Positions of the columns of each block.
+    weights : ndarray of shape (n,), default=None
+        Frequencies of the rows.
     """
     joined = {int(j) for block in blocks for j in block}
-    sample = X[:: -(-len(X) // SAMPLED_ROWS)]
+    step = -(-len(X) // SAMPLED_ROWS)
+    sample, own = X[::step], None if weights is None else weights[::step]
     others = [j for j in np.flatnonzero(X.min(axis=0) < X.max(axis=0)) if j not in joined]
-    discrete = sum(tie_probability(sample[:, j]) > DISCRETE for j in others)
+    discrete = sum(tie_probability(sample[:, j], own) > DISCRETE for j in others)
     n_features = len(others) + len(blocks)
     return "copula" if 2 * (discrete + len(blocks)) > n_features else "normal"
 

@@ -533,7 +533,8 @@ default="equalized_odds"
         if rows.n_rows == 0:
             return self._with_family(options, "normal"), []
         blocks = find_one_hot(rows.features)
-        return self._with_family(options, choose_family(rows.features, blocks)), blocks
+        family = choose_family(rows.features, blocks, rows.weights)
+        return self._with_family(options, family), blocks
 
     def _resume(self, options, sums):
         """Return options with the family that was chosen for earlier rows."""

@@ -131,7 +131,7 @@ def test_ranks_are_taken_among_the_positives_under_equal_opportunity(table):
     # Draws within ties move the mean of 266 rows by .06 on average.
     np.testing.assert_allclose(law.means, 0.0, atol=0.2)
     variances = np.diagonal(law.covariances, axis1=-2, axis2=-1)
-    np.testing.assert_allclose(variances, 1.0, atol=0.12)
+    np.testing.assert_allclose(variances, 1.0, atol=0.25)
 
 
 @pytest.mark.parametrize("family", ["copula", "copula_by_group"])
