@@ -97,6 +97,12 @@ EVERY = [
     for kind in KINDS
     for name in CONFIGURATIONS
 ]
+# These checks look at containers and names, which the solvers and draws do not see.
+CONTAINERS = [
+    case
+    for case in EVERY
+    if case.values[1] in ("default", "copula", "unknown groups") or case.values == QUICK
+]
 quietly = pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 
 
@@ -118,7 +124,7 @@ def test_every_check_passes(kind, name):
 @quietly
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
 @pytest.mark.parametrize("check", FURTHER_CHECKS)
-@pytest.mark.parametrize(("kind", "name"), EVERY)
+@pytest.mark.parametrize(("kind", "name"), CONTAINERS)
 def test_checks_that_check_estimator_leaves_out(kind, name, check):
     getattr(estimator_checks, check)(kind.__name__, steering(kind, CONFIGURATIONS[name]))
 

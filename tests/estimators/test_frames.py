@@ -206,6 +206,7 @@ def test_numbers_of_other_types(dtype):
     assert_array_equal(steered(X.astype(dict.fromkeys(FEATURES, dtype))), steered(X))
 
 
+@pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 def test_boolean_features(frame):
     numbers = X.assign(positive=(X["x0"] > 0).astype(float))
     truths = X.assign(positive=X["x0"] > 0)
