@@ -397,6 +397,7 @@ def test_a_column_vector_of_labels_is_accepted():
     assert fairness_report(y, y, sensitive_features=list("aabb")).loc["gap", "tpr"] == 0
 
 
+@pytest.mark.filterwarnings("ignore:A boosted classifier recovers:fairsteer.SteeringWarning")
 @pytest.mark.slow
 def test_the_example_of_the_readme_prints_the_output_shown():
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
