@@ -9,7 +9,6 @@ from fairsteer.estimators import (
     TRUSTED_TYPES,
     ConceptSteering,
     OptimalSteeringTransformer,
-    ScoreSteering,
     SteeredClassifier,
     WithinLabelEraser,
 )
@@ -34,3 +33,12 @@ __all__ = [
     "nearest_ideal",
     "prior_gap",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import `ScoreSteering` on first use: it needs slow parts of scikit-learn."""
+    if name == "ScoreSteering":
+        from fairsteer.estimators import ScoreSteering
+
+        return ScoreSteering
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

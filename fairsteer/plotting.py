@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fairsteer import _validation as check
 from fairsteer.core.messages import abbreviate, shorten
-from fairsteer.estimators import OptimalSteeringTransformer, ScoreSteering
+from fairsteer.estimators import OptimalSteeringTransformer
 
 # Okabe-Ito colors; markers and dashes distinguish the same series without color.
 STYLES = (
@@ -229,6 +229,8 @@ class RocDisplay:
         ImportError
             If matplotlib is missing.
         """
+        from fairsteer.estimators import ScoreSteering  # slow to import
+
         if not isinstance(steering, ScoreSteering):
             raise TypeError(
                 f"ROC curves need a fitted ScoreSteering, got a {type(steering).__name__}."

@@ -117,7 +117,7 @@ def streams(draw):
 @pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 def test_generated_batches_are_one_fit(stream):
     X, y, groups, weights, cuts, options = stream
-    whole = OptimalSteeringTransformer(random_state=0, **options)
+    whole = OptimalSteeringTransformer(family="normal", random_state=0, **options)
     rows = {"sensitive_features": groups}
     if weights is not None:
         rows["sample_weight"] = weights
