@@ -740,7 +740,7 @@ def test_warnings_do_not_grow():
         score(PIPELINE, undefined, {"y_true": Y, "sensitive_features": np.arange(N)})
         rows = np.arange(4_000)
         plain(small_groups="pooled").fit(
-            RNG.normal(size=(4_000, 2)), rows % 2, sensitive_features=rows // 4
+            RNG.normal(size=(4_000, 2)), rows % 2, sensitive_features=rows // 2
         )
         fairness_report(rows % 2, rows % 2, sensitive_features=rows % 300)
     assert len(warned) >= 3
