@@ -148,9 +148,22 @@ def test_the_reference_lists_names_that_exist(name):
 
 def test_the_guide_names_parameter_values_that_exist():
     text = "\n".join(page.read_text() for page in GUIDE)
-    steering = fairsteer.OptimalSteeringTransformer()
+    kinds = (fairsteer.OptimalSteeringTransformer, fairsteer.ScoreSteering)
     named = set(re.findall(r"`(\w+)=\"(\w+)\"`", text))
-    own = [(name, value) for name, value in named if name in steering.get_params()]
-    assert len(own) > 8
-    for name, value in own:
-        fairsteer.OptimalSteeringTransformer(**{name: value})._validate_params()
+    accepted = {
+        (name, value)
+        for name, value in named
+        for kind in kinds
+        if name in kind().get_params() and _accepts(kind, name, value)
+    }
+    parameters = {name for kind in kinds for name in kind().get_params()}
+    assert len(accepted) > 8
+    assert {(name, value) for name, value in named if name in parameters} == accepted
+
+
+def _accepts(kind, name, value):
+    try:
+        kind(**{name: value})._validate_params()
+    except ValueError:
+        return False
+    return True
