@@ -193,5 +193,5 @@ def test_a_file_of_another_kind_is_one_sentence(tmp_path, content, name, fact):
 def test_a_broken_workbook_is_one_sentence(tmp_path):
     pytest.importorskip("openpyxl")
     (tmp_path / "a.xlsx").write_bytes(pack(xl__workbook="x"))
-    with pytest.raises(UsageError, match="not a readable Excel file"):
+    with pytest.raises(UsageError, match="cannot be read as an Excel file"):
         read_file(tmp_path / "a.xlsx")
