@@ -24,7 +24,7 @@ CLASSIFIERS = {
     "qda": QuadraticDiscriminantAnalysis(),
     "boosting": HistGradientBoostingClassifier(max_iter=10, random_state=0),
 }
-LAWS = range(20)
+LAWS = range(5)
 
 
 @pytest.fixture(scope="module", params=LAWS)
@@ -75,12 +75,12 @@ def sampling_error(sample):
     return np.sqrt(2 * 2 * 0.25 / min(counts))
 
 
-def test_realized_gaps_stay_below_proved_certificates(sample):
+def test_realized_gaps_stay_below_model_certificates(sample):
     (X, y, groups), _ = sample
     for options in PROVED.values():
         steering = OptimalSteeringTransformer(random_state=0, **options)
         steering.fit(X, y, sensitive_features=groups)
-        proved = {n: c.bound for n, c in steering.certificate_.items() if c.kind == "proved"}
+        proved = {n: c.bound for n, c in steering.certificate_.items() if c.kind == "model"}
         assert proved
         for classifier in CLASSIFIERS.values():
             gaps = realized_gaps(steering, sample, classifier)
@@ -108,7 +108,7 @@ def test_coverage_of_estimates_is_reported(sample, record_property):
         steering.fit(X, y, sensitive_features=groups)
         target = options.get("constraint", "equalized_odds")
         certificate = steering.certificate_[target]
-        assert certificate.kind == "estimated"
+        assert certificate.kind == "model estimate"
         realized = [realized_gaps(steering, sample, c)[target] for c in CLASSIFIERS.values()]
         error = 4 * sampling_error(sample)
         covered = np.mean([gap <= certificate.bound + error for gap in realized])

@@ -370,6 +370,7 @@ def test_a_batch_of_some_groups_says_nothing_of_moves(table):
     steering().partial_fit(X[~own], y[~own], finish=False).partial_fit(X[own], y[own])
 
 
+@pytest.mark.filterwarnings("error::fairsteer.SteeringWarning")
 def test_a_warning_that_is_an_error_changes_nothing(rng):
     X = pd.DataFrame(rng.integers(0, 3, size=(400, 3)), columns=list("uvw")).astype(float)
     groups, y = rng.integers(2, size=400), rng.integers(2, size=400)

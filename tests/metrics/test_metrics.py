@@ -120,7 +120,7 @@ def test_noise_floor_is_the_mean_gap_over_permutations(sample, n_groups):
     y, predicted, groups = y[keep], predicted[keep], groups[keep]
     rng = np.random.default_rng(0)
     drawn = {name: [] for name in FAIRLEARN}
-    for _ in range(60):
+    for _ in range(30):
         within = groups.copy()
         for label in (0, 1):
             within[y == label] = rng.permutation(groups[y == label])
