@@ -135,6 +135,17 @@ def test_the_column_of_the_attribute_may_be_absent(table, fitted):
     np.testing.assert_allclose(steered.compute(), fitted.transform(kept))
 
 
+def test_the_channel_draws_by_value_in_every_partition(table):
+    X, frame = table.drop(columns="label"), dd.from_pandas(table, npartitions=5)
+    parameters = {"label_strategy": "channel", "covariance_type": "tied"}
+    found = distributed.fit(steering(**parameters), frame, "label")
+    expected = in_memory(table, **parameters)
+    assert expected.channel_.blurred.any()
+    np.testing.assert_allclose(found.channel_.noise, expected.channel_.noise, atol=1e-8)
+    steered = distributed.transform(expected, dd.from_pandas(X, npartitions=3))
+    np.testing.assert_allclose(steered.compute(), expected.transform(X))
+
+
 def test_fit_does_not_modify_the_transformer(table):
     given = steering()
     distributed.fit(given, dd.from_pandas(table, npartitions=3), "label")

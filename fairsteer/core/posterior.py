@@ -310,7 +310,8 @@ class GroupMotion:
             weights = np.eye(n_labels)[labels]
         step = self.displacement(rows, weights)
         if self.noise is not None:
-            step = step + ndtri(draws[:, d + 1 :]) @ self.noise.T
+            quantiles = ndtri if xp is np else xp.special.ndtri
+            step = step + quantiles(draws[:, d + 1 :]) @ self.noise.T
         step = self.marginals.carry(X, self.group, ties, step)
         if self.strength != 1.0:
             step *= self.strength

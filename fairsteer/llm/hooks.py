@@ -13,7 +13,7 @@ from fairsteer.llm.tensors import to_tensors
 
 
 @contextmanager
-def hooked(model, steps, sensitive_features, pooling):
+def hooked(model, steps, sensitive_features, pooling, row_ids=None):
     """Keep hooks on the blocks at the layers in `steps`, and on their model for its mask."""
     check_pooling(pooling)
     backbone, blocks = backbone_and_blocks(model)
@@ -29,7 +29,7 @@ def hooked(model, steps, sensitive_features, pooling):
         hooks.callback(backbone.register_forward_pre_hook(masks.enter, with_kwargs=True).remove)
         hooks.callback(backbone.register_forward_hook(masks.leave, always_call=True).remove)
         for place, step in zip(places, steps.values(), strict=True):
-            hook = Hook(step, sensitive_features, pooling, masks)
+            hook = Hook(step, sensitive_features, pooling, masks, row_ids)
             hooks.callback(blocks[place].register_forward_hook(hook).remove)
         yield
 
@@ -73,8 +73,9 @@ class Masks:
 class Hook:
     """Forward hook that moves the hidden states of a block."""
 
-    def __init__(self, steps, sensitive_features, pooling, masks):
+    def __init__(self, steps, sensitive_features, pooling, masks, row_ids):
         self.steps, self.codes = steps, None
+        self.draws = None if steps.draws is None else steps.draws(row_ids)
         self.move, self.masks = POOLINGS[pooling], masks
         if sensitive_features is not None:
             self.codes = steps.codes(sensitive_features, len(sensitive_features))
@@ -103,11 +104,25 @@ class Hook:
         for code, texts in self._split_by_group(len(states), states.device):
             motion = steps.motions[code]
             if motion is not None:
-                own = motion(rows[texts].flatten(0, 1), xp=torch)
+                draws = self._repeat_draws(rows, texts)
+                own = motion(rows[texts].flatten(0, 1), draws, xp=torch)
                 step[texts] = own.view_as(step[texts])
         if whole:
             return step
         return torch.zeros_like(states).index_copy(-1, steps.steered, step)
+
+    def _repeat_draws(self, rows, texts):
+        """Return the draws of texts for each of their states, None where nothing is drawn."""
+        if self.draws is None:
+            return None
+        if len(self.draws) != len(rows):
+            raise ValueError(
+                f"row_ids has {len(self.draws)} entries, but the batch has {len(rows)} texts: pass "
+                "one identifier per text. If generate returns several sequences for a text, "
+                "repeat or extend its identifier for each of them."
+            )
+        draws = torch.tensor(self.draws, device=rows.device, dtype=rows.dtype)[texts]
+        return draws.repeat_interleave(rows.shape[1], dim=0)
 
     def _split_by_group(self, n_texts, device):
         """Yield the position of each group in the batch, and the index of its texts."""

@@ -10,7 +10,7 @@ from fairsteer.llm.steps import concept_steps, layer_steps
 
 
 @contextmanager
-def steer_hidden_states(model, steerings, *, sensitive_features=None, pooling="last"):
+def steer_hidden_states(model, steerings, *, sensitive_features=None, pooling="last", row_ids=None):
     """Steer hidden states while a model runs, ``generate`` included.
 
     The states of each layer are moved as by ``transform`` of its steering, computed on the device
@@ -32,6 +32,9 @@ def steer_hidden_states(model, steerings, *, sensitive_features=None, pooling="l
         text (in generation, the last token of the prompt and each generated token), all tokens by
         the displacement of their mean, or each token by its own displacement. With a cache of keys
         and values, a pass after the first contains only the new token, which is then the mean.
+    row_ids : array-like of shape (n,), default=None
+        Identifier of each text of the batch, required by ``label_strategy="channel"``: all states
+        of a text get the same noise, which depends on its identifier, as in ``transform``.
 
     Yields
     ------
@@ -42,12 +45,12 @@ def steer_hidden_states(model, steerings, *, sensitive_features=None, pooling="l
     ------
     ValueError
         If a steering cannot run inside a model, its dimensions differ from the states', or
-        `sensitive_features` does not match the batch.
+        `sensitive_features` or `row_ids` do not match the batch.
     TypeError
         If a value of `steerings` is not a steering, or the list of blocks is not found.
     """
     steps = {layer: layer_steps(steering) for layer, steering in dict(steerings).items()}
-    with hooked(model, steps, sensitive_features, pooling):
+    with hooked(model, steps, sensitive_features, pooling, row_ids):
         yield model
 
 

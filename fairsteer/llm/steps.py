@@ -17,6 +17,9 @@ from fairsteer.core.marginals import Normal
 from fairsteer.core.posterior import GroupMotion, PopulationMotion, population_densities
 from fairsteer.estimators import ConceptSteering, OptimalSteeringTransformer, WithinLabelEraser
 
+# Draws stay inside (0, 1) in single precision.
+_LEAST = 2.0**-24
+
 
 @dataclass(frozen=True, eq=False)
 class ConstantMotion:
@@ -50,12 +53,15 @@ class LayerSteps:
         namespace ``xp`` to displacements (n, d); None for a group whose states are not moved.
     codes : callable
         Function from ``sensitive_features`` and the number of texts to the positions of the groups.
+    draws : callable or None
+        Function from identifiers of texts to their draws in (0, 1), where displacements need them.
     """
 
     n_features: int
     steered: Any
     motions: dict[int, Any]
     codes: Callable[[Any, int], Any]
+    draws: Callable[[Any], Array] | None = None
 
 
 def layer_steps(steering: Any) -> LayerSteps:
@@ -76,7 +82,7 @@ def layer_steps(steering: Any) -> LayerSteps:
     TypeError
         If `steering` is of another class.
     ValueError
-        If the displacement of a row depends on other rows or on draws.
+        If the displacement of a row depends on other rows, or a label would be drawn.
     NotFittedError
         If `steering` is not fitted.
     """
@@ -143,18 +149,13 @@ def concept_steps(steering: ConceptSteering, alpha: float) -> LayerSteps:
 
 
 def _check_motions(options, max_drift):
-    """Raise ValueError if displacements depend on other rows or on draws."""
+    """Raise ValueError if displacements depend on other rows or on drawn labels."""
     if options.family != "normal":
         raise ValueError(
             f"family={options.family!r} cannot steer hidden states, which are not transformed "
             "inside a model: fit with family='normal'."
         )
     by_label = options.constraint == "equalized_odds"
-    if options.channels:
-        raise ValueError(
-            "label_strategy='channel' draws noise for each row, which is not available inside a "
-            "model: fit with label_strategy='posterior' or 'none', or steer saved states."
-        )
     if options.label_strategy == "sample" and by_label:
         raise ValueError(
             "label_strategy='sample' draws a label for each row, which is not available inside a "
@@ -177,7 +178,20 @@ def _transformer_steps(steering) -> LayerSteps:
         steered=fitted.varying,
         motions={code: fitted.motion(code) for code in codes},
         codes=lambda groups, n: _find_codes(steering, groups, n),
+        draws=(lambda ids: _draw(fitted, ids)) if fitted.channel is not None else None,
     )
+
+
+def _draw(fitted, row_ids):
+    """Return the draws of texts, as ``transform`` does of rows with these identifiers."""
+    if row_ids is None:
+        raise ValueError(
+            "label_strategy='channel' draws noise for each text: pass row_ids, an identifier for "
+            "each text of the batch."
+        )
+    row_ids = np.asarray(row_ids)
+    draws = fitted.draw(None, None, check.row_words(row_ids, len(row_ids)))
+    return np.clip(draws[:], _LEAST, 1.0 - _LEAST)
 
 
 def _single_map(affine: AffineMap, steered, n_features: int) -> LayerSteps:

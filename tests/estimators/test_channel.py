@@ -11,6 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from fairsteer import OptimalSteeringTransformer, SteeringWarning, SubgroupGaussians
+from fairsteer.core.channels import gaussian_channel
 
 quietly = pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 
@@ -80,6 +81,26 @@ def test_every_classifier_of_the_output_has_equal_rates(model):
     )
     predicted = model.fit(X[train], y[train]).predict(X[test])
     assert largest_deviation(predicted, y[test], groups[test], slack=0.01) > 8.0
+
+
+@quietly
+@pytest.mark.slow
+def test_the_channel_of_the_true_law_leaves_nothing():
+    law, rng = make_law(), np.random.default_rng(3)
+    X, y, groups = draw_rows(law, 200_000, 2)
+    channel = gaussian_channel(law, 0)
+    moved = channel.apply(X, groups, rng.normal(size=(len(X), channel.n_draws)))
+    train, test = slice(0, 100_000), slice(100_000, None)
+    labeled = np.column_stack([moved, y])
+    for model in (
+        LogisticRegression(),
+        QuadraticDiscriminantAnalysis(),
+        HistGradientBoostingClassifier(),
+    ):
+        predicted = model.fit(moved[train], y[train]).predict(moved[test])
+        assert largest_deviation(predicted, y[test], groups[test]) < 4.0
+        guessed = model.fit(labeled[train], groups[train]).predict(labeled[test])
+        assert largest_deviation(guessed, y[test], groups[test]) < 4.0
 
 
 @quietly

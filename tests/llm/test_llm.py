@@ -213,6 +213,38 @@ def test_groups_are_inferred_from_the_state(model, tokenizer, parameters):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("group_strategy", ["given", "posterior"])
+def test_channels_draw_by_the_identifier_of_the_text(llama, tokenizer, pooling, group_strategy):
+    steering = fitted(
+        llama, tokenizer, pooling, label_strategy="channel", group_strategy=group_strategy
+    )
+    assert steering.channel_.blurred.any()
+    groups = GROUPS[FEW] if group_strategy == "given" else None
+    ids = np.arange(100, 124)
+    X, of = collected(llama, tokenizer, pooling, texts=TEXTS[FEW])
+    own = {"sensitive_features": None if groups is None else groups[of]}
+    expected = steering.transform(X, row_ids=ids[of], **own)
+    layers = {LAYER: steering}
+    with steer_hidden_states(
+        llama, layers, sensitive_features=groups, pooling=pooling, row_ids=ids
+    ):
+        found = collected(llama, tokenizer, pooling, texts=TEXTS[FEW])[0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    with (
+        pytest.raises(ValueError, match="row_ids"),
+        steer_hidden_states(llama, layers, sensitive_features=groups, pooling=pooling),
+    ):
+        pass
+    with (
+        pytest.raises(ValueError, match="row_ids has 3"),
+        steer_hidden_states(
+            llama, layers, sensitive_features=groups, pooling=pooling, row_ids=[1, 2, 3]
+        ),
+    ):
+        collected(llama, tokenizer, pooling, texts=TEXTS[FEW])
+
+
 def test_unseen_and_merged_groups_move_as_in_the_transform(llama, tokenizer):
     X, _ = collected(llama, tokenizer)
     groups = GROUPS.astype(object)
