@@ -24,10 +24,11 @@ PAGES = {
         "simulated.page_parts",
         "hidden.page_parts",
     ),
-    "speed.md": ("speed.page_parts", "scale.page_parts"),
+    "speed.md": ("speed.page_parts", "score_times.page_parts", "scale.page_parts"),
     "synthetic.md": ("synthetic.page_parts",),
     "user_guide/concepts.md": ("concept.page_parts",),
     "user_guide/discrete.md": ("defaults.page_parts",),
+    "user_guide/guarantees.md": ("certificates.page_parts",),
 }
 """By page the functions that return its parts, given the folder of the csv files."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ _ONE_SOURCE = (
     "sensitive_features"
 )
 
+_DIGESTED = 1_000
 NO_WEIGHT = "sample_weight is zero in every row: at least one row needs a positive weight."
 
 
@@ -146,6 +148,23 @@ def check_table(X: Any) -> Any:
             "of numbers with the attribute as sensitive_features."
         )
     return X
+
+
+def digest_table(X: Any) -> str:
+    """Return a digest of the values of a table, from at most 1,000 rows at equal steps.
+
+    Frames and arrays of the same numbers have the same digest.
+    """
+    table = check_table(X)
+    n_rows = table.shape[0]
+    chosen = np.arange(min(n_rows, _DIGESTED)) * n_rows // min(n_rows, _DIGESTED)
+    rows = take_rows(table, chosen)
+    numbers = _plain_numbers(rows)
+    if numbers is None:
+        numbers = pd.util.hash_pandas_object(pd.DataFrame(rows).astype(str), index=False).to_numpy()
+    else:
+        numbers = np.ascontiguousarray(numbers, dtype=np.float64)
+    return hashlib.sha256(f"{table.shape}".encode() + numbers.tobytes()).hexdigest()
 
 
 def sensitive_positions(X: Any, ids: Any) -> list[int]:

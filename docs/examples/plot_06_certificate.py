@@ -1,10 +1,10 @@
 """
-A certificate before any training
-=================================
+A model-based certificate
+=========================
 
-``certificate_`` bounds the gap of *every* classifier that sees the transformed features only,
-under the fitted Gaussian distribution. It does not cover features that are not Gaussian, the error
-of the fitted parameters, or the noise floor of a gap measured on finitely many rows.
+``certificate_`` bounds the gap of *every* classifier that sees the transformed features only, if
+the fitted Gaussian distribution is the true one, as here up to the error of estimation. For real
+tables see :ref:`sphx_glr_gallery_plot_14_certify.py`.
 """
 
 import matplotlib.pyplot as plt
@@ -56,9 +56,9 @@ ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1.0))
 
 # %%
 # Under equalized odds the label of a new row is unknown and is averaged over. The certificate is
-# then a Monte Carlo estimate, of kind ``"estimated"``. The divergence of the ideal distribution
-# from that of the data is in nats; the optimality is the norm of the gradient at which the solver
-# stopped.
+# then a Monte Carlo estimate, of kind ``"model estimate"``. The divergence of the ideal
+# distribution from that of the data is in nats; the optimality is the norm of the gradient at which
+# the solver stopped.
 
 odds = OptimalSteeringTransformer("group", random_state=0).fit(X[train], y[train])
 print(odds.certificate_["equalized_odds"])

@@ -42,9 +42,10 @@ class SteeringAudit:
         minus that of the reference group in units of the root mean square of both deviations; NaN
         or infinite if neither varies. ``.attrs["reference_group"]`` is the reference group.
     certificate : DataFrame
-        Indexed by constraint: ``bound`` and ``kind`` from the ``certificate_`` of the steering, and
-        the largest ``attack_advantage`` on the rows that the constraint compares, with its
-        deviation. The advantage should not exceed the bound. No rows without a certificate.
+        Indexed by constraint: the largest ``attack_advantage`` after steering on the rows that the
+        constraint compares, with its deviation, which is the gap that an attacker attains; and the
+        model-based ``bound`` and its ``kind`` from the ``certificate_`` of the steering, NaN and
+        None where there is none. The advantage should not exceed the bound.
     advice : list of str
         Sentences derived from these numbers.
     """
@@ -62,8 +63,8 @@ class SteeringAudit:
             "Largest differences between groups before steering": largest.round(3).to_string(),
             "Advice": "\n".join(f"* {sentence}" for sentence in self.advice),
         }
-        if len(self.certificate):
-            parts["Certificate"] = self.certificate.round(3).to_string()
+        attacks = self.certificate.round(3).to_string(na_rep="-")
+        parts["Gaps that an attacker attains, and model-based bounds"] = attacks
         return "\n\n".join(f"{title}\n{text}" for title, text in parts.items())
 
 
@@ -331,20 +332,19 @@ def _find_reference(steering, rows) -> int:
 
 
 def _tabulate_certificate(steering, leakage, compared) -> pd.DataFrame:
-    """Tabulate the certificate and the largest attack advantage after steering."""
+    """Tabulate the largest attack advantage after steering, and the model-based bounds."""
     certificate = getattr(steering, "certificate_", {})
-    measured = {
-        name: strongest(leakage, "after", CLASSIFIERS, compared[name], by="attack_advantage")
-        for name in certificate
-    }
-    columns = {
-        "bound": [each.bound for each in certificate.values()],
-        "kind": [each.kind for each in certificate.values()],
-    }
-    for column in ("attack_advantage", "attack_advantage_deviation"):
-        values = [np.nan if row is None else row[column] for row in measured.values()]
-        columns[column] = np.array(values, dtype=np.float64)
-    return pd.DataFrame(columns, index=pd.Index(list(certificate), name="constraint", dtype=object))
+    rows = {}
+    for name, labels in compared.items():
+        bound = certificate.get(name)
+        found = strongest(leakage, "after", CLASSIFIERS, labels, by="attack_advantage")
+        rows[name] = {
+            "bound": np.nan if bound is None else bound.bound,
+            "kind": None if bound is None else bound.kind,
+        }
+        for column in ("attack_advantage", "attack_advantage_deviation"):
+            rows[name][column] = np.nan if found is None else found[column]
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("constraint")
 
 
 def _count_discrete(X) -> int:

@@ -1,4 +1,4 @@
-"""Bounds on the fairness gaps of every classifier of steered features."""
+"""Bounds on the gaps of every classifier of steered features, under the fitted Gaussians."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from fairsteer.core.preimages import moved_log_densities
 
 @dataclass(frozen=True)
 class Certificate:
-    """A bound on a fairness gap of every classifier that sees steered features only.
+    """A model-based bound on a fairness gap of every classifier of steered features.
 
     Parameters
     ----------
     bound : float
         In [0, 1].
-    kind : {"proved", "estimated"}
-        ``"proved"`` follows from the fitted Gaussians; ``"estimated"`` is a Monte Carlo estimate
-        under them and no upper bound. Both ignore departures from the Gaussian model and the
-        sampling error of the fitted parameters.
+    kind : {"model", "model estimate"}
+        ``"model"`` is a bound if the fitted Gaussians are the true distributions, ``"model
+        estimate"`` a Monte Carlo estimate under them and no bound. Neither counts departures from
+        the Gaussian model or the sampling error of the fitted parameters;
+        :func:`fairsteer.certify.certify` gives bounds that hold without a model.
     """
 
     bound: float
@@ -118,7 +119,7 @@ def univariate_parity_gap(means: Array, variances: Array, priors: Array) -> floa
     return max(gaps)
 
 
-def proved_certificates(
+def model_certificates(
     gaussians: SubgroupGaussians, maps: AffineMap, ideal: SubgroupGaussians, positive: int
 ) -> dict[str, Certificate]:
     """Bound the gaps of every classifier of features mapped by one affine map per group.
@@ -137,7 +138,7 @@ def proved_certificates(
     Returns
     -------
     dict of str to Certificate
-        By constraint, of kind ``"proved"``; for one feature each is attained by a classifier.
+        By constraint, of kind ``"model"``; for one feature each is attained by a classifier.
     """
     means, covariances = maps.pushforward(gaussians.means, gaussians.covariances)
     to_ideal = total_variation(means, covariances, ideal.means, ideal.covariances)
@@ -151,7 +152,7 @@ def proved_certificates(
         "equal_opportunity": equal_opportunity_bound(distances, positive),
         "demographic_parity": parity,
     }
-    return {name: Certificate(bound, "proved") for name, bound in bounds.items()}
+    return {name: Certificate(bound, "model") for name, bound in bounds.items()}
 
 
 def estimated_certificates(
@@ -194,7 +195,7 @@ def estimated_certificates(
     Returns
     -------
     dict of str to Certificate
-        By constraint, of kind ``"estimated"``.
+        By constraint, of kind ``"model estimate"``.
     """
     conditional = gaussians.priors / gaussians.priors.sum(axis=0)
     rng = np.random.default_rng(random_state)
@@ -227,7 +228,7 @@ def estimated_certificates(
         "equal_opportunity": float(pairs[positive]),
         "demographic_parity": _sum_two_largest(marginal),
     }
-    return {name: Certificate(min(bound, 1.0), "estimated") for name, bound in bounds.items()}
+    return {name: Certificate(min(bound, 1.0), "model estimate") for name, bound in bounds.items()}
 
 
 def _draws(gaussians: SubgroupGaussians, group: int, size: int, rng: np.random.Generator) -> Array:

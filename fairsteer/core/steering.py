@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from fairsteer.core.affine import AffineMap, MeanDisplacement, transport_map
-from fairsteer.core.certificates import Certificate, estimated_certificates, proved_certificates
+from fairsteer.core.certificates import Certificate, estimated_certificates, model_certificates
 from fairsteer.core.channels import LabelFreeChannel, gaussian_channel
 from fairsteer.core.constraints import (
     ANY_LABEL,
+    CONSTRAINTS,
     compared_labels,
     compared_moments,
     positive_position,
@@ -38,6 +39,7 @@ from fairsteer.core.marginals import (
     split_blocks,
     summed_marginals,
 )
+from fairsteer.core.messages import subgroup_name
 from fairsteer.core.moments import pool_labels, row_blocks, subgroup_moments
 from fairsteer.core.posterior import (
     GroupMotion,
@@ -48,7 +50,7 @@ from fairsteer.core.posterior import (
 from fairsteer.core.priors import ideal_priors, prior_weights
 from fairsteer.core.row_draws import RowDraws, bin_places, value_words
 from fairsteer.core.solvers import SteeringResult, nearest_ideal, unchanged
-from fairsteer.core.training_rows import StreamedRows, TrainingRows
+from fairsteer.core.training_rows import StreamedRows, TrainingRows, is_discrete
 
 LABEL_STRATEGIES = ("posterior", "map", "sample", "none", "channel")
 """How an unknown label is treated; ``"none"`` is one map per group, ``"channel"`` one and noise."""
@@ -193,6 +195,8 @@ class FittedSteering:
         What moves rows of unknown label with ``label_strategy="channel"``.
     weights : ndarray of shape (K, G + 1) or None
         Weight of a row of every label and fitted group, in the end unknown; None where all are 1.
+    discrete : bool
+        Whether most features are discrete.
     """
 
     options: SteeringOptions
@@ -213,6 +217,7 @@ class FittedSteering:
     population: SubgroupGaussians | None
     channel: LabelFreeChannel | None
     weights: Array | None
+    discrete: bool
 
     def __post_init__(self) -> None:
         for name in ("labels", "groups", "varying", "weights"):
@@ -395,7 +400,7 @@ class FittedSteering:
         output = replace(joint, means=means, covariances=covariances)
         ideal = output.like_group(self.reference)
         if len(distinct(joint.covariances)) == 1:
-            return proved_certificates(
+            return model_certificates(
                 output,
                 AffineMap.identity(joint.n_features, (joint.n_groups,)),
                 ideal,
@@ -409,6 +414,52 @@ class FittedSteering:
             return np.ones(len(codes))
         weights: Array = self.weights[labels, self.grouping.fitted_codes(codes)]
         return weights
+
+    def _find_obstacle(self) -> str | None:
+        """Return why nothing can be certified even if the fitted Gaussians are right."""
+        options = self.options
+        if self.distribution.n_groups == 1 or not self.grouping.complete:
+            return "Some groups are merged, and their rows have no distribution of their own."
+        if options.infer_groups:
+            return "Groups are inferred, so rows do not move by the map of their group."
+        if options.family == "copula_by_group" and options.strength < 1.0:
+            return "A copula by group that moves rows part of the way has no known distribution."
+        if options.label_strategy in ("map", "sample") and options.constraint == "equalized_odds":
+            return f"The distribution after label_strategy={options.label_strategy!r} is not known."
+        return None
+
+    def doubt_certificates(self) -> dict[str, str]:
+        """Return why there is no certificate that the Gaussian model supports, by constraint.
+
+        The total variation of an estimated Gaussian from the true one is about
+        ``sqrt(d (d + 3) / (8 n))``: .1 where a subgroup has ``12 d (d + 3)`` rows.
+        """
+        obstacle = self._find_obstacle()
+        if self.discrete and not obstacle:
+            obstacle = "Most features are discrete, so they are not Gaussian given label and group."
+        if obstacle:
+            return dict.fromkeys(CONSTRAINTS, obstacle)
+        labels, groups = self.labels, self.distribution.groups.tolist()
+        counts, d = self.moments[0], len(self.varying)
+        needed = 12 * d * (d + 3)
+        by_constraint = {
+            "equalized_odds": range(len(labels)),
+            "equal_opportunity": [self.positive],
+            "demographic_parity": range(len(labels)),
+        }
+        found = {}
+        for constraint, places in by_constraint.items():
+            own = counts[list(places)]
+            i, a = np.unravel_index(int(own.argmin()), own.shape)
+            if own[i, a] < needed:
+                name = subgroup_name(labels[list(places)[i]], groups[a])
+                error = np.sqrt(d * (d + 3) / (8.0 * max(own[i, a], 1.0)))
+                found[constraint] = (
+                    f"{name} has {own[i, a]:g} rows, fewer than {needed} = 12 d (d + 3) for d = "
+                    f"{d} features: its estimated Gaussian is about {min(error, 1.0):.2f} in total "
+                    "variation from the true one."
+                )
+        return found
 
     def certify(self, n_samples: int) -> dict[str, Certificate]:
         """Bound the gaps of every classifier of steered features, under the fitted model.
@@ -425,18 +476,14 @@ class FittedSteering:
         """
         options, fitted, ideal = self.options, self.distribution, self.result.ideal
         constraint, strength = options.constraint, options.strength
-        if fitted.n_groups == 1 or not self.grouping.complete or options.infer_groups:
-            return {}
-        if options.family == "copula_by_group" and strength < 1.0:
-            return {}
-        if options.label_strategy in ("map", "sample") and constraint == "equalized_odds":
+        if self._find_obstacle():
             return {}
         maps, group_maps = self.maps.partial(strength), self.group_maps.partial(strength)
         draws = {"n_samples": n_samples, "random_state": self.seed}
         own = {}
         if constraint == "equal_opportunity":
-            proved = proved_certificates(fitted, group_maps, ideal, 0)
-            own = {"equal_opportunity": proved["equal_opportunity"]}
+            exact = model_certificates(fitted, group_maps, ideal, 0)
+            own = {"equal_opportunity": exact["equal_opportunity"]}
         joint = _estimate(
             self.labels, fitted.groups, self.moments, options.estimation, self.varying.tolist()
         )
@@ -447,7 +494,7 @@ class FittedSteering:
             mapped = joint.pushforward(group_maps)
             ideal = mapped.like_group(self.reference)
             if joint.n_features == 1:
-                return proved_certificates(joint, group_maps, ideal, self.positive) | own
+                return model_certificates(joint, group_maps, ideal, self.positive) | own
             estimated = estimated_certificates(
                 mapped, None, ideal, self.reference, self.positive, **draws
             )
@@ -455,7 +502,7 @@ class FittedSteering:
         if self.channel is not None:
             return self._certify_channel(joint, draws)
         if options.label_strategy == "none":
-            return proved_certificates(joint, group_maps, ideal, self.positive)
+            return model_certificates(joint, group_maps, ideal, self.positive)
         return estimated_certificates(joint, maps, ideal, self.reference, self.positive, **draws)
 
 
@@ -490,6 +537,7 @@ def fit_steering(
     marginals: Marginals
     if isinstance(data, TrainingRows) and not options.ranks:
         data = StreamedRows.from_rows(data, options.family, options.tied_sums)
+    discrete = data.discrete if isinstance(data, StreamedRows) else is_discrete(data)
     positive = positive_position(options.pos_label, data.classes)
     one_hot: Blocks = []
     if blocks and isinstance(data, TrainingRows):
@@ -557,6 +605,7 @@ def fit_steering(
         population=population,
         channel=channel,
         weights=_subgroup_weights(rows.counts / rows.counts.sum(), options.priors, result),
+        discrete=discrete,
     )
 
 

@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fairsteer.core.linalg import Array
-from fairsteer.core.marginals import describe_not_positive
+from fairsteer.core.marginals import (
+    SAMPLED_ROWS,
+    choose_family,
+    describe_not_positive,
+    find_one_hot,
+)
 from fairsteer.core.moments import (
     RunningMoments,
     SubgroupMoments,
@@ -122,6 +127,15 @@ class TrainingRows(NamedTuple):
         return np.flatnonzero(np.any(self.features != self.features[0], axis=0))
 
 
+def is_discrete(rows: TrainingRows) -> bool:
+    """Return whether most features are discrete, judged by rows at equal steps."""
+    if rows.n_rows == 0:
+        return False
+    step = -(-rows.n_rows // SAMPLED_ROWS)
+    X, weights = rows.features[::step], rows.weights[::step]
+    return choose_family(X, find_one_hot(X), weights) == "copula"
+
+
 @dataclass(frozen=True, eq=False)
 class StreamedRows:
     """Sums over training rows, used instead of `TrainingRows` where the family needs no more.
@@ -144,6 +158,8 @@ class StreamedRows:
         Smallest and largest values of the features, if these must be positive.
     unsteered : tuple of int
         Positions of indicators that are left as they are.
+    discrete : bool
+        Whether most features are discrete.
 
     Raises
     ------
@@ -161,6 +177,7 @@ class StreamedRows:
     lowest: Array
     highest: Array
     unsteered: tuple[int, ...] = ()
+    discrete: bool = False
 
     def __post_init__(self) -> None:
         bad = (self.lowest <= 0.0) & (self.lowest < self.highest)
@@ -223,6 +240,7 @@ class StreamedRows:
             lowest,
             highest,
             unsteered,
+            is_discrete(rows),
         )
 
     @property
@@ -289,6 +307,7 @@ class StreamedRows:
             lowest=np.minimum(self.lowest, other.lowest),
             highest=np.maximum(self.highest, other.highest),
             unsteered=tuple(sorted({*self.unsteered, *other.unsteered})),
+            discrete=self.discrete or other.discrete,
         )
 
     def check_same(self, family: str, sensitive_positions: list[int], tied: bool) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "ScoreSteering",
     "Setting",
     "SteeredClassifier",
+    "TreeBins",
     "TunedSteering",
     "WithinLabelEraser",
 ]
@@ -23,6 +24,7 @@ __all__ = [
 _SLOW_TO_IMPORT = {
     "ScoreSteering": "_score_steering",
     "Setting": "_classifier_cv",
+    "TreeBins": "_tree_bins",
     "TunedSteering": "_classifier_cv",
 }
 

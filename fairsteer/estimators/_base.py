@@ -43,6 +43,7 @@ _OWN_TYPES = [
     "fairsteer.estimators._table_encoding.KnownCategories",
     "fairsteer.estimators._table_encoding._column_name",
     "fairsteer.estimators._transformer.OptimalSteeringTransformer",
+    "fairsteer.estimators._tree_bins.TreeBins",
 ]
 _GROUP_TYPES = [
     "datetime.date",
@@ -79,6 +80,7 @@ _SEARCH_TYPES = [
     "sklearn.metrics._scorer._Scorer",
     "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.tree._tree.Tree",
 ]
 TRUSTED_TYPES = sorted([*_OWN_TYPES, *_GROUP_TYPES, *_SEARCH_TYPES])
 """Types to pass as ``skops.io.load(file, trusted=...)`` to load any estimator of fairsteer.
@@ -212,6 +214,7 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         """Record number and names of the columns of a table."""
         validate_data(self, X, y, reset=True, skip_check_array=True)
         self._columns = X.columns.tolist() if isinstance(X, pd.DataFrame) else None
+        self.training_digest_ = check.digest_table(X)
 
     def _check_features(self, X) -> np.ndarray:
         """Return features of rows after ``fit``, whose sensitive columns may be absent."""

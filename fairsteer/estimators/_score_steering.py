@@ -116,6 +116,8 @@ default="equalized_odds"
         Columns of X, including sensitive ones.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where X has them.
+    training_digest_ : str
+        Digest of the training table, which :func:`fairsteer.certify.certify` refuses.
 
     Warns
     -----

@@ -192,14 +192,16 @@ default="equalized_odds"
     group_maps_ : AffineMap of shape (G,)
         Label-free maps into the reference frame, at full strength.
     certificate_ : dict of str to Certificate
-        For each constraint a bound on the gap of every classifier that sees the transformed
-        features only, under the fitted model; computed on first access. Proved for
-        ``label_strategy="none"`` and for equal opportunity, otherwise a Monte Carlo estimate.
-        A key is missing where a subgroup is too small for a distribution of its own. The dict is
-        empty for ``group_strategy="posterior"``, for equalized odds with ``label_strategy="map"``
-        or ``"sample"``, for ``family="copula_by_group"`` at a strength below 1, or where a group
-        of the training rows has no distribution or only one distribution is left. Pooled groups
-        count as one group, and groups that were not seen are not covered.
+        For each constraint a model-based bound on the gap of every classifier that sees the
+        transformed features only: it holds if the fitted Gaussians are the true distributions, and
+        is silent about estimation. Computed on first access; of kind ``"model"`` with
+        ``label_strategy="none"``, the channel and for equal opportunity, otherwise
+        ``"model estimate"``, by Monte Carlo. For bounds that need no model see
+        :func:`fairsteer.certify.certify`.
+    certificate_notes_ : dict of str to str
+        Why a constraint is missing from ``certificate_``: most features are discrete, a subgroup
+        has fewer than ``12 d (d + 3)`` rows (its Gaussian is then off by .1 and more in total
+        variation), groups are merged or inferred, or the distribution of the output is not known.
     family_ : str
         The family, which ``family="auto"`` chooses.
     steered_features_ : ndarray of shape (d,)
@@ -215,6 +217,8 @@ default="equalized_odds"
         Columns of X, including sensitive ones.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where X has them.
+    training_digest_ : str
+        Digest of the training table, which :func:`fairsteer.certify.certify` refuses.
 
     Notes
     -----
@@ -741,11 +745,23 @@ default="equalized_odds"
 
     @property
     def certificate_(self):
-        """Bounds on the gap of every classifier that sees transformed features only."""
+        """Bounds on gaps under the fitted Gaussians, where rows support these."""
         check_is_fitted(self)
         if "_certificate" not in self.__dict__:
-            self._certificate = self.steering_.certify(CERTIFICATE_DRAWS)
+            withheld = self.certificate_notes_
+            bounds = {}
+            if len(withheld) < len(CONSTRAINTS):
+                bounds = self.steering_.certify(CERTIFICATE_DRAWS)
+            self._certificate = {
+                name: bound for name, bound in bounds.items() if name not in withheld
+            }
         return self._certificate
+
+    @property
+    def certificate_notes_(self):
+        """Why ``certificate_`` lacks a constraint."""
+        check_is_fitted(self)
+        return self.steering_.doubt_certificates()
 
     @property
     def family_(self):
@@ -796,6 +812,11 @@ default="equalized_odds"
     def channel_(self):
         """Maps, noise and blurred groups with ``label_strategy="channel"``, None otherwise."""
         return self.steering_.channel
+
+    @property
+    def _draws_by_occurrence(self):
+        """Whether the k-th of identical rows of a call gets the k-th draw."""
+        return self.steering_.options.draws and self.channel_ is None
 
     @property
     def group_maps_(self):

@@ -40,6 +40,7 @@ from fairsteer import (
     WithinLabelEraser,
 )
 from fairsteer.datasets import make_gaussian_subgroups
+from fairsteer.estimators import TreeBins
 from fairsteer.metrics import make_fairness_scorer, most_accurate_within, rms_tpr_gap
 
 pytestmark = [
@@ -108,7 +109,8 @@ def fitted(rows):
             # Six groups in three dimensions leave nothing once their means are erased.
             own = groups["group"] if name == "eraser" else groups
             models[name] = model.fit(X, y, sensitive_features=own)
-    # These bounds are computed on first access, and written with the model.
+    # Bounds are computed on first access, and written with the model.
+    models["none"]._certificate = models["none"].steering_.certify(100)
     assert models["none"].certificate_
     return models
 
@@ -289,7 +291,14 @@ def test_trusted_types_are_exactly_those_needed(fitted, grouped, searches, rows)
     mixed.fit(table, np.asarray(y) == 1, sensitive_features=groups)
     needed = {
         name
-        for model in (mixed, *fitted.values(), *grouped.values(), *searches[1], *searches[2])
+        for model in (
+            mixed,
+            TreeBins().fit(X, y),
+            *fitted.values(),
+            *grouped.values(),
+            *searches[1],
+            *searches[2],
+        )
         for name in skops.io.get_untrusted_types(data=skops.io.dumps(model))
     }
     assert sorted(needed) == TRUSTED_TYPES
