@@ -12,9 +12,10 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 from fairlearn.metrics import (
-    demographic_parity_difference,
-    equal_opportunity_difference,
-    equalized_odds_difference,
+    MetricFrame,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
 )
 from sklearn.utils._param_validation import Interval, validate_params
 
@@ -28,11 +29,12 @@ from fairsteer._validation import (
 )
 from fairsteer.core.solvers._options import make_generator
 
-_DIFFERENCES = {
-    "demographic_parity": demographic_parity_difference,
-    "equal_opportunity": equal_opportunity_difference,
-    "equalized_odds": equalized_odds_difference,
+_RATES = {
+    "demographic_parity": (selection_rate,),
+    "equal_opportunity": (true_positive_rate,),
+    "equalized_odds": (true_positive_rate, false_positive_rate),
 }
+"""By constraint the rates whose largest difference is the gap, as fairlearn defines it."""
 
 
 RANDOM_STATE = ["random_state", np.random.Generator]
@@ -70,21 +72,33 @@ def fairness_gaps(y_true, y_pred, *, sensitive_features, sample_weight=None) -> 
     {'demographic_parity': 0.5, 'equal_opportunity': 1.0, 'equalized_odds': 1.0}
     """
     problem = _binary_problem(y_true, y_pred, sensitive_features, sample_weight)
-    return {name: _gap(name, *problem) for name in _DIFFERENCES}
+    return _measure_gaps(list(_RATES), *problem)
 
 
 def measure_gap(constraint: str, y_true, y_pred, *, sensitive_features) -> float:
     """Measure the gap of one constraint, as `fairness_gaps` does."""
-    return _gap(constraint, *_binary_problem(y_true, y_pred, sensitive_features))
+    problem = _binary_problem(y_true, y_pred, sensitive_features)
+    return _measure_gaps([constraint], *problem)[constraint]
 
 
-def _gap(constraint, y_true, y_pred, codes, weights) -> float:
-    if not _defined(y_true, codes)[constraint]:
-        return np.nan
-    difference = _DIFFERENCES[constraint]
-    # As an array, the code of a single row would be squeezed to a number.
-    groups = pd.Series(codes, name="group")
-    return float(difference(y_true, y_pred, sensitive_features=groups, sample_weight=weights))
+def _measure_gaps(constraints, y_true, y_pred, codes, weights) -> dict[str, float]:
+    """Return the gaps of constraints from one frame, which takes most of the time."""
+    rates = {rate.__name__: rate for name in constraints for rate in _RATES[name]}
+    differences = MetricFrame(
+        metrics=rates,
+        y_true=y_true,
+        y_pred=y_pred,
+        # As an array, the code of a single row would be squeezed to a number.
+        sensitive_features=pd.Series(codes, name="group"),
+        sample_params={name: {"sample_weight": weights} for name in rates},
+    ).difference(method="between_groups")
+    defined = _defined(y_true, codes)
+    return {
+        name: float(max(differences[rate.__name__] for rate in _RATES[name]))
+        if defined[name]
+        else np.nan
+        for name in constraints
+    }
 
 
 @validate_params(
