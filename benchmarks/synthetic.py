@@ -24,6 +24,9 @@ Interventions
                                  the same on the reweighed distribution.
     ``label_matching_reweighed`` mean and covariance given the label set to the reference's
                                  (``conditions="identical"``), and reweighing.
+    ``channel_reweighed``        :func:`fairsteer.core.channels.gaussian_channel` on the reweighed
+                                 distribution: one map and noise for each group, whatever the
+                                 label, chosen for covariances that labels share.
     ``affirmative_affine``, ``affirmative_whitened``, ``all_subgroups_affine``,
     ``all_subgroups_whitened``   :func:`fairsteer.nearest_ideal` with this intervention and these
                                  conditions and ``priors="independent"``.
@@ -65,6 +68,7 @@ from scipy import special
 
 from fairsteer import SubgroupGaussians, nearest_ideal
 from fairsteer.core.affine import transport_map
+from fairsteer.core.channels import gaussian_channel
 from fairsteer.core.divergence import gaussian_kl, mixture_kl
 from fairsteer.core.ideal import bayes_metrics, ideal_gap, prior_gap
 from fairsteer.core.posterior import subgroup_log_densities
@@ -84,6 +88,7 @@ NAMES = {
     "mimic": "mean and covariance (MiMiC)",
     "mimic_reweighed": "mean and covariance (MiMiC), reweighed",
     "label_matching_reweighed": "mean and covariance per label, reweighed",
+    "channel_reweighed": "label-free channel, reweighed",
     "affirmative_whitened": "affirmative, whitened",
     "affirmative_affine": "affirmative, affine",
     "all_subgroups_whitened": "all subgroups, whitened",
@@ -222,6 +227,13 @@ def steered(
     return result.target
 
 
+def blurred(distribution: SubgroupGaussians) -> SubgroupGaussians:
+    """Return the distribution after the label-free channel; group a is the reference."""
+    channel = gaussian_channel(distribution, "a")
+    means, covariances = channel.push(distribution.means, distribution.covariances)
+    return replace(distribution, means=means, covariances=covariances)
+
+
 def intervened_distributions(distribution: SubgroupGaussians) -> dict[str, SubgroupGaussians]:
     """Return the distribution after every intervention, by the keys of ``NAMES``."""
     fair = reweighed(distribution)
@@ -233,6 +245,7 @@ def intervened_distributions(distribution: SubgroupGaussians) -> dict[str, Subgr
         "mimic": moments_matched(distribution),
         "mimic_reweighed": moments_matched(fair),
         "label_matching_reweighed": steered(distribution, "affirmative", "identical"),
+        "channel_reweighed": blurred(fair),
         "affirmative_whitened": steered(distribution, "affirmative", "whitened"),
         "affirmative_affine": steered(distribution, "affirmative", "affine"),
         "all_subgroups_whitened": steered(distribution, "all_subgroups", "whitened"),

@@ -190,6 +190,11 @@ def sensitive_positions(X: Any, ids: Any) -> list[int]:
         wanted = [tuple(wanted)]
     if not wanted:
         raise ValueError(f"sensitive_feature_ids is empty. {_ONE_SOURCE}.")
+    if not names and all(isinstance(column, bool | np.bool_) for column in wanted):
+        raise ValueError(
+            "sensitive_feature_ids is a mask of booleans: pass the positions or names of the "
+            "sensitive columns, for instance numpy.flatnonzero(mask)."
+        )
     positions = [_position(X, column) for column in wanted]
     if len(set(positions)) < len(positions):
         raise ValueError(
@@ -430,6 +435,7 @@ def find_attribute(
     if len(positions):
         return attribute_from_columns(X, list(positions))
     if sensitive_features is not None:
+        _refuse_other_order(X, sensitive_features)
         return attribute_from_argument(sensitive_features, X.shape[0])
     if not required:
         return None
@@ -444,6 +450,21 @@ def find_attribute(
         "or pass sensitive_features= (inside a Pipeline this needs "
         "sklearn.set_config(enable_metadata_routing=True))."
     )
+
+
+def _refuse_other_order(X: Any, sensitive_features: Any) -> None:
+    """Raise ValueError if the attribute has the row labels of X in another order."""
+    own = getattr(X, "index", None)
+    other = getattr(sensitive_features, "index", None)
+    if not isinstance(own, pd.Index) or not isinstance(other, pd.Index):
+        return
+    if len(own) != len(other) or own.equals(other) or not (own.is_unique and other.is_unique):
+        return
+    if own.isin(other).all():
+        raise ValueError(
+            "sensitive_features has the index of X in another order, but rows are matched by "
+            "position: pass sensitive_features.loc[X.index]."
+        )
 
 
 def match_attribute(attribute: Attribute, names: list[object] | None) -> Attribute:
@@ -738,7 +759,27 @@ def check_numbers(features: Any) -> np.ndarray:
         finite = np.isfinite(numbers.sum())
     if not finite:
         _refuse_infinite(numbers, names)
+    _refuse_rounded(features, numbers, names)
     return numbers
+
+
+def _refuse_rounded(features: Any, numbers: np.ndarray, names: list[Any]) -> None:
+    """Raise if integers differ only beyond the digits of the numbers they become."""
+    dtypes = list(features.dtypes) if isinstance(features, pd.DataFrame) else [features.dtype]
+    if not any(getattr(dtype, "kind", "O") in "iuO" for dtype in dtypes):
+        return
+    large = np.maximum(numbers.max(axis=0), -numbers.min(axis=0)) >= 2.0**53
+    columns = _columns(features) if large.any() else []
+    rounded = [
+        names[j]
+        for j in np.flatnonzero(large)
+        if columns[j].nunique() > len(np.unique(numbers[:, j]))
+    ]
+    if rounded:
+        raise ValueError(
+            f"Column(s) {abbreviate(rounded)} hold integers that differ only beyond the 15 digits "
+            "of double precision: subtract an offset first, or drop these columns."
+        )
 
 
 def _refuse_infinite(numbers: np.ndarray, names: list[Any]) -> None:

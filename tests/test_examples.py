@@ -75,6 +75,10 @@ SHOWN = {
         < 0.2 * np.ptp([values[-1] for values in n["effects"]["own directions"].values()])
     ),
     "plot_13_score_steering": lambda n: n["gap"] < 0.05 and n["before"].mean() > 0.0,
+    "plot_14_certify": lambda n: (
+        n["certificates"]["leaves, steered"].bound < n["certificates"]["leaves, unsteered"].bound
+        and all(each.measured < each.bound for each in n["certificates"].values())
+    ),
 }
 
 
@@ -105,7 +109,7 @@ def test_every_page_of_the_guide_is_in_its_contents(path):
     assert path.stem == "index" or path.stem in contents
 
 
-@pytest.mark.parametrize("page", ["install", "own_table", "pipeline", "grid_search", "certificate"])
+@pytest.mark.parametrize("page", ["install", "own_table", "pipeline", "grid_search", "guarantees"])
 def test_the_first_hour_is_one_click_away(page):
     assert f"(user_guide/{page}.md)" in (DOCS / "index.md").read_text()
 

@@ -652,3 +652,28 @@ def test_labels_of_several_columns_are_sorted_together():
     assert check.sort_labels(*columns, names="y_true and y_pred").tolist() == ["a", "b", "c"]
     with pytest.raises(ValueError, match="y_true and y_pred mix"):
         check.sort_labels(np.array([0]), np.array(["0"]), names="y_true and y_pred")
+
+
+@pytest.mark.parametrize("as_frame", [True, False])
+def test_integers_beyond_double_precision(as_frame):
+    y, groups = [0, 1] * 20, [0, 0, 1, 1] * 10
+    X = np.array([[2**60 + k, k] for k in range(4)] * 10)
+    X = pd.DataFrame(X, columns=["id", "k"]) if as_frame else X
+    huge = pd.DataFrame({"id": [10**30 + k for k in range(4)] * 10, "k": [0.5, 1, 2, 3] * 10})
+    for table in (X, huge):
+        with pytest.raises(ValueError, match=r"('id'|\[0\]).*double precision"):
+            OptimalSteeringTransformer().fit(table, y, sensitive_features=groups)
+
+
+def test_an_attribute_in_another_order_of_rows(data):
+    X, y = data
+    features, groups = X.drop(columns="group"), X["group"]
+    with pytest.raises(ValueError, match="in another order"):
+        OptimalSteeringTransformer().fit(features, y, sensitive_features=groups.iloc[::-1])
+    other = groups.set_axis(range(1000, 1000 + len(X)))
+    OptimalSteeringTransformer().fit(features, y, sensitive_features=other)
+
+
+def test_a_mask_of_columns():
+    with pytest.raises(ValueError, match="mask of booleans"):
+        steering(sensitive_feature_ids=[False, True]).fit([[1.0, 0], [2.0, 1]], [0, 1])

@@ -6,6 +6,7 @@ import codecs
 import gzip
 import importlib.util
 import io
+import json
 import warnings
 import zipfile
 import zlib
@@ -76,6 +77,10 @@ def read_file(path: Path) -> RawTable:
     UsageError
         If the file cannot be read or has no table; one sentence.
     """
+    if path.is_dir():
+        raise UsageError(f"'{path}' is a folder: name the file in it.")
+    if "://" in str(path) or str(path).startswith(("http:/", "https:/")):
+        raise UsageError(f"'{path}' is an address: download the file, and name it here.")
     if not path.is_file():
         raise UsageError(
             f"'{path}' is neither a file nor one of the named tables {', '.join(NAMED)}."
@@ -105,6 +110,10 @@ def read_file(path: Path) -> RawTable:
         raise UsageError(f"'{path}' is a ZIP archive: unpack it, {SAVE_AS_CSV}.")
     else:
         text, encoding = _decode(content, path)
+        if _is_json(text):
+            raise UsageError(
+                f"'{path}' looks like JSON: read it with pandas.read_json, {SAVE_AS_CSV}."
+            )
         frame, how, separator = parse_csv(text, path)
         table = RawTable(frame, (*encoding, *how), separator)
     return RawTable(_check_columns(table.frame, path), table.how, table.separator)
@@ -143,6 +152,19 @@ def _decode(content: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
         f"'{path}' is not a CSV table: it is not text in the encoding {' or '.join(encodings)}; "
         "save it as CSV in UTF-8."
     )
+
+
+def _is_json(text: str) -> bool:
+    """Return whether the text, or its first line, is an object or a list in JSON."""
+    start = text.lstrip()
+    if start[:1] not in ("{", "["):
+        return False
+    for part in (start.splitlines()[0], start):
+        try:
+            return isinstance(json.loads(part), dict | list)
+        except ValueError:
+            continue
+    return False
 
 
 def _is_excel(content: bytes) -> bool:

@@ -41,6 +41,12 @@ def check_roles(
     """
     for name in (target, *sensitive, *drop):
         if name not in frame:
+            parts = [part.strip() for part in name.split(",")]
+            if len(parts) > 1 and all(part in frame for part in parts):
+                raise UsageError(
+                    f"'{path.name}' has no column {name!r}, but {list_names(parts, 12)}: pass an "
+                    "option for each column, as in --sensitive a --sensitive b."
+                )
             near = difflib.get_close_matches(name, list(frame), n=3)
             if near:
                 hint = f"did you mean {' or '.join(map(repr, near))}?"
@@ -104,9 +110,14 @@ def encode_target(column: pd.Series, favorable) -> tuple[pd.Series, dict[int, st
         same = [value for value in values if as_text(value) == wanted]
         matching = same or [value for value in values if _matches(value, favorable)]
         if not matching:
+            matching = [v for v in values if as_text(v).strip().casefold() == wanted.casefold()]
+        if len(matching) != 1:
+            folded = {text.casefold(): text for text in texts}
+            near = difflib.get_close_matches(wanted.casefold(), list(folded), n=1)
+            hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
             raise UsageError(
                 f"the favorable value {favorable!r} is not a value of the target "
-                f"{column.name!r}; the values are {texts[0]!r} and {texts[1]!r}."
+                f"{column.name!r}; the values are {texts[0]!r} and {texts[1]!r}.{hint}"
             )
         best = matching[0]
     other = values[1 - values.index(best)]

@@ -19,10 +19,12 @@ from fairsteer.core.channels import gaussian_channel
 from fairsteer.core.constraints import CONSTRAINTS, positive_position
 from fairsteer.core.gaussians import gaussians_from_moments, minimum_rows, subgroup_name
 from fairsteer.core.groups import pool_small_groups
+from fairsteer.core.messages import shorten
 from fairsteer.core.moments import subgroup_moments
 from fairsteer.core.roc import concave_roc
 from fairsteer.core.row_draws import RowDraws, value_words
 from fairsteer.core.score_maps import (
+    SHRINKAGE_ROWS,
     MonotoneMaps,
     ScoreChannel,
     bin_edges,
@@ -123,7 +125,8 @@ default="equalized_odds"
     -----
     SteeringWarning
         In ``transform`` and ``fit_transform``, if more than 5% of the rows have the same values as
-        another one and no ``row_ids`` are given: such rows get the same draw.
+        another one and no ``row_ids`` are given: such rows get the same draw. In ``fit``, if a
+        subgroup has at most two rows.
 
     Notes
     -----
@@ -456,8 +459,9 @@ default="equalized_odds"
         self._check_combination(estimator, n_labels)
         seed = int(check_random_state(self.random_state).randint(2**31))
         positive = None if n_labels is None else positive_position(self.pos_label, rows.classes)
+        names, sizes = _count_subgroups(rows, self.constraint, positive)
         if self.small_groups == "error":
-            _refuse_small(rows, self.constraint, positive, self.n_bins)
+            _refuse_small(names, sizes, self.n_bins)
         models, scores = fit_score_models(
             ScoreModels(n_labels, positive, len(rows.groups), self.group_feature),
             estimator,
@@ -473,6 +477,7 @@ default="equalized_odds"
             steered = maps(scores, rows.group_codes, draws[:][:, 0])
             edges = bin_edges(steered, rows.weights, self.n_bins)
 
+        _warn_of_pooled(names, sizes)
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
         self._record(X, y, rows)
         self.estimator_ = models.estimator
@@ -681,16 +686,33 @@ def _fit_channel(rows, positive):
     return ScoreChannel(gaussian_channel(gaussians, reference), grouping)
 
 
-def _refuse_small(rows, constraint, positive, n_bins):
-    """Refuse subgroups of fewer rows than bins."""
-    counts = rows.counts if rows.classes is not None else None
+def _count_subgroups(rows, constraint, positive):
+    """Return a name and the number of rows of every subgroup that is compared."""
+    groups = rows.groups.tolist()
     if constraint == "demographic_parity":
-        names = [f"group={group!r}" for group in rows.groups.tolist()]
-        sizes = np.bincount(rows.group_codes, rows.weights, minlength=len(names))
-    else:
-        kept = range(len(counts)) if constraint == "equalized_odds" else [positive]
-        names = [subgroup_name(rows.classes[i], g) for i in kept for g in rows.groups.tolist()]
-        sizes = counts[list(kept)].ravel()
+        sizes = np.bincount(rows.group_codes, rows.weights, minlength=len(groups))
+        return [f"group={shorten(group)}" for group in groups], sizes
+    kept = list(range(len(rows.classes))) if constraint == "equalized_odds" else [positive]
+    return [subgroup_name(rows.classes[i], g) for i in kept for g in groups], rows.counts[
+        kept
+    ].ravel()
+
+
+def _warn_of_pooled(names, sizes):
+    """Warn of subgroups whose distribution is mostly that of all groups."""
+    pooled = np.flatnonzero(sizes <= SHRINKAGE_ROWS)
+    if len(pooled):
+        warnings.warn(
+            f"{len(pooled)} of {len(sizes)} subgroups have at most {SHRINKAGE_ROWS:g} rows, such "
+            f"as {names[pooled[0]]}, so that their scores are steered mostly like those of all "
+            "groups together: merge groups.",
+            SteeringWarning,
+            stacklevel=5,
+        )
+
+
+def _refuse_small(names, sizes, n_bins):
+    """Refuse subgroups of fewer rows than bins."""
     small = np.flatnonzero(sizes < n_bins)
     if len(small):
         first = small[0]

@@ -430,8 +430,33 @@ def test_the_table_is_named_after_its_file(frame, tmp_path, name, plain):
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(UsageError, match="neither a file nor one of the named tables diabetes"):
         load_table(tmp_path / "none.csv", "a", "b")
-    with pytest.raises(UsageError, match="neither a file"):
+    with pytest.raises(UsageError, match="is a folder"):
         load_table(tmp_path, "a", "b")
+    with pytest.raises(UsageError, match="is an address: download"):
+        load_table("https://example.org/people.csv", "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_json"),
+    [('[{"a": 1}]', True), ('{"a": 1}\n{"a": 2}', True), ("[id],y\n1,2", False)],
+)
+def test_json_is_refused_by_name(tmp_path, text, is_json):
+    path = tmp_path / "people.csv"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="looks like JSON" if is_json else "no column 'a'"):
+        load_table(path, "a", "b")
+
+
+def test_several_columns_in_one_option_are_told_apart(load, frame):
+    with pytest.raises(UsageError, match="an option for each column"):
+        load(frame, sensitive="sex, job")
+
+
+def test_the_favorable_value_is_found_without_regard_to_case(load, frame):
+    assert load(frame, favorable=" YES").target.sum() == (frame["hired"] == "yes").sum()
+    assert load(frame, favorable="No ").target.sum() == (frame["hired"] == "no").sum()
+    with pytest.raises(UsageError, match="Did you mean 'yes'"):
+        load(frame, favorable="yess")
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,8 @@ def test_bad_uses_are_refused_and_change_nothing(rows):
 def test_a_group_of_three_rows_moves_as_the_others(rows):
     X, y, groups = (part[:3000].copy() for part in rows)
     groups[:3], y[:3] = 7, [0, 1, 1]
-    steered = steering().fit(X, y, sensitive_features=groups)
+    with pytest.warns(SteeringWarning, match="group=7"):
+        steered = steering().fit(X, y, sensitive_features=groups)
     moved = steered.transform(X[:3], sensitive_features=groups[:3])
     assert np.isfinite(moved).all()
 
@@ -316,3 +317,10 @@ def test_skops_loads_a_fitted_object(n_labels):
     parity = steering(constraint="demographic_parity").fit(X, y > 0, sensitive_features=groups)
     loaded = skops.loads(skops.dumps(parity), trusted=TRUSTED_TYPES)
     assert loaded.groups_.tolist() == parity.groups_.tolist()
+
+
+def test_groups_of_a_row_or_two_are_named(rows):
+    X, y, groups = (part[:3000] for part in rows)
+    groups = np.where(np.arange(len(y)) < 2, "tiny", groups)
+    with pytest.warns(SteeringWarning, match="'tiny'"):
+        ScoreSteering(LogisticRegression(), random_state=0).fit(X, y, sensitive_features=groups)
