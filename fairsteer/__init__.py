@@ -12,15 +12,17 @@ from fairsteer.estimators import (
     SteeredClassifier,
     WithinLabelEraser,
 )
-from fairsteer.exceptions import SteeringVersionWarning, SteeringWarning
+from fairsteer.exceptions import NoFairModelError, SteeringVersionWarning, SteeringWarning
 
 __all__ = [
     "TRUSTED_TYPES",
     "Certificate",
+    "NoFairModelError",
     "ConceptSteering",
     "OptimalSteeringTransformer",
     "ScoreSteering",
     "SteeredClassifier",
+    "SteeredClassifierCV",
     "SteeringResult",
     "SteeringVersionWarning",
     "SteeringWarning",
@@ -36,9 +38,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import `ScoreSteering` on first use: it needs slow parts of scikit-learn."""
-    if name == "ScoreSteering":
-        from fairsteer.estimators import ScoreSteering
+    """Import on first use what needs slow parts of scikit-learn."""
+    if name in ("ScoreSteering", "SteeredClassifierCV"):
+        import fairsteer.estimators
 
-        return ScoreSteering
+        return getattr(fairsteer.estimators, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

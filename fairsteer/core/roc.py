@@ -105,8 +105,43 @@ def lower_envelope(curves: list[RocCurve]) -> RocCurve:
     return _without_collinear(np.concatenate([[0.0], x]), np.concatenate([[0.0], y]))
 
 
+def monotone_shares(negatives: Array, positives: Array) -> tuple[Array, Array]:
+    """Return distributions over bins whose likelihood ratio ascends with the bin.
+
+    Neighboring bins whose ratio descends share one ratio, the least change in likelihood (the
+    pool-adjacent-violators algorithm: the concave hull of the curve in the order of the bins). If a
+    score ranks rows well, this keeps noise of small bins from deciding which bins are best.
+
+    Parameters
+    ----------
+    negatives, positives : ndarray of shape (m,)
+        Probabilities of the bins, in ascending order of the score, given each label.
+
+    Returns
+    -------
+    negatives, positives : ndarray of shape (m,)
+    """
+    x = np.concatenate([[0.0], np.cumsum(negatives[::-1])])
+    y = np.concatenate([[0.0], np.cumsum(positives[::-1])])
+    blocks = _hull(x, y)
+    pooled = [negatives[::-1].copy(), positives[::-1].copy()]
+    for start, end in zip(blocks[:-1], blocks[1:], strict=True):
+        mass = pooled[0][start:end] + pooled[1][start:end]
+        total = mass.sum()
+        shares = mass / total if total > 0.0 else mass
+        for own in pooled:
+            own[start:end] = own[start:end].sum() * shares
+    return pooled[0][::-1], pooled[1][::-1]
+
+
 def _without_collinear(x: Array, y: Array) -> RocCurve:
     """Return the curve without vertices that lie on (or, by rounding, below) a chord."""
+    kept = _hull(x, y)
+    return RocCurve(x[kept], y[kept])
+
+
+def _hull(x: Array, y: Array) -> list[int]:
+    """Return the positions of the vertices of the concave hull of an ascending curve."""
     kept: list[int] = []
     for k in range(len(x)):
         if kept and x[k] == x[kept[-1]] and y[k] == y[kept[-1]]:
@@ -118,7 +153,7 @@ def _without_collinear(x: Array, y: Array) -> RocCurve:
                 break
             kept.pop()
         kept.append(k)
-    return RocCurve(x[kept], y[kept])
+    return kept
 
 
 def score_kernel(

@@ -12,7 +12,7 @@ from fairsteer.core.channels import LabelFreeChannel
 from fairsteer.core.groups import Grouping
 from fairsteer.core.linalg import Array, read_only
 from fairsteer.core.marginals import QuantileTable
-from fairsteer.core.roc import RocCurve, concave_roc, lower_envelope, score_kernel
+from fairsteer.core.roc import RocCurve, concave_roc, lower_envelope, monotone_shares, score_kernel
 
 MAX_LOG_ODDS = 10.0
 """Bound of the log odds of a segment that only one label reaches."""
@@ -122,6 +122,7 @@ def fit_kernels(
     pooled /= pooled.sum(axis=-1, keepdims=True)
     totals = counts.sum(axis=-1, keepdims=True)
     shares = (counts + shrinkage_rows * pooled) / (totals + shrinkage_rows)
+    shares = np.array([monotone_shares(*own) for own in shares])
     curves = tuple(concave_roc(*own) for own in shares)
     target = lower_envelope(list(curves)).simplify(n_bins)
     priors = totals.sum(axis=0).ravel()
@@ -155,6 +156,31 @@ def bin_edges(scores: Array, weights: Array, n_bins: int) -> Array:
     ranks = np.arange(1, n_bins) / n_bins
     begins = np.searchsorted(table.cumulative[1:-1], ranks) + 1
     return np.unique(table.values[begins[begins < len(table.values)]])
+
+
+def best_threshold(steered: Array, positive: NDArray[np.bool_], weights: Array) -> float:
+    """Return the threshold of a score above which predicting the positive label errs least.
+
+    Parameters
+    ----------
+    steered : ndarray of shape (n,)
+        Scores, with one distribution in all groups, so that one threshold serves them all.
+    positive : ndarray of bool of shape (n,)
+        Which rows have the positive label.
+    weights : ndarray of shape (n,)
+        Frequencies.
+
+    Returns
+    -------
+    float
+        Between two scores, or beyond all of them.
+    """
+    values, places = np.unique(steered, return_inverse=True)
+    gains = np.bincount(places, np.where(positive, weights, -weights), minlength=len(values))
+    above = np.append(np.cumsum(gains[::-1])[::-1], 0.0)
+    best = int(np.argmax(above))
+    edges = np.concatenate([[values[0] - 2.0], values, [values[-1] + 2.0]])
+    return float((edges[best] + edges[best + 1]) / 2.0)
 
 
 def _log_ratio(positives: Array, negatives: Array) -> Array:

@@ -15,6 +15,7 @@ __all__ = [
     "ScoreSteering",
     "Setting",
     "SteeredClassifier",
+    "SteeredClassifierCV",
     "TreeBins",
     "TunedSteering",
     "WithinLabelEraser",
@@ -24,6 +25,7 @@ __all__ = [
 _SLOW_TO_IMPORT = {
     "ScoreSteering": "_score_steering",
     "Setting": "_classifier_cv",
+    "SteeredClassifierCV": "_steered_classifier_cv",
     "TreeBins": "_tree_bins",
     "TunedSteering": "_classifier_cv",
 }

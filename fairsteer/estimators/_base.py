@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from sklearn.utils._metadata_requests import SIMPLE_METHODS
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from fairsteer import _validation as check
@@ -149,7 +150,8 @@ class SensitiveFeatureMixin(FittedVersionMixin):
         """
         request = super().get_metadata_routing()
         if self.sensitive_feature_ids is not None:
-            for method in (request.fit, request.partial_fit, request.transform):
+            for name in SIMPLE_METHODS:
+                method = getattr(request, name)
                 if "sensitive_features" in method.requests:
                     method.add_request(param="sensitive_features", alias=False)
         return request
@@ -157,7 +159,8 @@ class SensitiveFeatureMixin(FittedVersionMixin):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        if tags.transformer_tags is not None:
+            tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     def _training_rows(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.base import clone
 
 from fairsteer.estimators._classifier import fit_weighted
@@ -71,15 +72,22 @@ class ScoreModels:
         if self.n_labels is None:
             return np.asarray(model.predict(X), dtype=np.float64)
         if self.n_labels > 2:
-            logs = np.log(np.maximum(self._probabilities(model, X), _LEAST))
+            logs = np.log(np.maximum(self.probabilities(model, X), _LEAST))
             return logs[:, :-1] - logs[:, -1:]
         if not hasattr(model, "predict_proba"):
             return model.decision_function(X) * (1.0 if self.positive == 1 else -1.0)
-        p = self._probabilities(model, X)[:, self.positive]
+        return self.log_odds(self.probabilities(model, X))
+
+    def log_odds(self, probabilities):
+        """Return the log odds (n,) of the positive label from probabilities (n, 2)."""
+        p = probabilities[:, self.positive]
         return np.log(np.maximum(p, _LEAST)) - np.log(np.maximum(1.0 - p, _LEAST))
 
-    def _probabilities(self, model, X):
+    def probabilities(self, model, X):
         """Return probabilities of all labels, 0 for those that the model was not fitted on."""
+        if self.n_labels == 2 and not hasattr(model, "predict_proba"):
+            p = expit(model.decision_function(X))
+            return np.column_stack([1.0 - p, p])
         p = np.zeros((len(X), self.n_labels))
         p[:, model.classes_] = model.predict_proba(X)
         return p
@@ -91,6 +99,30 @@ class ScoreModels:
         if unknown.any():
             shares[unknown] = self.group_classifier.predict_proba(X[unknown])
         return shares
+
+    def draw_groups(self, X, codes, draws):
+        """Return the group of each row, drawn from its probabilities where it is unknown."""
+        unknown = codes < 0
+        if not unknown.any():
+            return codes
+        shares = self.group_shares(X[unknown], codes[unknown])
+        passed = draws[unknown, None] > np.cumsum(shares, axis=1)[:, :-1]
+        drawn = codes.copy()
+        drawn[unknown] = passed.sum(axis=1)
+        return drawn
+
+    def mix_maps(self, maps, scores, X, codes, draws):
+        """Return scores moved by the map of their group, or by the mean of those of all groups."""
+        unknown = codes < 0
+        steered = maps(scores, np.maximum(codes, 0), draws)
+        if unknown.any():
+            shares = self.group_shares(X[unknown], codes[unknown])
+            moved = [
+                maps(scores[unknown], np.full(int(unknown.sum()), group), draws[unknown])
+                for group in range(self.n_groups)
+            ]
+            steered[unknown] = np.einsum("ng,gn->n", shares, np.array(moved))
+        return steered
 
 
 def fit_score_models(models, estimator, rows, splits, *, n_jobs, unknown_groups):

@@ -32,17 +32,15 @@ from fairsteer.core.score_maps import (
     fit_monotone_maps,
 )
 from fairsteer.core.solvers import default_reference_group
-from fairsteer.core.training_rows import TrainingRows
-from fairsteer.estimators._base import SensitiveFeatureMixin
 from fairsteer.estimators._cross_fitting import given_splits, split_strata
 from fairsteer.estimators._score_models import ScoreModels, fit_score_models
-from fairsteer.estimators._table_encoding import encode, fit_encoder
+from fairsteer.estimators._table_input import TableInputMixin
 from fairsteer.exceptions import SteeringWarning
 
 _MOST_TWINS = 0.05
 
 
-class ScoreSteering(SensitiveFeatureMixin, TransformerMixin, BaseEstimator):
+class ScoreSteering(TableInputMixin, TransformerMixin, BaseEstimator):
     """Score rows by a classifier, and steer the scores to one distribution for all groups.
 
     ``log P(y = 1 | x) - log P(y = 0 | x)`` keeps all that features say about two labels. ``fit``
@@ -302,30 +300,6 @@ default="equalized_odds"
         features, codes = self._features(table), self._codes(table, sensitive_features)
         return self._steer(self._models.scores(features, codes), features, codes, row_ids)
 
-    def _may_lack_attribute(self):
-        return self.group_strategy == "posterior"
-
-    def _codes(self, table, sensitive_features):
-        """Return the positions of the groups of new rows, -1 where unknown."""
-        may_miss = self.group_strategy == "posterior"
-        attribute = check.find_attribute(
-            table, sensitive_features, self.sensitive_positions_, required=not may_miss
-        )
-        if attribute is not None:
-            attribute = check.match_attribute(attribute, self.sensitive_names_)
-        return check.attribute_codes(
-            attribute,
-            self.groups_,
-            table.shape[0],
-            allow_missing=may_miss,
-            allow_unseen=self.handle_unknown == "pooled",
-        )
-
-    def _features(self, table):
-        """Return the encoded features of new rows."""
-        kept = np.delete(np.arange(table.shape[1]), self.sensitive_positions_)
-        return encode(self._encoder, check.take_columns(table, kept))
-
     def get_feature_names_out(self, input_features=None):
         """Return the names of the output: ``score``, or ``score_<label>`` for several columns.
 
@@ -399,7 +373,7 @@ default="equalized_odds"
         positive = positive == self._models.positive
         words = self._words(features, codes, row_ids)
         draws = RowDraws.of_identifiers(words, self._seed, 2)[:]
-        codes = self._drawn_groups(features, codes, draws[:, 0])
+        codes = self._models.draw_groups(features, codes, draws[:, 0])
         segments = self._maps.segments(self._models.scores(features, codes), codes, draws[:, 1])
         curves = []
         for group, name in enumerate(self.groups_.tolist()):
@@ -454,7 +428,12 @@ default="equalized_odds"
         """Fit; return the rows of positive weight and their out-of-fold scores."""
         self._validate_params()
         estimator, X = self._new_estimator(y), check.check_table(X)
-        rows, encoder, present = self._read(X, y, sensitive_features, sample_weight, estimator)
+        rows, encoder, present = self._read_table(
+            X,
+            sensitive_features,
+            sample_weight,
+            lambda n_rows, present: self._read_target(y, n_rows, present, estimator),
+        )
         n_labels = None if rows.classes is None else len(rows.classes)
         self._check_combination(estimator, n_labels)
         seed = int(check_random_state(self.random_state).randint(2**31))
@@ -551,40 +530,12 @@ default="equalized_odds"
                 "output='score'."
             )
 
-    def _read(self, X, y, sensitive_features, sample_weight, estimator):
-        """Return encoded rows of positive weight, the encoder, and the positions of these rows."""
-        table, positions = X, []
-        if self.sensitive_feature_ids is not None:
-            positions = check.sensitive_positions(table, self.sensitive_feature_ids)
-        attribute = check.find_attribute(table, sensitive_features, positions)
-        kept = np.delete(np.arange(table.shape[1]), positions)
-        if estimator is None and len(kept) != 1:
+    def _check_features_left(self, n_features):
+        if self.estimator == "passthrough" and n_features != 1:
             raise ValueError(
-                f"estimator='passthrough' needs X with one column, the score, got {len(kept)}: "
+                f"estimator='passthrough' needs X with one column, the score, got {n_features}: "
                 "pass the score alone, or an estimator."
             )
-        weights = check.check_frequencies(sample_weight, table.shape[0])
-        present = np.flatnonzero(weights)
-        features = check.take_columns(table, kept)
-        features = features.iloc[present] if hasattr(features, "iloc") else features[present]
-        y, classes = self._read_target(y, table.shape[0], present, estimator)
-        codes, groups = check.coded_groups(check.group_values(attribute)[present])
-        if len(groups) < 2 or classes is not None:
-            check.check_variety(np.arange(2) if classes is None else classes, groups)
-        encoder = fit_encoder(features)
-        names = features.columns.tolist() if hasattr(features, "columns") else kept.tolist()
-        rows = TrainingRows(
-            features=encode(encoder, features),
-            names=names,
-            label_codes=y,
-            group_codes=codes,
-            weights=check.scale_to_rows(weights[present]),
-            classes=classes,
-            groups=check.storable_groups(groups),
-            sensitive_positions=positions,
-            attribute_names=check.attribute_names(attribute),
-        )
-        return rows, encoder, present
 
     def _read_target(self, y, n_rows, present, estimator):
         """Return positions of labels and the labels; numbers and None where they are numbers."""
@@ -602,51 +553,21 @@ default="equalized_odds"
         """Return the output for scores of encoded rows."""
         words = self._words(features, codes, row_ids)
         if row_ids is None and not isinstance(self._maps, MonotoneMaps):
-            _warn_of_twins(words)
+            warn_of_twins(words)
         n_draws = 2 if scores.ndim == 1 else 1 + scores.shape[1]
         draws = RowDraws.of_identifiers(words, self._seed, n_draws)[:]
         if isinstance(self._maps, MonotoneMaps):
-            steered = self._mean_of_maps(scores, features, codes, draws[:, 0])
+            steered = self._models.mix_maps(self._maps, scores, features, codes, draws[:, 0])
             if self.output == "bins":
                 return np.searchsorted(self._edges, steered, side="right")[:, None]
         else:
-            codes = self._drawn_groups(features, codes, draws[:, 0])
+            codes = self._models.draw_groups(features, codes, draws[:, 0])
             if isinstance(self._maps, ScoreChannel):
                 return self._maps(scores, codes, draws[:, 1:])
             if self.output == "bins":
                 return self._maps.segments(scores, codes, draws[:, 1])[:, None]
             steered = self._maps(scores, codes, draws[:, 1])
         return (expit(steered) if self.output == "probability" else steered)[:, None]
-
-    def _words(self, features, codes, row_ids):
-        """Return the word of each row that its draws depend on."""
-        if row_ids is None:
-            return value_words(features, codes)
-        return check.row_words(row_ids, len(codes))
-
-    def _mean_of_maps(self, scores, features, codes, draws):
-        """Return scores moved by the map of their group, or by the mean of those of all groups."""
-        unknown = codes < 0
-        steered = self._maps(scores, np.maximum(codes, 0), draws)
-        if unknown.any():
-            shares = self._models.group_shares(features[unknown], codes[unknown])
-            moved = [
-                self._maps(scores[unknown], np.full(int(unknown.sum()), group), draws[unknown])
-                for group in range(len(self.groups_))
-            ]
-            steered[unknown] = np.einsum("ng,gn->n", shares, np.array(moved))
-        return steered
-
-    def _drawn_groups(self, features, codes, draws):
-        """Return the group of each row, drawn from its probabilities where it is unknown."""
-        unknown = codes < 0
-        if not unknown.any():
-            return codes
-        shares = self._models.group_shares(features[unknown], codes[unknown])
-        passed = draws[unknown, None] > np.cumsum(shares, axis=1)[:, :-1]
-        drawn = codes.copy()
-        drawn[unknown] = passed.sum(axis=1)
-        return drawn
 
 
 def _fit_maps(rows, scores, constraint, positive, n_bins):
@@ -729,7 +650,8 @@ def _is_continuous(y):
     return values.dtype.kind == "f" and type_of_target(values).startswith("continuous")
 
 
-def _warn_of_twins(words):
+def warn_of_twins(words):
+    """Warn where many rows have the same word, and so the same draw."""
     twins = 1.0 - len(np.unique(words)) / max(len(words), 1)
     if twins > _MOST_TWINS:
         warnings.warn(

@@ -1,0 +1,690 @@
+"""A classifier that chooses how to close a gap, by cross-validation."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, is_classifier
+from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _estimator_has, check_is_fitted
+
+from fairsteer import _validation as check
+from fairsteer.certify import certify
+from fairsteer.core.constraints import CONSTRAINTS, positive_position
+from fairsteer.core.score_maps import ScoreKernels
+from fairsteer.estimators._candidates import (
+    ATTRIBUTE_FREE,
+    AUTO,
+    AUTO_LABELS,
+    CANDIDATES,
+    Problem,
+    Steering,
+    take_rows,
+)
+from fairsteer.estimators._cross_fitting import given_splits, split_strata
+from fairsteer.estimators._score_steering import warn_of_twins
+from fairsteer.estimators._table_input import TableInputMixin
+from fairsteer.exceptions import NoFairModelError, SteeringWarning
+from fairsteer.metrics._by_label import rms_tpr_gap, rms_tpr_gap_floor
+from fairsteer.metrics._gaps import measure_gap, permuted_gaps
+
+MOST_CERTIFIED = 3
+_NEEDS = {"sensitive_features": True}
+_TAKES = {"sensitive_features": True, "row_ids": True}
+
+
+class SteeredClassifierCV(TableInputMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Classifier that closes a fairness gap at the least cost, by a choice in cross-validation.
+
+    Several candidates are compared on held-out training rows: training weights, steered scores,
+    group cut-offs, and others by name. The most accurate of those whose gap is within the limit is
+    fitted to all rows. Where none narrows the gap beyond chance, the estimator is left as it is.
+
+    Parameters
+    ----------
+    estimator : classifier
+        The unfitted classifier, which is cloned.
+    sensitive_feature_ids : str, int or sequence of these, default=None
+        Names or positions of the columns of X that hold the sensitive attribute; several mean
+        their intersection. Alternatively pass ``sensitive_features=``.
+    constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}, \
+default="equalized_odds"
+        The gap to close. With more than two labels the gap of equalized odds is the root mean
+        square of the labels' gaps in true positive rates.
+    pos_label : object, default=None
+        The positive (favorable) label; default ``classes_[-1]``.
+    candidates : "auto", "attribute_free" or list, default="auto"
+        Names of candidates, or unfitted steerings of numeric features. ``"auto"`` compares
+        ``unmitigated``, ``weights``, ``score`` and ``cutoffs``, with more than two labels
+        ``unmitigated``, ``weights`` and ``table``; ``"attribute_free"`` those that need no
+        attribute for new rows: ``unmitigated``, ``weights`` and ``eraser``. Further names:
+        ``channel``.
+    max_gap : float in (0, 1), default=None
+        The largest gap that is allowed on held-out rows. None: the noise floor, the gap expected by
+        chance. A limit below the floor is raised to it, unless ``confidence_level`` is given.
+    confidence_level : float in (0, 1), default=None
+        If given, rows are set aside, and the model is one whose gap on new rows is at most
+        ``max_gap`` with this confidence; if there is none, ``fit`` raises NoFairModelError.
+    certification_size : float in (0, 1), default=0.4
+        Share of the rows that are set aside for that.
+    min_rate : float in [0, 1], default=None
+        Smallest true positive rate (under demographic parity, selection rate) that every group must
+        have on held-out rows, against leveling down.
+    group_strategy : {"given", "posterior"}, default="given"
+        Whether new rows may lack their group.
+    handle_unknown : {"error", "pooled"}, default="error"
+        Whether rows of groups that ``fit`` did not see are refused, or treated as rows without a
+        group.
+    small_groups : {"shrunk", "error"}, default="shrunk"
+        Whether the scores of a group of n rows are steered by a mixture with weight
+        ``2 / (2 + n)`` of all groups' scores, or a group without rows of every label is refused.
+    scoring : str or callable, default="accuracy"
+        What is maximized among the candidates within the limit, as in scikit-learn.
+    cv : int or cross-validation generator, default=5
+        Folds; with an int they have equal shares of every label and group.
+    refit : bool, default=True
+        Whether the chosen candidate is fitted to all rows; without it there are no predictions.
+    n_jobs : int, default=None
+        Number of parallel fits, as in joblib.
+    random_state : int, RandomState or None, default=None
+        Seed of the folds and of the draws of rows.
+    verbose : int, default=0
+        Whether a line is printed for every candidate.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        Labels.
+    estimator_ : classifier
+        The fitted estimator of the chosen candidate, which sees encoded features.
+    unmitigated_estimator_ : classifier
+        The same estimator without any mitigation.
+    steering_ : object or None
+        The fitted steering of the chosen candidate, or the maps of its scores.
+    best_candidate_ : str
+        Its name.
+    best_index_ : int
+        Its position in ``cv_results_``.
+    best_params_ : dict
+        What the candidate chose itself, such as ``power``.
+    best_score_, best_gap_, noise_floor_ : float
+        Its score, gap and noise floor on held-out rows.
+    cv_results_ : dict of ndarray
+        ``candidate``, ``mean_test_score``, ``mean_test_gap``, ``floor``, ``gap_deviation`` (the
+        standard deviation of the gap by chance), ``allowed`` and ``fit_time``.
+    fairness_certificate_ : FairnessCertificate or None
+        With ``confidence_level``.
+    groups_ : ndarray of shape (G,)
+        Groups; tuples for several sensitive columns.
+    n_features_in_ : int
+        Columns of X, including sensitive ones.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X has them.
+    training_digest_ : str
+        Digest of the training table, which :func:`fairsteer.certify.certify` refuses.
+
+    Warns
+    -----
+    SteeringWarning
+        In ``fit``, if no candidate narrows the gap beyond chance. In ``predict``, if more than 5%
+        of the rows have the same values as another one, draws are needed, and no ``row_ids`` are
+        given.
+
+    Notes
+    -----
+    A candidate is allowed if its gap on held-out rows is at most the limit plus one standard
+    deviation of the gap by chance. If none is, the one with the smallest gap is taken. Other
+    candidates than ``unmitigated`` must have a smaller gap than it by more than this deviation.
+
+    Scores and cut-offs are chosen on out-of-fold scores, and judged on the scores of rows that had
+    no part in the choice. The gap of the chosen candidate on the same rows is therefore slightly
+    optimistic; measure on other rows, or set ``confidence_level``.
+
+    X may have columns of text and categories; then numbers are median-imputed and standardized, and
+    other columns one-hot encoded.
+
+    Examples
+    --------
+    >>> from fairsteer import SteeredClassifierCV
+    >>> from fairsteer.datasets import make_gaussian_subgroups
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> sample = make_gaussian_subgroups(2000, n_labels=2, random_state=0)
+    >>> model = SteeredClassifierCV(LogisticRegression(), "group", random_state=0)
+    >>> model.fit(sample.data, sample.target).predict(sample.data.head(3)).shape
+    (3,)
+    """
+
+    __metadata_request__fit: ClassVar = _NEEDS
+    __metadata_request__predict: ClassVar = _TAKES
+    __metadata_request__predict_proba: ClassVar = _TAKES
+    __metadata_request__decision_function: ClassVar = _TAKES
+    __metadata_request__score: ClassVar = _TAKES
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods("fit")],
+        "sensitive_feature_ids": [str, int, np.integer, "array-like", None],
+        "constraint": [StrOptions(set(CONSTRAINTS))],
+        "pos_label": "no_validation",
+        "candidates": [StrOptions({"auto", "attribute_free"}), list, tuple],
+        "max_gap": [Interval(Real, 0, 1, closed="neither"), None],
+        "confidence_level": [Interval(Real, 0, 1, closed="neither"), None],
+        "certification_size": [Interval(Real, 0, 1, closed="neither")],
+        "min_rate": [Interval(Real, 0, 1, closed="both"), None],
+        "group_strategy": [StrOptions({"given", "posterior"})],
+        "handle_unknown": [StrOptions({"error", "pooled"})],
+        "small_groups": [StrOptions({"shrunk", "error"})],
+        "scoring": [StrOptions(set(get_scorer_names())), callable],
+        "cv": ["cv_object"],
+        "refit": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        sensitive_feature_ids=None,
+        *,
+        constraint="equalized_odds",
+        pos_label=None,
+        candidates="auto",
+        max_gap=None,
+        confidence_level=None,
+        certification_size=0.4,
+        min_rate=None,
+        group_strategy="given",
+        handle_unknown="error",
+        small_groups="shrunk",
+        scoring="accuracy",
+        cv=5,
+        refit=True,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.sensitive_feature_ids = sensitive_feature_ids
+        self.constraint = constraint
+        self.pos_label = pos_label
+        self.candidates = candidates
+        self.max_gap = max_gap
+        self.confidence_level = confidence_level
+        self.certification_size = certification_size
+        self.min_rate = min_rate
+        self.group_strategy = group_strategy
+        self.handle_unknown = handle_unknown
+        self.small_groups = small_groups
+        self.scoring = scoring
+        self.cv = cv
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
+        """Compare the candidates, and fit the best one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            Rows; a frame may have columns of any type.
+        y : array-like of shape (n,)
+            Labels.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it is a column of X.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows. If they add up to less than the number of rows of positive weight,
+            they are scaled to that number.
+
+        Returns
+        -------
+        SteeredClassifierCV
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the input cannot be used; the message says what to do.
+        TypeError
+            If X is sparse, or `estimator` is not a classifier.
+        NoFairModelError
+            If `confidence_level` is given and no candidate passes.
+        """
+        self._validate_params()
+        self._check_parameters()
+        X = check.check_table(X)
+
+        def read_target(n_rows, present):
+            return check.coded_labels(check.check_labels(y, n_rows)[present])
+
+        rows, encoder, present = self._read_table(X, sensitive_features, sample_weight, read_target)
+        positive = positive_position(self.pos_label, rows.classes)
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        names, candidates = self._find_candidates(len(rows.classes))
+        if self.small_groups == "error":
+            _refuse_empty(rows)
+        kept, held = self._set_aside(rows, seed)
+        problem = Problem(
+            rows=take_rows(rows, kept),
+            estimator=self.estimator,
+            constraint=self.constraint,
+            positive=positive,
+            splits=self._split(X, y, rows, kept, present, seed),
+            seed=seed,
+            options={"group_strategy": self.group_strategy, "handle_unknown": self.handle_unknown},
+            n_jobs=self.n_jobs,
+        )
+        results = self._compare(problem, names, candidates)
+        order = _rank(results, self._limit(results), self.min_rate)
+        certificate, rule, best = None, None, order[0]
+        if self.confidence_level is not None:
+            best, rule, certificate = self._certify(problem, rows, held, order, candidates, results)
+        elif self.refit:
+            rule = candidates[best].fit(problem)
+        unmitigated = problem.blind[1]
+        if names[best] == "unmitigated" and len(names) > 1 and certificate is None:
+            _warn_unmitigated(results, best)
+
+        # Nothing is written before everything has succeeded: a failed fit changes nothing.
+        self._record(X, y, rows)
+        self._rule, self._encoder, self._positive = rule, encoder, positive
+        self.unmitigated_estimator_ = unmitigated
+        self.best_index_, self.best_candidate_ = best, names[best]
+        self.best_params_ = {"power": problem.power} if names[best] == "weights" else {}
+        self.best_score_ = float(results["mean_test_score"][best])
+        self.best_gap_ = float(results["mean_test_gap"][best])
+        self.noise_floor_ = float(results["floor"][best])
+        self.cv_results_, self.fairness_certificate_ = results, certificate
+        return self
+
+    def predict(self, X, *, sensitive_features=None, row_ids=None):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            As in ``fit``.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it is a column of X.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers that draws depend on; default the values of the rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        p = self.predict_proba(X, sensitive_features=sensitive_features, row_ids=row_ids)
+        return self.classes_[p.argmax(axis=1)]
+
+    def predict_proba(self, X, *, sensitive_features=None, row_ids=None):
+        """Return probabilities of the labels.
+
+        Those of ``score`` and ``cutoffs`` are shifted, so that the threshold is at one half.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            As in ``fit``.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it is a column of X.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers that draws depend on; default the values of the rows.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Columns in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        table = self._check_columns(X)
+        codes = self._find_codes(table, sensitive_features)
+        features = self._features(table)
+        words = self._words(features, codes, row_ids)
+        if row_ids is None and isinstance(self.steering_, ScoreKernels):
+            warn_of_twins(words)
+        return self._rule.probabilities(features, codes, words)
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(self, X, *, sensitive_features=None, row_ids=None):
+        """Return log odds, or log probabilities of more than two labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            As in ``fit``.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it is a column of X.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers that draws depend on; default the values of the rows.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, K)
+        """
+        p = self.predict_proba(X, sensitive_features=sensitive_features, row_ids=row_ids)
+        logs = np.log(np.maximum(p, np.finfo(float).tiny))
+        return logs[:, 1] - logs[:, 0] if p.shape[1] == 2 else logs
+
+    def score(self, X, y, sample_weight=None, *, sensitive_features=None, row_ids=None):
+        """Return the accuracy of the predicted labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            As in ``fit``.
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; only their ratios matter.
+        sensitive_features : array-like of shape (n,) or (n, m), default=None
+            The attribute, unless it is a column of X.
+        row_ids : array-like of shape (n,), default=None
+            Identifiers that draws depend on; default the values of the rows.
+
+        Returns
+        -------
+        float
+        """
+        from sklearn.metrics import accuracy_score
+
+        predicted = self.predict(X, sensitive_features=sensitive_features, row_ids=row_ids)
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
+
+    @property
+    def estimator_(self):
+        """The fitted estimator of the chosen candidate."""
+        return self._rule.estimator
+
+    @property
+    def steering_(self):
+        """The fitted steering of the chosen candidate, or the maps of its scores."""
+        return self._rule.steering
+
+    def __sklearn_is_fitted__(self):
+        return getattr(self, "_rule", None) is not None
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        if inner.classifier_tags is not None:
+            tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
+            tags.classifier_tags.poor_score = inner.classifier_tags.poor_score
+        tags.non_deterministic = inner.non_deterministic
+        tags.target_tags.required = True
+        tags.input_tags.categorical = True
+        return tags
+
+    def _check_parameters(self):
+        """Refuse parameters that do not fit each other."""
+        if not is_classifier(self.estimator):
+            raise TypeError(
+                f"estimator must be a classifier, got a {type(self.estimator).__name__}: pass, for "
+                "instance, LogisticRegression()."
+            )
+        if self.confidence_level is not None and self.max_gap is None:
+            raise ValueError(
+                "confidence_level needs max_gap, the gap that is to be certified: pass a number, "
+                "for instance max_gap=0.05."
+            )
+
+    def _find_candidates(self, n_labels):
+        """Return the names and the candidates to compare."""
+        several = n_labels > 2
+        given = {"auto": AUTO_LABELS if several else AUTO, "attribute_free": ATTRIBUTE_FREE}
+        chosen = given[self.candidates] if isinstance(self.candidates, str) else self.candidates
+        names, candidates = [], []
+        for one in chosen:
+            if isinstance(one, str):
+                if one not in CANDIDATES:
+                    raise ValueError(
+                        f"{one!r} is not a candidate: the candidates are {', '.join(CANDIDATES)}."
+                    )
+                candidate = CANDIDATES[one]
+                if several and not candidate.any_labels:
+                    raise ValueError(
+                        f"The candidate {one!r} is for two labels, but y has {n_labels}: use "
+                        f"{', '.join(n for n, c in CANDIDATES.items() if c.any_labels)}."
+                    )
+            elif hasattr(one, "transform"):
+                candidate, one = Steering(_Cloned(one)), type(one).__name__
+            else:
+                raise ValueError(
+                    f"A candidate is a name or an unfitted steering, got a {type(one).__name__}: "
+                    f"the names are {', '.join(CANDIDATES)}."
+                )
+            names.append(one)
+            candidates.append(candidate)
+        if not names:
+            raise ValueError(f"candidates is empty: the names are {', '.join(CANDIDATES)}.")
+        return names, candidates
+
+    def _set_aside(self, rows, seed):
+        """Return the positions of rows to fit on, and of those to certify on."""
+        everything = np.arange(rows.n_rows)
+        if self.confidence_level is None:
+            return everything, everything[:0]
+        strata = rows.label_codes + len(rows.classes) * rows.group_codes
+        counts = np.bincount(strata)[strata]
+        strata = np.where(counts < 2, -1, strata)
+        if np.unique(strata, return_counts=True)[1].min() < 2:
+            strata = None
+        return train_test_split(
+            everything, test_size=self.certification_size, stratify=strata, random_state=seed
+        )
+
+    def _split(self, X, y, rows, kept, present, seed):
+        """Return the folds of the rows that are fitted."""
+        if self.cv is not None and not isinstance(self.cv, Integral):
+            if len(kept) < rows.n_rows:
+                raise ValueError(
+                    "With confidence_level, cv must be a number of folds: the rows of a generator "
+                    "would include those that are set aside."
+                )
+            return given_splits(self.cv, X, y, present)
+        own = take_rows(rows, kept)
+        n_splits = 5 if self.cv is None else self.cv
+        return split_strata(n_splits, own.label_codes, own.group_codes, len(rows.classes), seed)
+
+    def _compare(self, problem, names, candidates):
+        """Return score, gap and noise floor of every candidate on held-out rows."""
+        results = []
+        for name, candidate in zip(names, candidates, strict=True):
+            start = time.perf_counter()
+            found = self._judge(problem, candidate.cross_predict(problem))
+            found["fit_time"] = time.perf_counter() - start
+            results.append(found)
+            if self.verbose:
+                print(
+                    f"[SteeredClassifierCV] {name}: score {found['mean_test_score']:.4f}, gap "
+                    f"{found['mean_test_gap']:.4f}, floor {found['floor']:.4f}, "
+                    f"{found['fit_time']:.1f} s"
+                )
+        table = {key: np.array([own[key] for own in results]) for key in results[0]}
+        return {"candidate": np.array(names, dtype=object), **table}
+
+    def _judge(self, problem, probabilities):
+        """Return the measures of held-out probabilities."""
+        rows, positive = problem.rows, problem.positive
+        decisions = probabilities.argmax(axis=1)
+        y, codes = rows.label_codes, rows.group_codes
+        scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
+        held_out = _HeldOut(rows.classes, probabilities)
+        places = np.arange(len(y))[:, None]
+        weights = {} if np.allclose(rows.weights, 1.0) else {"sample_weight": rows.weights}
+        score = float(scorer(held_out, places, rows.classes[y], **weights))
+        if len(rows.classes) > 2 and self.constraint == "equalized_odds":
+            gap = rms_tpr_gap(y, decisions, sensitive_features=codes)
+            floor = rms_tpr_gap_floor(
+                y, decisions, sensitive_features=codes, random_state=problem.seed
+            )
+            deviation = 0.0
+        else:
+            truth, predicted = (y == positive).astype(int), (decisions == positive).astype(int)
+            gap = measure_gap(self.constraint, truth, predicted, sensitive_features=codes)
+            drawn = permuted_gaps(
+                truth, predicted, sensitive_features=codes, random_state=problem.seed
+            )[self.constraint]
+            floor, deviation = float(drawn.mean()), float(drawn.std())
+        hits = decisions == positive
+        among = np.ones(len(y), dtype=bool)
+        if self.constraint != "demographic_parity":
+            among = y == positive
+        sizes = np.bincount(codes[among], minlength=len(rows.groups))
+        own = np.bincount(codes[among], hits[among], minlength=len(rows.groups))
+        return {
+            "mean_test_score": score,
+            "mean_test_gap": gap,
+            "floor": floor,
+            "gap_deviation": deviation,
+            "smallest_rate": float((own / np.maximum(sizes, 1))[sizes > 0].min()),
+        }
+
+    def _limit(self, results):
+        """Return the largest gap that each candidate may have on held-out rows."""
+        if self.confidence_level is not None:
+            return np.full(len(results["floor"]), self.max_gap) + results["gap_deviation"]
+        floor = np.maximum(results["floor"], self.max_gap or 0.0)
+        return floor + results["gap_deviation"]
+
+    def _certify(self, problem, rows, held, order, candidates, results):
+        """Return the first candidate whose gap is certified, its rule and its certificate."""
+        own = take_rows(rows, held)
+        share = (1.0 - self.confidence_level) / MOST_CERTIFIED
+        words = self._words(own.features, own.group_codes, None)
+        lowest = None
+        for place in order[:MOST_CERTIFIED]:
+            rule = candidates[place].fit(problem)
+            decisions = rule.probabilities(own.features, own.group_codes, words).argmax(axis=1)
+            truth = own.label_codes == problem.positive
+            found = certify(
+                (decisions == problem.positive).astype(int),
+                y=truth.astype(int),
+                sensitive_features=own.group_codes,
+                constraint=self.constraint,
+                confidence_level=1.0 - share,
+                scope="model",
+            )
+            if found.bound <= self.max_gap:
+                return place, rule, _rename(found, rows.groups, self.confidence_level)
+            if lowest is None or found.bound < lowest.bound:
+                lowest = found
+        raise NoFairModelError(
+            lowest.bound, lowest.measured, self.max_gap, self.confidence_level, len(held)
+        )
+
+    def _find_codes(self, table, sensitive_features):
+        """Return the positions of the groups of rows, -1 where unknown or not needed."""
+        free = isinstance(self.candidates, str) and self.candidates == "attribute_free"
+        if free or not CANDIDATES_NEEDING.get(self.best_candidate_, True):
+            return np.full(table.shape[0], -1)
+        return self._codes(table, sensitive_features)
+
+    def _may_lack_attribute(self):
+        return self.group_strategy == "posterior" or not CANDIDATES_NEEDING.get(
+            self.best_candidate_, True
+        )
+
+
+CANDIDATES_NEEDING = {name: each.needs_attribute for name, each in CANDIDATES.items()}
+
+
+class _HeldOut:
+    """Held-out predictions, in the form that scorers ask for."""
+
+    _estimator_type = "classifier"
+
+    def __init__(self, classes, probabilities):
+        self.classes_, self._p = classes, probabilities
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X):
+        return self._p[X[:, 0]]
+
+    def __sklearn_tags__(self):
+        from sklearn.dummy import DummyClassifier
+
+        return get_tags(DummyClassifier())
+
+
+class _Cloned:
+    """Makes clones of a user's steering."""
+
+    def __init__(self, steering):
+        self.steering = steering
+
+    def __call__(self, problem):
+        from sklearn.base import clone
+
+        return clone(self.steering)
+
+
+def _rename(certificate, groups, confidence_level):
+    """Return a certificate with the names of groups in place of their positions."""
+    names = groups.tolist()
+    table = certificate.table.assign(
+        first=[names[a] for a in certificate.table["first"]],
+        second=[names[a] for a in certificate.table["second"]],
+    )
+    return replace(
+        certificate,
+        confidence_level=confidence_level,
+        n_rows={names[a]: n for a, n in certificate.n_rows.items()},
+        table=table,
+    )
+
+
+def _rank(results, limit, min_rate):
+    """Return positions of candidates, the best first, and mark those that are allowed."""
+    gap, score = results["mean_test_gap"], results["mean_test_score"]
+    names = results["candidate"].tolist()
+    allowed = gap <= limit
+    if min_rate is not None:
+        allowed &= results["smallest_rate"] >= min_rate
+    if "unmitigated" in names:
+        plain = names.index("unmitigated")
+        narrower = gap < gap[plain] - results["gap_deviation"]
+        narrower[plain] = True
+    else:
+        narrower = np.ones(len(names), dtype=bool)
+    results["allowed"] = allowed & narrower
+    excess = np.maximum(gap - limit, 0.0)
+    # Allowed ones by score, then those that narrow the gap by what is left of it.
+    keys = [
+        (not (a and n), not n, -s if a else e, -s)
+        for a, n, s, e in zip(allowed, narrower, score, excess, strict=True)
+    ]
+    return sorted(range(len(names)), key=lambda k: keys[k])
+
+
+def _refuse_empty(rows):
+    """Refuse groups without rows of every label."""
+    counts = rows.counts
+    empty = np.argwhere(counts == 0.0)
+    if len(empty):
+        i, a = empty[0]
+        raise ValueError(
+            f"group={rows.groups.tolist()[a]!r} has no rows of label={rows.classes.tolist()[i]!r}: "
+            "merge the group with another one, or use small_groups='shrunk'."
+        )
+
+
+def _warn_unmitigated(results, best):
+    warnings.warn(
+        "No candidate narrows the gap beyond chance on held-out rows: it is "
+        f"{results['mean_test_gap'][best]:.3f} without mitigation, of which chance explains "
+        f"{results['floor'][best]:.3f}. The estimator is left unmitigated.",
+        SteeringWarning,
+        stacklevel=3,
+    )
