@@ -23,6 +23,7 @@ _ONE_SOURCE = (
 )
 
 _DIGESTED = 1_000
+_CONTAINERS = (list, tuple, dict, set, np.ndarray)
 NO_WEIGHT = "sample_weight is zero in every row: at least one row needs a positive weight."
 
 
@@ -750,6 +751,14 @@ def check_numbers(features: Any) -> np.ndarray:
         numbers = None if any(c is None for c in columns) else np.column_stack(columns)
     if numbers is None:
         text = [name for name, column in zip(names, columns, strict=True) if column is None]
+        first = next(
+            c for c, given in zip(_columns(features), columns, strict=True) if given is None
+        )
+        if first.dtype == object and first.map(lambda cell: isinstance(cell, _CONTAINERS)).any():
+            raise TypeError(
+                f"Column(s) {abbreviate(text)} hold lists or other containers: the argument must "
+                "be a table of strings or numbers, one in each cell."
+            )
         raise ValueError(
             f"Column(s) {abbreviate(text)} hold text or objects, but steering needs numbers: "
             "encode them first, for instance with OneHotEncoder(sparse_output=False) in a "

@@ -54,7 +54,7 @@ SCIKIT_LEARN = (
     r"\w+ must be an instance of ",
     r"\w+ == .*, must be [<>]=? .*\.$",
     r"Found array with \d+ (sample|feature)\(s\)",
-    r"Found array with dim 3, while dim <= 2 is required.",
+    r"Found array with dim 3(, while dim <= 2 is required|. None expected <= 2).",
     r"y should be a 1d array, got an array of shape",
     r"This \w+ instance is not fitted yet",
     r"X has \d+ features, but \w+ is expecting \d+ features as input",

@@ -131,7 +131,9 @@ def fit_kernels(
     kernels = []
     for own, total in zip(shares, totals, strict=True):
         positions = _log_ratio(own[1], own[0]) + log_prior
-        rows = (own * total / total.sum()).sum(axis=0)
+        # A group that is known by the pooled distribution only has no rows of its own.
+        share = total / total.sum() if total.sum() > 0.0 else np.full_like(total, 0.5)
+        rows = (own * share).sum(axis=0)
         costs = np.abs(positions[:, None] - values)
         kernels.append(score_kernel(own[0], own[1], target, costs, rows))
     return ScoreKernels(edges, np.stack(kernels)[:, :, ::-1], values[::-1], target, curves)
@@ -261,6 +263,37 @@ def fit_monotone_maps(
         quantiles += size / total * np.interp(ranks, middles, table.values)
         tables.append(table)
     return MonotoneMaps(tuple(tables), quantiles)
+
+
+@dataclass(frozen=True, eq=False)
+class PartialMaps:
+    """Maps that steer a score part of the way, which leaves part of the gap.
+
+    Parameters
+    ----------
+    maps : ScoreKernels or MonotoneMaps
+        The maps at full strength.
+    strength : float
+        In (0, 1]. Increasing maps move scores by this share of the way; kernels apply to a row with
+        this probability.
+    """
+
+    maps: ScoreKernels | MonotoneMaps
+    strength: float
+
+    def __call__(self, scores: Array, codes: NDArray[np.intp], draws: Array) -> Array:
+        """Return the steered scores of rows, all of shape (n,), with draws in (0, 1)."""
+        if self.strength == 1.0:
+            return self.maps(scores, codes, draws)
+        if isinstance(self.maps, MonotoneMaps):
+            return scores + self.strength * (self.maps(scores, codes, draws) - scores)
+        steered = self.maps(scores, codes, np.minimum(draws / self.strength, 1.0 - 1e-12))
+        return np.where(draws < self.strength, steered, scores)
+
+    @property
+    def draws_groups(self) -> bool:
+        """Whether rows of unknown group draw one, rather than mix the maps of all groups."""
+        return isinstance(self.maps, ScoreKernels)
 
 
 @dataclass(frozen=True, eq=False)

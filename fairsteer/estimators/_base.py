@@ -16,7 +16,6 @@ from fairsteer.core.training_rows import TrainingRows
 from fairsteer.exceptions import SteeringVersionWarning
 
 _OWN_TYPES = [
-    "builtins.frozenset",
     "fairsteer.core.affine.AffineMap",
     "fairsteer.core.certificates.Certificate",
     "fairsteer.core.channels.ChannelTarget",
@@ -30,17 +29,22 @@ _OWN_TYPES = [
     "fairsteer.core.moments.SubgroupMoments",
     "fairsteer.core.roc.RocCurve",
     "fairsteer.core.score_maps.MonotoneMaps",
+    "fairsteer.core.score_maps.PartialMaps",
     "fairsteer.core.score_maps.ScoreChannel",
     "fairsteer.core.score_maps.ScoreKernels",
     "fairsteer.core.solvers._result.SteeringResult",
     "fairsteer.core.steering.FittedSteering",
     "fairsteer.core.steering.SteeringOptions",
     "fairsteer.core.training_rows.StreamedRows",
+    "fairsteer.estimators._candidates.PlainRule",
+    "fairsteer.estimators._candidates.ScoreRule",
+    "fairsteer.estimators._candidates.SteeringRule",
     "fairsteer.estimators._classifier.SteeredClassifier",
     "fairsteer.estimators._concept.ConceptSteering",
     "fairsteer.estimators._eraser.WithinLabelEraser",
     "fairsteer.estimators._score_models.ScoreModels",
     "fairsteer.estimators._score_steering.ScoreSteering",
+    "fairsteer.estimators._steered_classifier_cv.SteeredClassifierCV",
     "fairsteer.estimators._table_encoding.KnownCategories",
     "fairsteer.estimators._table_encoding._column_name",
     "fairsteer.estimators._transformer.OptimalSteeringTransformer",
@@ -83,7 +87,9 @@ _SEARCH_TYPES = [
     "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.tree._tree.Tree",
 ]
-TRUSTED_TYPES = sorted([*_OWN_TYPES, *_GROUP_TYPES, *_SEARCH_TYPES])
+# Of encoders that older versions of scikit-learn wrote.
+_OLD_TYPES = ["sklearn.compose._column_transformer._RemainderColsList"]
+TRUSTED_TYPES = sorted([*_OWN_TYPES, *_GROUP_TYPES, *_SEARCH_TYPES, *_OLD_TYPES])
 """Types to pass as ``skops.io.load(file, trusted=...)`` to load any estimator of fairsteer.
 
 They include values of groups (dates, intervals) and what a search holds that scores with

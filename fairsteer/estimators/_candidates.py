@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.special import expit
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 
 from fairsteer.core.priors import ideal_priors
 from fairsteer.core.row_draws import RowDraws
 from fairsteer.core.score_maps import (
-    MonotoneMaps,
+    PartialMaps,
     best_threshold,
     fit_kernels,
     fit_monotone_maps,
@@ -34,11 +35,13 @@ from fairsteer.estimators._eraser import WithinLabelEraser
 from fairsteer.estimators._score_models import ScoreModels
 from fairsteer.estimators._transformer import OptimalSteeringTransformer
 from fairsteer.exceptions import SteeringWarning
+from fairsteer.metrics._gaps import permuted_gaps
 
 MOST_BINS = 25
 FEWEST_BIN_ROWS = 50
 FIRST_FOLDS = 2
 LARGEST_POWER = 3.0
+STRENGTHS = tuple(k / 10 for k in range(10, 0, -1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,9 @@ class Problem:
         ``group_strategy`` and ``handle_unknown``.
     n_jobs : int or None
         As in joblib.
+    max_gap : float or None, default=0.0
+        The gap that is allowed even where chance explains less. None: gaps are closed as far as
+        possible.
     """
 
     rows: TrainingRows
@@ -73,6 +79,8 @@ class Problem:
     seed: int
     options: dict = field(default_factory=dict)
     n_jobs: int | None = None
+    max_gap: float | None = 0.0
+    strengths: dict = field(default_factory=dict)
 
     @property
     def n_labels(self) -> int:
@@ -118,6 +126,15 @@ class Problem:
     def _cross_fit(self, features, score):
         y, weights = self.rows.label_codes, self.rows.weights
         return cross_fit(self.estimator, features, y, weights, self.splits, score, self.n_jobs)
+
+    def floor(self, probabilities) -> float:
+        """Return the gap that chance explains in decisions of two labels."""
+        truth = (self.rows.label_codes == self.positive).astype(int)
+        decisions = (probabilities.argmax(axis=1) == self.positive).astype(int)
+        drawn = permuted_gaps(
+            truth, decisions, sensitive_features=self.rows.group_codes, random_state=self.seed
+        )
+        return float(drawn[self.constraint].mean())
 
     def balance(self):
         """Return the weights (n,) of rows that make label and group independent."""
@@ -171,7 +188,7 @@ class ScoreRule:
     ----------
     models : ScoreModels
         Fitted.
-    maps : ScoreKernels or MonotoneMaps
+    maps : PartialMaps
         Of the scores of every group.
     threshold : float
         Above it the positive label is predicted.
@@ -198,11 +215,11 @@ class ScoreRule:
         """Return probabilities of both labels, shape (n, 2)."""
         draws = RowDraws.of_identifiers(words, self.seed, 2)[:]
         scores = self.models.scores(features, codes)
-        if isinstance(self.maps, MonotoneMaps):
-            steered = self.models.mix_maps(self.maps, scores, features, codes, draws[:, 0])
-        else:
+        if self.maps.draws_groups:
             codes = self.models.draw_groups(features, codes, draws[:, 0])
             steered = self.maps(scores, codes, draws[:, 1])
+        else:
+            steered = self.models.mix_maps(self.maps, scores, features, codes, draws[:, 0])
         return _spread(expit(steered - self.threshold), self.models.positive)
 
 
@@ -264,6 +281,10 @@ class Unmitigated:
         """Return held-out probabilities (n, K)."""
         return problem.blind[0]
 
+    def parameters(self, problem):
+        """Return what was chosen: nothing."""
+        return {}
+
     def fit(self, problem: Problem):
         """Return the fitted rule."""
         return PlainRule(problem.models(False), problem.blind[1])
@@ -286,6 +307,10 @@ class Weights:
         if problem.power == 0.0:
             return problem.blind[0]
         return cross_predict_weighted(problem, problem.power, problem.splits)
+
+    def parameters(self, problem):
+        """Return what was chosen."""
+        return {"power": problem.power}
 
     def fit(self, problem: Problem):
         """Return the fitted rule."""
@@ -327,10 +352,14 @@ def cross_predict_weighted(problem, power, splits):
 
 
 def _fit_and_score(estimator, X, y, weights, kept, held_out, score):
-    if is_classifier(estimator) and len(np.unique(y[kept])) == 1:
+    return score(fit_present(estimator, X[kept], y[kept], weights[kept]), X[held_out])
+
+
+def fit_present(estimator, X, y, weights):
+    """Fit a clone, or a constant where the rows have a single label."""
+    if len(np.unique(y)) == 1:
         estimator = DummyClassifier(strategy="prior")
-    model = fit_weighted(clone(estimator), X[kept], y[kept], weights[kept])
-    return score(model, X[held_out])
+    return fit_weighted(clone(estimator), X, y, weights)
 
 
 def signed_gap(problem, probabilities, places, condition, a, b):
@@ -373,7 +402,10 @@ def _rates(problem, probabilities, places):
 
 @dataclass(frozen=True)
 class Score:
-    """The estimator's score, steered to one distribution for all groups, and a threshold.
+    """The estimator's score, steered towards one distribution for all groups, and a threshold.
+
+    The strength is the smallest whose gap on held-out rows is within the limit, which is the noise
+    floor or ``max_gap``: a gap that chance explains anyway is not worth its accuracy.
 
     Parameters
     ----------
@@ -387,21 +419,40 @@ class Score:
 
     def cross_predict(self, problem: Problem):
         """Return held-out probabilities (n, 2); maps and threshold are those of other rows."""
-        scores, rows = self._scores(problem), problem.rows
+        scores = self._scores(problem)
         draws = np.random.default_rng(problem.seed).random(len(scores))
-        p = np.empty(len(scores))
+        margins = {strength: np.empty(len(scores)) for strength in STRENGTHS}
         for kept, held_out in problem.splits:
-            maps, threshold = self._fit_maps(problem, scores, kept, draws)
-            steered = maps(scores[held_out], rows.group_codes[held_out], draws[held_out])
-            p[held_out] = expit(steered - threshold)
-        return _spread(p, problem.positive)
+            whole = self._fit_maps(problem, scores, kept)
+            for strength, own in margins.items():
+                own[held_out] = self._margin(
+                    problem, whole, strength, scores, draws, kept, held_out
+                )
+        everything = np.arange(len(scores))
+        found = {s: _spread(expit(own), problem.positive) for s, own in margins.items()}
+        chosen, weaker = 1.0, STRENGTHS[1:]
+        if problem.max_gap is None:
+            weaker, limit = (), 0.0
+        else:
+            limit = max(problem.max_gap, problem.floor(found[1.0]))
+        for strength in weaker:
+            rates = _rates(problem, found[strength], everything)
+            if np.nanmax(np.nanmax(rates, axis=1) - np.nanmin(rates, axis=1)) <= limit:
+                chosen = strength
+        problem.strengths[self.group_feature] = chosen
+        return found[chosen]
 
     def fit(self, problem: Problem):
         """Return the fitted rule."""
         scores = self._scores(problem)
         draws = np.random.default_rng(problem.seed).random(len(scores))
-        maps, threshold = self._fit_maps(problem, scores, np.arange(len(scores)), draws)
-        aware = self.group_feature
+        if self.group_feature not in problem.strengths:
+            self.cross_predict(problem)
+        everything, aware = np.arange(len(scores)), self.group_feature
+        maps = PartialMaps(self._fit_maps(problem, scores, everything), problem.strengths[aware])
+        steered = maps(scores, problem.rows.group_codes, draws)
+        positive = problem.rows.label_codes == problem.positive
+        threshold = find_threshold(steered, positive, problem.rows.weights)
         fitted = {"estimator": (problem.aware if aware else problem.blind)[1]}
         if problem.unknown_groups:
             fitted["group_classifier"] = problem.group_classifier
@@ -409,27 +460,46 @@ class Score:
         models = ScoreModels(**{**problem.models(aware).__dict__, **fitted})
         return ScoreRule(models, maps, threshold, problem.seed)
 
+    def parameters(self, problem):
+        """Return what was chosen."""
+        return {"strength": problem.strengths[self.group_feature]}
+
     def _scores(self, problem):
         if self.group_feature:
             return problem.aware[0]
         return problem.models(False).log_odds(problem.blind[0])
 
-    def _fit_maps(self, problem, scores, places, draws):
+    def _margin(self, problem, whole, strength, scores, draws, kept, held_out):
+        """Return how far held-out rows are above the threshold of other rows."""
+        rows, maps = problem.rows, PartialMaps(whole, strength)
+        own, new = (maps(scores[p], rows.group_codes[p], draws[p]) for p in (kept, held_out))
+        positive = rows.label_codes[kept] == problem.positive
+        return new - find_threshold(own, positive, rows.weights[kept])
+
+    def _fit_maps(self, problem, scores, places):
         rows = take_rows(problem.rows, places)
         positive = rows.label_codes == problem.positive
         own, n_groups = scores[places], len(rows.groups)
         if problem.constraint == "equalized_odds":
             n_bins = int(np.clip(len(own) / (FEWEST_BIN_ROWS * n_groups), 10, MOST_BINS))
-            maps: Any = fit_kernels(
+            return fit_kernels(
                 own, positive.astype(np.intp), rows.group_codes, rows.weights, n_groups, n_bins
             )
-        else:
-            used = positive if problem.constraint == "equal_opportunity" else slice(None)
-            maps = fit_monotone_maps(
-                own[used], rows.group_codes[used], rows.weights[used], n_groups
-            )
-        steered = maps(own, rows.group_codes, draws[places])
-        return maps, best_threshold(steered, positive, rows.weights)
+        used = positive if problem.constraint == "equal_opportunity" else slice(None)
+        return fit_monotone_maps(own[used], rows.group_codes[used], rows.weights[used], n_groups)
+
+
+def find_threshold(steered, positive, weights):
+    """Return the score at which a logistic regression of the label gives one half.
+
+    A threshold of the fewest errors would follow the noise of the rows. It is taken where the
+    label does not ascend with the score.
+    """
+    model = fit_weighted(LogisticRegression(C=1e6), steered[:, None], positive, weights)
+    slope = float(model.coef_[0, 0])
+    if slope <= 0.0:
+        return best_threshold(steered, positive, weights)
+    return float(-model.intercept_[0] / slope)
 
 
 @dataclass(frozen=True, eq=False)
@@ -458,6 +528,10 @@ class Steering:
             found[held_out] = own
         return found
 
+    def parameters(self, problem):
+        """Return what was chosen: nothing."""
+        return {}
+
     def fit(self, problem: Problem):
         """Return the fitted rule."""
         return self._fit_rows(problem, problem.rows)
@@ -471,8 +545,12 @@ class Steering:
         return rule.probabilities(rows.features, rows.group_codes, None)
 
     def _fit_rows(self, problem, rows):
-        steering = self.make(problem)
         groups, labels = rows.group_codes, rows.label_codes
+        if len(np.unique(labels)) < problem.n_labels or len(np.unique(groups)) < 2:
+            # The only rows of a label or of all other groups are held out.
+            part = problem.estimator, rows.features, labels, rows.weights
+            return PlainRule(problem.models(False), fit_present(*part))
+        steering = self.make(problem)
         steering.fit(rows.features, labels, sensitive_features=groups, sample_weight=rows.weights)
         moved, weights = _move(steering, rows.features, groups, None), rows.weights
         if hasattr(steering, "ideal_sample_weight"):
@@ -488,6 +566,7 @@ def _transformer(problem, **parameters):
         constraint=problem.constraint,
         pos_label=problem.positive,
         random_state=problem.seed,
+        small_groups="pooled",
         **problem.options,
         **parameters,
     )

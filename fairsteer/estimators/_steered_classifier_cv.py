@@ -20,7 +20,6 @@ from sklearn.utils.validation import _estimator_has, check_is_fitted
 from fairsteer import _validation as check
 from fairsteer.certify import certify
 from fairsteer.core.constraints import CONSTRAINTS, positive_position
-from fairsteer.core.score_maps import ScoreKernels
 from fairsteer.estimators._candidates import (
     ATTRIBUTE_FREE,
     AUTO,
@@ -283,6 +282,7 @@ default="equalized_odds"
             seed=seed,
             options={"group_strategy": self.group_strategy, "handle_unknown": self.handle_unknown},
             n_jobs=self.n_jobs,
+            max_gap=(self.max_gap or 0.0) if self.confidence_level is None else None,
         )
         results = self._compare(problem, names, candidates)
         order = _rank(results, self._limit(results), self.min_rate)
@@ -300,7 +300,7 @@ default="equalized_odds"
         self._rule, self._encoder, self._positive = rule, encoder, positive
         self.unmitigated_estimator_ = unmitigated
         self.best_index_, self.best_candidate_ = best, names[best]
-        self.best_params_ = {"power": problem.power} if names[best] == "weights" else {}
+        self.best_params_ = candidates[best].parameters(problem)
         self.best_score_ = float(results["mean_test_score"][best])
         self.best_gap_ = float(results["mean_test_gap"][best])
         self.noise_floor_ = float(results["floor"][best])
@@ -350,7 +350,7 @@ default="equalized_odds"
         codes = self._find_codes(table, sensitive_features)
         features = self._features(table)
         words = self._words(features, codes, row_ids)
-        if row_ids is None and isinstance(self.steering_, ScoreKernels):
+        if row_ids is None and getattr(self.steering_, "draws_groups", False):
             warn_of_twins(words)
         return self._rule.probabilities(features, codes, words)
 

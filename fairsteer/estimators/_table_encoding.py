@@ -76,7 +76,7 @@ class KnownCategories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    categories_ : list of frozenset of str
+    categories_ : list of list of str
         The known values of every column.
     replacements_ : list of str
         The replacement of unknown values in every column.
@@ -105,7 +105,7 @@ class KnownCategories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         for _, column in X.items():
             counts = _as_text(column).value_counts().sort_index()
             rare = counts.index[counts < self.min_frequency * len(X)]
-            self.categories_.append(frozenset(counts.index))
+            self.categories_.append(counts.index.tolist())
             self.replacements_.append(rare[0] if len(rare) else counts.index[0])
         return self
 

@@ -84,17 +84,20 @@ def measure_gap(constraint: str, y_true, y_pred, *, sensitive_features) -> float
 def _measure_gaps(constraints, y_true, y_pred, codes, weights) -> dict[str, float]:
     """Return the gaps of constraints from one frame, which takes most of the time."""
     rates = {rate.__name__: rate for name in constraints for rate in _RATES[name]}
-    differences = MetricFrame(
+    # As arrays, the code and the weight of a single row would be squeezed to numbers.
+    weights = None if weights is None else pd.Series(weights)
+    by_group = MetricFrame(
         metrics=rates,
         y_true=y_true,
         y_pred=y_pred,
-        # As an array, the code of a single row would be squeezed to a number.
         sensitive_features=pd.Series(codes, name="group"),
         sample_params={name: {"sample_weight": weights} for name in rates},
-    ).difference(method="between_groups")
+    ).by_group
+    # The rate of a single weighted row is an array in older versions of fairlearn.
+    values = {name: [float(np.squeeze(rate)) for rate in by_group[name]] for name in rates}
     defined = _defined(y_true, codes)
     return {
-        name: float(max(differences[rate.__name__] for rate in _RATES[name]))
+        name: max(float(np.ptp(values[rate.__name__])) for rate in _RATES[name])
         if defined[name]
         else np.nan
         for name in constraints

@@ -233,8 +233,9 @@ def _before_after(before, after, flags) -> pd.DataFrame:
 
 
 def _rates_by_group(positive, predicted, correct, codes, index, weights) -> pd.DataFrame:
-    # As an array, the code of a single row would be squeezed to a number.
+    # As arrays, the code and the weight of a single row would be squeezed to numbers.
     groups = pd.Series(codes, name="group")
+    weights = None if weights is None else pd.Series(weights)
     rates = MetricFrame(
         metrics={
             "rows": count,
@@ -254,7 +255,10 @@ def _rates_by_group(positive, predicted, correct, codes, index, weights) -> pd.D
         sensitive_features=groups,
         sample_params={"sample_weight": weights},
     ).by_group
-    rates = rates.astype({"rows": int, **dict.fromkeys(RATES, float)})
+    for name in RATES:
+        # The rate of a single weighted row is an array in older versions of fairlearn.
+        rates[name] = [float(np.squeeze(rate)) for rate in rates[name]]
+    rates = rates.astype({"rows": int})
     rates.loc[~has_label(positive, codes, 1), "tpr"] = np.nan
     rates.loc[~has_label(positive, codes, 0), "fpr"] = np.nan
     return rates.set_axis(index, axis=0)

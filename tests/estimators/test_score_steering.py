@@ -170,7 +170,7 @@ def test_scores_are_those_of_cross_validation(rows):
 
 def test_mixed_frames_and_attribute_columns(rows):
     X, y, groups = (part[:2000] for part in rows)
-    table = pd.DataFrame(X, columns=list("abcd"))
+    table = pd.DataFrame(X.copy(), columns=list("abcd"))
     table["job"] = np.where(X[:, 0] > 0.5, "clerk", "cook")
     table.loc[::50, "a"] = np.nan
     table["group"] = pd.Series(groups).map({0: "x", 1: "y", 2: "z"})
@@ -305,7 +305,7 @@ def test_scikit_learns_checks_pass_but_for_the_cross_fitting(kind, constraint):
 def test_skops_loads_a_fitted_object(n_labels):
     skops = pytest.importorskip("skops.io")
     X, y, groups = make_rows(900, n_labels)
-    table = pd.DataFrame(X, columns=list("abcd")).assign(
+    table = pd.DataFrame(X.copy(), columns=list("abcd")).assign(
         job=np.where(X[:, 0] > 0.5, "clerk", "cook")
     )
     fitted = steering().fit(table, y, sensitive_features=groups)
