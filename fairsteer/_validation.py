@@ -225,7 +225,7 @@ def _position(X: Any, column: Any) -> int:
             )
         if not found:
             raise ValueError(
-                f"The sensitive column {column} does not exist: X has {n_columns} columns, "
+                f"The sensitive column {column} does not exist: X has {n_columns} feature(s), "
                 f"numbered from 0."
             )
     if not isinstance(X, pd.DataFrame):
@@ -751,9 +751,7 @@ def check_numbers(features: Any) -> np.ndarray:
         numbers = None if any(c is None for c in columns) else np.column_stack(columns)
     if numbers is None:
         text = [name for name, column in zip(names, columns, strict=True) if column is None]
-        first = next(
-            c for c, given in zip(_columns(features), columns, strict=True) if given is None
-        )
+        first = _columns(features)[names.index(text[0])]
         if first.dtype == object and first.map(lambda cell: isinstance(cell, _CONTAINERS)).any():
             raise TypeError(
                 f"Column(s) {abbreviate(text)} hold lists or other containers: the argument must "

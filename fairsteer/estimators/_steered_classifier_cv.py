@@ -418,7 +418,8 @@ default="equalized_odds"
         inner = get_tags(self.estimator)
         if inner.classifier_tags is not None:
             tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
-            tags.classifier_tags.poor_score = inner.classifier_tags.poor_score
+        # Equal rates can cost any accuracy.
+        tags.classifier_tags.poor_score = True
         tags.non_deterministic = inner.non_deterministic
         tags.target_tags.required = True
         tags.input_tags.categorical = True
