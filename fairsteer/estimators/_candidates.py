@@ -41,6 +41,8 @@ MOST_BINS = 25
 FEWEST_BIN_ROWS = 50
 FIRST_FOLDS = 2
 LARGEST_POWER = 3.0
+FLOOR_SHARE = 0.5
+"""Share of the noise floor up to which gaps are left where that is more accurate."""
 STRENGTHS = tuple(k / 10 for k in range(10, 0, -1))
 
 
@@ -404,8 +406,9 @@ def _rates(problem, probabilities, places):
 class Score:
     """The estimator's score, steered towards one distribution for all groups, and a threshold.
 
-    The strength is the smallest whose gap on held-out rows is within the limit, which is the noise
-    floor or ``max_gap``: a gap that chance explains anyway is not worth its accuracy.
+    The strength is the smallest whose gap on held-out rows is at most half of the noise floor, or
+    ``max_gap``: a gap that chance explains anyway is not worth its accuracy. A larger share would
+    follow the noise of small groups.
 
     Parameters
     ----------
@@ -434,7 +437,7 @@ class Score:
         if problem.max_gap is None:
             weaker, limit = (), 0.0
         else:
-            limit = max(problem.max_gap, problem.floor(found[1.0]))
+            limit = max(problem.max_gap, FLOOR_SHARE * problem.floor(found[1.0]))
         for strength in weaker:
             rates = _rates(problem, found[strength], everything)
             if np.nanmax(np.nanmax(rates, axis=1) - np.nanmin(rates, axis=1)) <= limit:
