@@ -21,6 +21,7 @@ PAGES = {
     "results.md": (
         "gaps.page_parts",
         "scores.page_parts",
+        "choice.page_parts",
         "simulated.page_parts",
         "hidden.page_parts",
     ),

@@ -30,16 +30,9 @@ class Attack(NamedTuple):
     error: float
 
 
-def split_halves(codes, conditions, random_state):
-    """Return which rows choose the attack: half of every group and condition, shape (n,)."""
-    rng = np.random.default_rng(random_state)
-    strata = np.zeros(len(codes), dtype=np.intp)
-    for place, own in enumerate(conditions):
-        strata[own] = place + 1
-    order = np.lexsort((rng.random(len(codes)), codes, strata))
-    chosen = np.zeros(len(codes), dtype=bool)
-    chosen[order[::2]] = True
-    return chosen
+def split_halves(n_rows, random_state):
+    """Return which rows choose the attack: about half of them, shape (n,)."""
+    return np.random.default_rng(random_state).random(n_rows) < 0.5
 
 
 def attack_outputs(outputs, codes, conditions, n_groups, n_outputs, error_rate, random_state):
@@ -64,7 +57,7 @@ def attack_outputs(outputs, codes, conditions, n_groups, n_outputs, error_rate, 
     -------
     Attack
     """
-    chosen = split_halves(codes, conditions, random_state)
+    chosen = split_halves(len(codes), random_state)
     halves = [
         count_outputs(outputs[own], codes[own], [c[own] for c in conditions], n_groups, n_outputs)
         for own in (chosen, ~chosen)
@@ -79,7 +72,7 @@ def attack_outputs(outputs, codes, conditions, n_groups, n_outputs, error_rate, 
 
 def attack_threshold(scores, codes, conditions, n_groups, error_rate, random_state):
     """Attack a score: predict 1 up to the threshold with the largest gap; as `attack_outputs`."""
-    chosen = split_halves(codes, conditions, random_state)
+    chosen = split_halves(len(codes), random_state)
     own = [c[chosen] for c in conditions]
     distances, thresholds = threshold_distances(scores[chosen], codes[chosen], own, n_groups)
     place = _largest_place(distances)

@@ -175,7 +175,7 @@ def _measure(output, codes, conditions, n_groups, pos_label, error_rate, attack,
         if attack:
             found = attack_threshold(output.values, codes, conditions, n_groups, error_rate, seed)
     else:
-        distinct, outputs = np.unique(output.values, return_inverse=True)
+        outputs, distinct = pd.factorize(output.values)
         size = n_groups, len(distinct)
         distances = total_variations(count_outputs(outputs, codes, conditions, *size))
         if attack:

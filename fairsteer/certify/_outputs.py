@@ -6,6 +6,7 @@ from inspect import Parameter, signature
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -198,4 +199,6 @@ def refuse_training_table(model, X) -> None:
 def _number_rows(values):
     """Return the position of each row (n, m) among the distinct rows, shape (n,)."""
     values = values.reshape(len(values), -1)
+    if values.shape[1] == 1:
+        return pd.factorize(values[:, 0])[0]
     return np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
