@@ -81,7 +81,8 @@ class FairnessCertificate:
             f"here is {self.measured:.3f}"
         )
         if self.attacked is not None:
-            text += f", and an attack attains {self.attacked:.3f} (± {self.attack_error:.3f})"
+            least = max(self.attacked - self.attack_error, 0.0)
+            text += f", and an attack attains {self.attacked:.3f}, so it is at least {least:.3f}"
         return text + "."
 
     def to_json(self) -> str:

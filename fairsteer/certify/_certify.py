@@ -21,10 +21,8 @@ from fairsteer.certify._bounds import (
 )
 from fairsteer.certify._certificate import FairnessCertificate
 from fairsteer.certify._outputs import SCOPES, is_model, read_array, read_model, sensitive_ids
-from fairsteer.core.constraints import CONSTRAINTS, positive_position
+from fairsteer.core.constraints import ANY_LABEL, CONSTRAINTS, positive_position
 from fairsteer.core.messages import shorten
-
-ANY_LABEL = "any"
 
 
 @validate_params(
@@ -67,7 +65,8 @@ def certify(
         The attribute, unless the model reads it from columns of X.
     constraint : {"equalized_odds", "equal_opportunity", "demographic_parity"}, \
 default="equalized_odds"
-        The gap: given every label, among the positives, or of all rows.
+        The gap: given every label, among the positives, or of all rows. With more than two labels,
+        ``"model"`` and ``"any_threshold"`` compare the positive label with all others together.
     pos_label : object, default=None
         The positive label; default the last one.
     confidence_level : float, default=0.95
@@ -77,7 +76,9 @@ default="equalized_odds"
         ``"any_classifier"`` bounds the gap of every classifier of a finite output: the bins of
         ScoreSteering, the leaves of TreeBins, or a Pipeline in which all that follows sees only
         these. ``"any_threshold"`` bounds the gap of every threshold of a score (not of sets of
-        intervals), ``"model"`` that of the decisions. ``"auto"`` is the widest that applies.
+        intervals), ``"model"`` that of the decisions. ``"auto"`` is the widest that applies to a
+        fitted model; an array is taken as decisions if it has two values or those of y, as scores
+        if it has fractions.
     attack : bool, default=True
         Whether the strongest attack is measured, which bounds the gap from below.
     random_state : int, RandomState or None, default=None
@@ -120,7 +121,7 @@ default="equalized_odds"
     >>> certificate.scope, round(certificate.bound, 2)
     ('model', 0.07)
     """
-    output = _read_output(model, X, scope, pos_label, sensitive_features, row_ids, random_state)
+    output = _read_output(model, X, y, scope, pos_label, sensitive_features, row_ids, random_state)
     n = len(output.values)
     attribute = _read_attribute(model, X, sensitive_features, n)
     codes, groups = check.coded_groups(check.group_values(attribute))
@@ -136,12 +137,12 @@ default="equalized_odds"
     )
     error_rate = 1.0 - confidence_level
     seed = int(check_random_state(random_state).randint(2**31))
-    bounds_of, distances, found = _measure(
+    find_bounds, distances, found = _measure(
         output, codes, conditions, len(groups), pos_label, error_rate, attack, seed
     )
     compared = np.any(conditions, axis=0)
     return FairnessCertificate(
-        bound=largest(bounds_of(1)),
+        bound=largest(find_bounds(1)),
         measured=largest(distances),
         confidence_level=float(confidence_level),
         scope=output.scope,
@@ -151,7 +152,7 @@ default="equalized_odds"
         },
         attacked=None if found is None else found.gap,
         attack_error=None if found is None else found.error,
-        table=_tabulate(names, groups, distances, bounds_of(_count_claims(distances))),
+        table=_tabulate(names, groups, distances, find_bounds(_count_claims(distances))),
     )
 
 
@@ -183,7 +184,7 @@ def _measure(output, codes, conditions, n_groups, pos_label, error_rate, attack,
     return lambda q: distance_bounds(distances, sizes, error_rate, q), distances, found
 
 
-def _read_output(model, X, scope, pos_label, sensitive_features, row_ids, random_state):
+def _read_output(model, X, y, scope, pos_label, sensitive_features, row_ids, random_state):
     """Return the output of the model."""
     if not is_model(model):
         if X is not None:
@@ -191,7 +192,10 @@ def _read_output(model, X, scope, pos_label, sensitive_features, row_ids, random
                 "X is passed beside an array of outputs: pass a fitted model with X, or the array "
                 "alone."
             )
-        return read_array(model, scope)
+        named = pos_label is not None
+        if not named and y is not None:
+            named = set(pd.unique(np.asarray(model)).tolist()) <= set(np.unique(y).tolist())
+        return read_array(model, scope, named)
     if X is None:
         raise ValueError("X is missing: pass the certification rows.")
     return read_model(model, X, scope, pos_label, sensitive_features, row_ids, random_state)

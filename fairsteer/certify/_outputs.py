@@ -39,12 +39,21 @@ def is_model(model) -> bool:
     return hasattr(model, "fit") or hasattr(model, "predict")
 
 
-def read_array(values, scope) -> Output:
-    """Return an array of bins, scores or predictions as an output."""
+def read_array(values, scope, named) -> Output:
+    """Return an array of bins, scores or predictions as an output.
+
+    ``named`` is whether the values are known to be labels.
+    """
     values = check.check_column(values, "model", np.shape(values)[0] if np.ndim(values) else 0)
     if scope == "auto":
         fractional = values.dtype.kind == "f" and np.any(values != np.floor(values))
         scope = "any_threshold" if fractional else "model"
+        n_values = len(pd.unique(values))
+        if scope == "model" and n_values > 2 and not named:
+            raise ValueError(
+                f"The array has {n_values} distinct values, which may be bins, scores or labels: "
+                "pass scope='any_classifier' or 'any_threshold', or the pos_label of predictions."
+            )
     if scope == "any_threshold":
         values = check.check_numbers(values[:, None])[:, 0].astype(np.float64)
     return Output(scope, values)
@@ -150,10 +159,15 @@ def _needs_attribute(part) -> bool:
 def parts(model) -> list:
     """Return a model, its steps and the models within these."""
     found = [model]
+    if hasattr(model, "best_candidate_"):
+        # SteeredClassifierCV passes the attribute and the draws of rows to its parts itself.
+        return found
     if isinstance(model, Pipeline):
         for _, step in model.steps:
             found += parts(step) if step not in (None, "passthrough") else []
-    for name in ("steering_", "estimator_"):
+    for _, member, *_ in getattr(model, "transformers_", ()):
+        found += parts(member) if hasattr(member, "fit") else []
+    for name in ("steering_", "estimator_", "best_estimator_"):
         inner = getattr(model, name, None)
         if inner is not None and hasattr(inner, "fit"):
             found += parts(inner)

@@ -82,12 +82,18 @@ class Problem:
     options: dict = field(default_factory=dict)
     n_jobs: int | None = None
     max_gap: float | None = 0.0
+    # What `Score` chose, by whether the estimator sees the group.
     strengths: dict = field(default_factory=dict)
 
     @property
     def n_labels(self) -> int:
         """Number of labels."""
         return len(self.rows.classes)
+
+    @property
+    def rates_need_draws(self) -> bool:
+        """Whether scores are steered by kernels, which draw."""
+        return self.constraint == "equalized_odds"
 
     @property
     def unknown_groups(self) -> bool:
@@ -129,6 +135,14 @@ class Problem:
         y, weights = self.rows.label_codes, self.rows.weights
         return cross_fit(self.estimator, features, y, weights, self.splits, score, self.n_jobs)
 
+    def rates(self, probabilities, places):
+        """Return rates of positive predictions by compared label (the positive last) and group."""
+        return _rates(self, probabilities, places)
+
+    def gap(self, probabilities, places) -> float:
+        """Return the largest difference of rates between groups that have rows."""
+        return largest_gap(self.rates(probabilities, places))
+
     def floor(self, probabilities) -> float:
         """Return the gap that chance explains in decisions of two labels."""
         truth = (self.rows.label_codes == self.positive).astype(int)
@@ -136,7 +150,8 @@ class Problem:
         drawn = permuted_gaps(
             truth, decisions, sensitive_features=self.rows.group_codes, random_state=self.seed
         )
-        return float(drawn[self.constraint].mean())
+        # NaN where a group lacks rows of a label: then gaps are closed as far as possible.
+        return float(np.nan_to_num(drawn[self.constraint].mean()))
 
     def balance(self):
         """Return the weights (n,) of rows that make label and group independent."""
@@ -237,14 +252,11 @@ class SteeringRule:
         Fitted.
     estimator : classifier
         Fitted to steered rows.
-    groups : ndarray of shape (G,)
-        Groups by position.
     """
 
     models: ScoreModels
     steering: Any
     estimator: Any
-    groups: np.ndarray
 
     def probabilities(self, features, codes, words):
         """Return probabilities of all labels, shape (n, K)."""
@@ -265,8 +277,7 @@ def _move(steering, features, codes, words):
     if (codes < 0).any():
         groups = codes.astype(object)
         groups[codes < 0] = None
-    ids = None if words is None else words
-    return steering.transform(features, sensitive_features=groups, row_ids=ids)
+    return steering.transform(features, sensitive_features=groups, row_ids=words)
 
 
 # ---- candidates ------------------------------------------------------------------------------
@@ -329,6 +340,8 @@ def find_power(problem):
     some = problem.splits[:FIRST_FOLDS]
     held = np.concatenate([held_out for _, held_out in some])
     plain, weighted = problem.blind[0], cross_predict_weighted(problem, 1.0, some)
+    if problem.gap(plain[held], held) == 0.0:
+        return 0.0
     place = widest_gap(problem, plain[held], held)
     before, after = (signed_gap(problem, p[held], held, *place) for p in (plain, weighted))
     if after >= before:
@@ -373,9 +386,14 @@ def signed_gap(problem, probabilities, places, condition, a, b):
 def widest_gap(problem, probabilities, places):
     """Return the label and the pair of groups with the largest difference of rates."""
     rates = _rates(problem, probabilities, places)
-    spread = np.nanmax(rates, axis=1) - np.nanmin(rates, axis=1)
-    condition = int(np.nanargmax(spread))
+    condition = int(np.argmax([largest_gap(own[None]) for own in rates]))
     return condition, int(np.nanargmax(rates[condition])), int(np.nanargmin(rates[condition]))
+
+
+def largest_gap(rates):
+    """Return the largest difference of rates (C, G) between groups, 0 where there is none."""
+    found = [np.ptp(own[np.isfinite(own)]) for own in rates if np.isfinite(own).any()]
+    return float(max(found, default=0.0))
 
 
 def _rates(problem, probabilities, places):
@@ -426,6 +444,11 @@ class Score:
         draws = np.random.default_rng(problem.seed).random(len(scores))
         margins = {strength: np.empty(len(scores)) for strength in STRENGTHS}
         for kept, held_out in problem.splits:
+            labels = np.unique(problem.rows.label_codes[kept])
+            if len(labels) == 1:
+                for own in margins.values():
+                    own[held_out] = 1.0 if labels[0] == problem.positive else -1.0
+                continue
             whole = self._fit_maps(problem, scores, kept)
             for strength, own in margins.items():
                 own[held_out] = self._margin(
@@ -434,13 +457,14 @@ class Score:
         everything = np.arange(len(scores))
         found = {s: _spread(expit(own), problem.positive) for s, own in margins.items()}
         chosen, weaker = 1.0, STRENGTHS[1:]
-        if problem.max_gap is None:
+        # Margins without probabilities have a scale of their own, which does not mix with log odds.
+        mixes = hasattr(problem.estimator, "predict_proba") or not problem.rates_need_draws
+        if problem.max_gap is None or not mixes:
             weaker, limit = (), 0.0
         else:
             limit = max(problem.max_gap, FLOOR_SHARE * problem.floor(found[1.0]))
         for strength in weaker:
-            rates = _rates(problem, found[strength], everything)
-            if np.nanmax(np.nanmax(rates, axis=1) - np.nanmin(rates, axis=1)) <= limit:
+            if problem.gap(found[strength], everything) <= limit:
                 chosen = strength
         problem.strengths[self.group_feature] = chosen
         return found[chosen]
@@ -554,20 +578,21 @@ class Steering:
             part = problem.estimator, rows.features, labels, rows.weights
             return PlainRule(problem.models(False), fit_present(*part))
         steering = self.make(problem)
-        steering.fit(rows.features, labels, sensitive_features=groups, sample_weight=rows.weights)
+        names = rows.classes[labels]
+        steering.fit(rows.features, names, sensitive_features=groups, sample_weight=rows.weights)
         moved, weights = _move(steering, rows.features, groups, None), rows.weights
         if hasattr(steering, "ideal_sample_weight"):
             weights = weights * steering.ideal_sample_weight(
-                rows.features, labels, sensitive_features=groups
+                rows.features, rows.classes[labels], sensitive_features=groups
             )
         estimator = fit_weighted(clone(problem.estimator), moved, labels, weights)
-        return SteeringRule(problem.models(False), steering, estimator, rows.groups)
+        return SteeringRule(problem.models(False), steering, estimator)
 
 
 def _transformer(problem, **parameters):
     return OptimalSteeringTransformer(
         constraint=problem.constraint,
-        pos_label=problem.positive,
+        pos_label=problem.rows.classes[problem.positive],
         random_state=problem.seed,
         small_groups="pooled",
         **problem.options,
@@ -584,7 +609,7 @@ CANDIDATES = {
     "channel": Steering(lambda problem: _transformer(problem, label_strategy="channel")),
     "eraser": Steering(
         lambda problem: WithinLabelEraser(
-            constraint=problem.constraint, pos_label=problem.positive
+            constraint=problem.constraint, pos_label=problem.rows.classes[problem.positive]
         ),
         needs_attribute=False,
     ),

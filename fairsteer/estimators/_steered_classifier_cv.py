@@ -9,8 +9,9 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, is_classifier
-from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import accuracy_score, get_scorer, get_scorer_names
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -30,11 +31,13 @@ from fairsteer.estimators._candidates import (
     take_rows,
 )
 from fairsteer.estimators._cross_fitting import given_splits, split_strata
+from fairsteer.estimators._eraser import WithinLabelEraser
 from fairsteer.estimators._score_steering import warn_of_twins
 from fairsteer.estimators._table_input import TableInputMixin
+from fairsteer.estimators._transformer import OptimalSteeringTransformer
 from fairsteer.exceptions import NoFairModelError, SteeringWarning
 from fairsteer.metrics._by_label import rms_tpr_gap, rms_tpr_gap_floor
-from fairsteer.metrics._gaps import measure_gap, permuted_gaps
+from fairsteer.metrics._gaps import permuted_gaps
 
 MOST_CERTIFIED = 3
 _NEEDS = {"sensitive_features": True}
@@ -71,13 +74,15 @@ default="equalized_odds"
         The largest gap that is allowed on held-out rows. None: the noise floor, the gap expected by
         chance. A limit below the floor is raised to it, unless ``confidence_level`` is given.
     confidence_level : float in (0, 1), default=None
-        If given, rows are set aside, and the model is one whose gap on new rows is at most
-        ``max_gap`` with this confidence; if there is none, ``fit`` raises NoFairModelError.
+        If given, rows are set aside, and the model is one whose gap on new rows of known group is
+        at most ``max_gap`` with this confidence; if there is none, ``fit`` raises NoFairModelError.
+        The candidate is then taken even if it narrows nothing.
     certification_size : float in (0, 1), default=0.4
         Share of the rows that are set aside for that.
     min_rate : float in [0, 1], default=None
         Smallest true positive rate (under demographic parity, selection rate) that every group must
-        have on held-out rows, against leveling down.
+        have on held-out rows, against leveling down. Without a candidate that has it, the one with
+        the smallest gap is taken, and ``allowed`` says so.
     group_strategy : {"given", "posterior"}, default="given"
         Whether new rows may lack their group.
     handle_unknown : {"error", "pooled"}, default="error"
@@ -87,7 +92,8 @@ default="equalized_odds"
         Whether the scores of a group of n rows are steered by a mixture with weight
         ``2 / (2 + n)`` of all groups' scores, or a group without rows of every label is refused.
     scoring : str or callable, default="accuracy"
-        What is maximized among the candidates within the limit, as in scikit-learn.
+        What is maximized among the candidates within the limit, as in scikit-learn. A callable gets
+        the positions of the training rows as X.
     cv : int or cross-validation generator, default=5
         Folds; with an int they have equal shares of every label and group.
     refit : bool, default=True
@@ -119,7 +125,8 @@ default="equalized_odds"
         Its score, gap and noise floor on held-out rows.
     cv_results_ : dict of ndarray
         ``candidate``, ``mean_test_score``, ``mean_test_gap``, ``floor``, ``gap_deviation`` (the
-        standard deviation of the gap by chance), ``allowed`` and ``fit_time``.
+        standard deviation of the gap by chance), ``smallest_rate``, ``allowed`` and ``fit_time``.
+        Groups without rows of every label that is compared are left out of the gap.
     fairness_certificate_ : FairnessCertificate or None
         With ``confidence_level``.
     groups_ : ndarray of shape (G,)
@@ -141,12 +148,14 @@ default="equalized_odds"
     Notes
     -----
     A candidate is allowed if its gap on held-out rows is at most the limit plus one standard
-    deviation of the gap by chance. If none is, the one with the smallest gap is taken. Other
+    deviation of the gap by chance. If none is, the one that exceeds its limit least is taken. Other
     candidates than ``unmitigated`` must have a smaller gap than it by more than this deviation.
 
-    Scores and cut-offs are chosen on out-of-fold scores, and judged on the scores of rows that had
-    no part in the choice. The gap of the chosen candidate on the same rows is therefore slightly
-    optimistic; measure on other rows, or set ``confidence_level``.
+    Maps and thresholds of scores are those of other folds, but the power of weights, the strength
+    of scores and the candidate are chosen on the held-out predictions that the results describe,
+    and scores are those of models that saw all folds but the row's own. So the gap and the score of
+    the chosen candidate are somewhat optimistic; measure on other rows, or set
+    ``confidence_level``.
 
     X may have columns of text and categories; then numbers are median-imputed and standardized, and
     other columns one-hot encoded.
@@ -266,13 +275,22 @@ default="equalized_odds"
         def read_target(n_rows, present):
             return check.coded_labels(check.check_labels(y, n_rows)[present])
 
-        rows, encoder, present = self._read_table(X, sensitive_features, sample_weight, read_target)
-        positive = positive_position(self.pos_label, rows.classes)
         seed = int(check_random_state(self.random_state).randint(2**31))
+        kept, held = [], []
+
+        def choose(labels, codes):
+            kept[:], held[:] = self._set_aside(labels, codes, seed)
+            return np.array(kept)
+
+        rows, encoder, present = self._read_table(
+            X, sensitive_features, sample_weight, read_target, choose
+        )
+        kept, held = np.array(kept), np.array(held, dtype=np.intp)
+        positive = positive_position(self.pos_label, rows.classes)
         names, candidates = self._find_candidates(len(rows.classes))
         if self.small_groups == "error":
             _refuse_empty(rows)
-        kept, held = self._set_aside(rows, seed)
+        self._check_certifiable(rows)
         problem = Problem(
             rows=take_rows(rows, kept),
             estimator=self.estimator,
@@ -292,12 +310,16 @@ default="equalized_odds"
         elif self.refit:
             rule = candidates[best].fit(problem)
         unmitigated = problem.blind[1]
-        if names[best] == "unmitigated" and len(names) > 1 and certificate is None:
+        narrowed = results["mean_test_gap"] < (
+            results["mean_test_gap"][best] - results["gap_deviation"]
+        )
+        if names[best] == "unmitigated" and len(names) > 1 and not narrowed.any():
             _warn_unmitigated(results, best)
 
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
         self._record(X, y, rows)
-        self._rule, self._encoder, self._positive = rule, encoder, positive
+        self._rule, self._encoder = rule, encoder
+        self._needs_attribute = candidates[best].needs_attribute
         self.unmitigated_estimator_ = unmitigated
         self.best_index_, self.best_candidate_ = best, names[best]
         self.best_params_ = candidates[best].parameters(problem)
@@ -395,8 +417,6 @@ default="equalized_odds"
         -------
         float
         """
-        from sklearn.metrics import accuracy_score
-
         predicted = self.predict(X, sensitive_features=sensitive_features, row_ids=row_ids)
         return accuracy_score(y, predicted, sample_weight=sample_weight)
 
@@ -456,12 +476,14 @@ default="equalized_odds"
                         f"The candidate {one!r} is for two labels, but y has {n_labels}: use "
                         f"{', '.join(n for n, c in CANDIDATES.items() if c.any_labels)}."
                     )
-            elif hasattr(one, "transform"):
-                candidate, one = Steering(_Cloned(one)), type(one).__name__
+            elif isinstance(one, OptimalSteeringTransformer | WithinLabelEraser):
+                needs = isinstance(one, OptimalSteeringTransformer)
+                candidate, one = Steering(_Cloned(one), needs), type(one).__name__
             else:
                 raise ValueError(
-                    f"A candidate is a name or an unfitted steering, got a {type(one).__name__}: "
-                    f"the names are {', '.join(CANDIDATES)}."
+                    "A candidate is a name, or an unfitted OptimalSteeringTransformer or "
+                    f"WithinLabelEraser, got a {type(one).__name__}: the names are "
+                    f"{', '.join(CANDIDATES)}."
                 )
             names.append(one)
             candidates.append(candidate)
@@ -469,19 +491,35 @@ default="equalized_odds"
             raise ValueError(f"candidates is empty: the names are {', '.join(CANDIDATES)}.")
         return names, candidates
 
-    def _set_aside(self, rows, seed):
+    def _set_aside(self, labels, codes, seed):
         """Return the positions of rows to fit on, and of those to certify on."""
-        everything = np.arange(rows.n_rows)
+        everything = np.arange(len(labels))
         if self.confidence_level is None:
             return everything, everything[:0]
-        strata = rows.label_codes + len(rows.classes) * rows.group_codes
-        counts = np.bincount(strata)[strata]
-        strata = np.where(counts < 2, -1, strata)
-        if np.unique(strata, return_counts=True)[1].min() < 2:
-            strata = None
-        return train_test_split(
-            everything, test_size=self.certification_size, stratify=strata, random_state=seed
-        )
+        options = {"test_size": self.certification_size, "random_state": seed}
+        subgroups = labels + (labels.max() + 1) * codes
+        for strata in (subgroups, labels):
+            try:
+                return train_test_split(everything, stratify=strata, **options)
+            except ValueError:
+                # Too few rows of a subgroup, or of a label, to be on both sides.
+                continue
+        return train_test_split(everything, **options)
+
+    def _check_certifiable(self, rows):
+        """Refuse to certify what a certificate would not be about."""
+        if self.confidence_level is None:
+            return
+        if len(rows.classes) > 2 and self.constraint == "equalized_odds":
+            raise ValueError(
+                "confidence_level is for two labels under equalized odds: merge the labels to two, "
+                "or use another constraint."
+            )
+        if not np.allclose(rows.weights, rows.weights[0]):
+            raise ValueError(
+                "confidence_level needs rows of equal weight, because a certificate counts rows: "
+                "leave out sample_weight."
+            )
 
     def _split(self, X, y, rows, kept, present, seed):
         """Return the folds of the rows that are fitted."""
@@ -518,37 +556,42 @@ default="equalized_odds"
         rows, positive = problem.rows, problem.positive
         decisions = probabilities.argmax(axis=1)
         y, codes = rows.label_codes, rows.group_codes
+        compared = self._compared_rows(rows)
         scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
         held_out = _HeldOut(rows.classes, probabilities)
         places = np.arange(len(y))[:, None]
         weights = {} if np.allclose(rows.weights, 1.0) else {"sample_weight": rows.weights}
         score = float(scorer(held_out, places, rows.classes[y], **weights))
         if len(rows.classes) > 2 and self.constraint == "equalized_odds":
-            gap = rms_tpr_gap(y, decisions, sensitive_features=codes)
-            floor = rms_tpr_gap_floor(
-                y, decisions, sensitive_features=codes, random_state=problem.seed
-            )
+            given = y[compared], decisions[compared]
+            groups = {"sensitive_features": codes[compared]}
+            gap = rms_tpr_gap(*given, sample_weight=rows.weights[compared], **groups)
+            floor = rms_tpr_gap_floor(*given, random_state=problem.seed, **groups)
             deviation = 0.0
         else:
-            truth, predicted = (y == positive).astype(int), (decisions == positive).astype(int)
-            gap = measure_gap(self.constraint, truth, predicted, sensitive_features=codes)
+            gap = problem.gap(probabilities[compared], np.flatnonzero(compared))
             drawn = permuted_gaps(
-                truth, predicted, sensitive_features=codes, random_state=problem.seed
+                (y[compared] == positive).astype(int),
+                (decisions[compared] == positive).astype(int),
+                sensitive_features=codes[compared],
+                random_state=problem.seed,
             )[self.constraint]
             floor, deviation = float(drawn.mean()), float(drawn.std())
-        hits = decisions == positive
-        among = np.ones(len(y), dtype=bool)
-        if self.constraint != "demographic_parity":
-            among = y == positive
-        sizes = np.bincount(codes[among], minlength=len(rows.groups))
-        own = np.bincount(codes[among], hits[among], minlength=len(rows.groups))
+        rates = problem.rates(probabilities, np.arange(len(y)))
         return {
             "mean_test_score": score,
             "mean_test_gap": gap,
             "floor": floor,
             "gap_deviation": deviation,
-            "smallest_rate": float((own / np.maximum(sizes, 1))[sizes > 0].min()),
+            "smallest_rate": float(np.nanmin(rates[-1])),
         }
+
+    def _compared_rows(self, rows):
+        """Return the rows (n,) of groups with rows of every label that is compared."""
+        if self.constraint == "demographic_parity":
+            return np.ones(rows.n_rows, dtype=bool)
+        complete = (rows.counts > 0.0).all(axis=0)
+        return complete[rows.group_codes] if complete.sum() > 1 else np.ones(rows.n_rows, bool)
 
     def _limit(self, results):
         """Return the largest gap that each candidate may have on held-out rows."""
@@ -567,6 +610,9 @@ default="equalized_odds"
             rule = candidates[place].fit(problem)
             decisions = rule.probabilities(own.features, own.group_codes, words).argmax(axis=1)
             truth = own.label_codes == problem.positive
+            if len(np.unique(own.group_codes)) < len(rows.groups):
+                # Nothing is known of a group without certification rows.
+                raise NoFairModelError(1.0, 1.0, self.max_gap, self.confidence_level, len(held))
             found = certify(
                 (decisions == problem.positive).astype(int),
                 y=truth.astype(int),
@@ -575,8 +621,9 @@ default="equalized_odds"
                 confidence_level=1.0 - share,
                 scope="model",
             )
-            if found.bound <= self.max_gap:
-                return place, rule, _rename(found, rows.groups, self.confidence_level)
+            fair = results["smallest_rate"][place] >= (self.min_rate or 0.0)
+            if found.bound <= self.max_gap and fair:
+                return place, rule, _rename(found, rows, problem.positive, self.confidence_level)
             if lowest is None or found.bound < lowest.bound:
                 lowest = found
         raise NoFairModelError(
@@ -585,24 +632,16 @@ default="equalized_odds"
 
     def _find_codes(self, table, sensitive_features):
         """Return the positions of the groups of rows, -1 where unknown or not needed."""
-        free = isinstance(self.candidates, str) and self.candidates == "attribute_free"
-        if free or not CANDIDATES_NEEDING.get(self.best_candidate_, True):
+        if not self._needs_attribute:
             return np.full(table.shape[0], -1)
         return self._codes(table, sensitive_features)
 
     def _may_lack_attribute(self):
-        return self.group_strategy == "posterior" or not CANDIDATES_NEEDING.get(
-            self.best_candidate_, True
-        )
-
-
-CANDIDATES_NEEDING = {name: each.needs_attribute for name, each in CANDIDATES.items()}
+        return self.group_strategy == "posterior" or not self._needs_attribute
 
 
 class _HeldOut:
     """Held-out predictions, in the form that scorers ask for."""
-
-    _estimator_type = "classifier"
 
     def __init__(self, classes, probabilities):
         self.classes_, self._p = classes, probabilities
@@ -614,8 +653,6 @@ class _HeldOut:
         return self._p[X[:, 0]]
 
     def __sklearn_tags__(self):
-        from sklearn.dummy import DummyClassifier
-
         return get_tags(DummyClassifier())
 
 
@@ -626,15 +663,16 @@ class _Cloned:
         self.steering = steering
 
     def __call__(self, problem):
-        from sklearn.base import clone
-
         return clone(self.steering)
 
 
-def _rename(certificate, groups, confidence_level):
-    """Return a certificate with the names of groups in place of their positions."""
-    names = groups.tolist()
+def _rename(certificate, rows, positive, confidence_level):
+    """Return a certificate with the names of groups and labels in place of their positions."""
+    names, labels = rows.groups.tolist(), rows.classes.tolist()
+    others = [label for k, label in enumerate(labels) if k != positive]
+    label = {1: labels[positive], 0: others[0] if len(others) == 1 else "other"}
     table = certificate.table.assign(
+        label=[label.get(own, own) for own in certificate.table["label"]],
         first=[names[a] for a in certificate.table["first"]],
         second=[names[a] for a in certificate.table["second"]],
     )

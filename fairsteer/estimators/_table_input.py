@@ -18,11 +18,12 @@ class TableInputMixin(SensitiveFeatureMixin):
     encoder of ``fit`` as ``_encoder``.
     """
 
-    def _read_table(self, X, sensitive_features, sample_weight, read_target):
+    def _read_table(self, X, sensitive_features, sample_weight, read_target, choose=None):
         """Return encoded rows of positive weight, the encoder, and the positions of these rows.
 
         ``read_target(n_rows, present)`` returns the labels of these rows as positions, and the
-        distinct labels; numbers and None where there are none.
+        distinct labels; numbers and None where there are none. ``choose(y, codes)`` returns the
+        positions, among these rows, of those that the encoder is fitted to; default all.
         """
         positions = []
         if self.sensitive_feature_ids is not None:
@@ -38,7 +39,10 @@ class TableInputMixin(SensitiveFeatureMixin):
         codes, groups = check.coded_groups(check.group_values(attribute)[present])
         if len(groups) < 2 or classes is not None:
             check.check_variety(np.arange(2) if classes is None else classes, groups)
-        encoder = fit_encoder(features)
+        encoded = features
+        if choose is not None:
+            encoded = check.take_rows(features, choose(y, codes))
+        encoder = fit_encoder(encoded)
         names = features.columns.tolist() if hasattr(features, "columns") else kept.tolist()
         rows = TrainingRows(
             features=encode(encoder, features),

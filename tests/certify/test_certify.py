@@ -246,7 +246,7 @@ def test_draws_of_deployment_must_be_those_of_certification():
         ({"y": [0, 1, 1]}, "3 labels"),
         ({"y": [0, np.nan, 1, 1]}, "NaN|missing"),
         ({"model": []}, "model"),
-        ({"model": [0, 1, 2, 1]}, "model"),
+        ({"model": [0, 1, 2, 1]}, "3 distinct values"),
         ({"model": [0, 1, None, 1]}, "model"),
         ({"model": [0.1, np.inf, 0.3, 0.4]}, "infinity"),
     ],

@@ -114,7 +114,7 @@ def test_a_user_s_own_steering_is_a_candidate(table):
     assert names == ["unmitigated", "OptimalSteeringTransformer"]
     with pytest.raises(ValueError, match="'fair' is not a candidate.*unmitigated"):
         make_model(candidates=["fair"]).fit(*table)
-    with pytest.raises(ValueError, match="name or an unfitted steering"):
+    with pytest.raises(ValueError, match="name, or an unfitted OptimalSteeringTransformer"):
         make_model(candidates=[3]).fit(*table)
     with pytest.raises(ValueError, match="candidates is empty"):
         make_model(candidates=[]).fit(*table)
@@ -176,6 +176,11 @@ def test_certified_models_and_none(table):
         make_model(confidence_level=0.9).fit(X, y)
     with pytest.raises(ValueError, match="cv must be a number"):
         make_model(max_gap=0.1, cv=KFold(3), **options).fit(X, y)
+    with pytest.raises(ValueError, match="rows of equal weight"):
+        make_model(max_gap=0.1, **options).fit(X, y, sample_weight=1.0 + (X["group"] == "a"))
+    odds = options | {"constraint": "equalized_odds"}
+    with pytest.raises(ValueError, match="two labels"):
+        make_model(max_gap=0.1, **odds).fit(X, np.where(X["years"] > 4, "more", y))
     error = NoFairModelError(0.12, 0.02, 0.07, 0.95, 400)
     assert error.n_rows_needed == 1600
     assert "1,600" in str(error)
@@ -364,3 +369,24 @@ def test_two_identical_fits_agree(table):
     for key, values in one.cv_results_.items():
         if key != "fit_time":
             assert_array_equal(values, two.cv_results_[key])
+
+
+def test_certification_rows_have_no_part_in_the_encoding():
+    X, y = make_table(900, seed=5)
+    options = {"constraint": "demographic_parity", "candidates": ["unmitigated"], "max_gap": 0.9}
+    model = make_model(confidence_level=0.9, random_state=0, **options).fit(X, y)
+    mean = model._encoder.transform(X.drop(columns="group"))["test"].mean()
+    assert abs(mean) > 1e-9
+    whole = make_model(random_state=0, **options).fit(X, y)
+    assert abs(whole._encoder.transform(X.drop(columns="group"))["test"].mean()) < 1e-9
+
+
+def test_groups_without_a_label_do_not_hide_the_gap_of_others(table):
+    X, y = (part.copy() for part in table)
+    tiny = np.arange(3)
+    X.loc[tiny, "group"], y[tiny] = "d", "no"
+    model = make_model(random_state=0).fit(X, y)
+    assert np.isfinite(model.cv_results_["mean_test_gap"]).all()
+    assert model.best_candidate_ != "unmitigated"
+    rare = np.where(np.arange(len(y)) < 1, "yes", "no")
+    assert make_model(random_state=0).fit(X, rare).predict(X.head(3)).shape == (3,)
