@@ -837,6 +837,9 @@ def _as_float(column: pd.Series) -> np.ndarray | None:
     try:
         if column.dtype == object:
             column = pd.to_numeric(column)
+            # Integers of more than 64 bits stay objects.
+            if column.dtype == object and column.map(lambda cell: isinstance(cell, int)).all():
+                column = column.astype(np.float64)
         real = types.is_numeric_dtype(column) and not types.is_complex_dtype(column)
         if not (real or types.is_bool_dtype(column)):
             return None

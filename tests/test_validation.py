@@ -163,7 +163,7 @@ def test_a_sensitive_column_that_is_missing(data):
     refuse(steering(sensitive_feature_ids="sex"), X, y, message)
     refuse(steering(sensitive_feature_ids=["group", "sex"]), X, y, message)
     for position in (4, -5):
-        message = f"column {position} does not exist.* 4 columns"
+        message = f"column {position} does not exist.* 4 feature"
         refuse(steering(sensitive_feature_ids=position), X, y, message)
     array = X.assign(group=X["group"] == "a").to_numpy(dtype=float)
     refuse(steering(), array, y, "'group'.*no column names", r"set_output\(transform='pandas'\)")
