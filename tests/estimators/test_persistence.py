@@ -36,6 +36,7 @@ from fairsteer import (
     OptimalSteeringTransformer,
     ScoreSteering,
     SteeredClassifier,
+    SteeredClassifierCV,
     SteeringVersionWarning,
     WithinLabelEraser,
 )
@@ -289,11 +290,18 @@ def test_trusted_types_are_exactly_those_needed(fitted, grouped, searches, rows)
     )
     mixed = ScoreSteering(LogisticRegression(), random_state=0)
     mixed.fit(table, np.asarray(y) == 1, sensitive_features=groups)
+    chosen = [
+        SteeredClassifierCV(LogisticRegression(max_iter=1000), candidates=[name], random_state=0)
+        for name in ("unmitigated", "score", "table")
+    ]
+    for model in chosen:
+        model.fit(table, np.asarray(y) == 1, sensitive_features=groups)
     needed = {
         name
         for model in (
             mixed,
             TreeBins().fit(X, y),
+            *chosen,
             *fitted.values(),
             *grouped.values(),
             *searches[1],

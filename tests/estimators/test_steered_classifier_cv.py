@@ -189,9 +189,9 @@ def test_certified_models_and_none(table):
 @pytest.mark.slow
 def test_certificates_of_chosen_models_hold():
     # Many rows show the gap of the fitted model.
-    X_all, y_all = make_table(100_000, seed=99, n_groups=2)
+    X_all, y_all = make_table(40_000, seed=99, n_groups=2)
     failed = runs = 0
-    for seed in range(40):
+    for seed in range(16):
         X, y = make_table(1_500, seed=seed, n_groups=2)
         model = make_model(
             constraint="demographic_parity",
@@ -207,8 +207,8 @@ def test_certificates_of_chosen_models_hold():
         runs += 1
         gap = gap_of(model, X_all, y_all, "demographic_parity", row_ids=X_all.index)
         failed += gap > model.fairness_certificate_.bound
-    assert runs > 10
-    assert failed / runs <= 0.2
+    assert runs > 5
+    assert failed <= 2
 
 
 def test_max_gap_and_min_rate(table):
