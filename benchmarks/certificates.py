@@ -2,8 +2,8 @@
 
     FAIRSTEER_DATA=folder python benchmarks/certificates.py [--jobs 2]
 
-Coverage: 1,000 random laws (half discrete, half Gaussian scores) with 2 to 4 groups and 200 to
-20,000 rows for every scope and constraint, one sample each; the worst case (two outputs, rates
+Coverage: 1,000 random distributions (half discrete, half Gaussian scores) with 2 to 4 groups and
+200 to 20,000 rows for every scope and constraint, one sample each; the worst case (two outputs, rates
 .5 +- t), and tables whose entries are all claimed, with and without q. Real tables: 60% of the rows
 fit, 40% certify, three splits; accuracy is that of the most frequent label of each bin in the
 training rows, whose scores are out of fold. Resampled: the 40% that certify are drawn with
@@ -39,7 +39,7 @@ from fairsteer.estimators._table_encoding import encode, fit_encoder
 
 LEVEL = 0.95
 SCOPES = ("any_classifier", "any_threshold", "model")
-N_LAWS, N_WORST, N_RESAMPLED = 1_000, 4_000, 200
+N_DISTRIBUTIONS, N_WORST, N_RESAMPLED = 1_000, 4_000, 200
 SIZES = (200, 1_000, 5_000, 20_000)
 NAMES = {"logistic": "LR", "boosting": "HGB"}
 CELLS = (
@@ -59,7 +59,7 @@ N_SPLITS = 3
 # ---- coverage --------------------------------------------------------------------------------
 
 
-def draw_law(rng, gaussian: bool):
+def draw_distribution(rng, gaussian: bool):
     """Return shares (2, G), and cut points and cumulative distributions (2, G, m) of a score."""
     n_groups, m = int(rng.integers(2, 5)), int(rng.choice([2, 5, 20]))
     shares = rng.dirichlet(np.full(2 * n_groups, 2.0)).reshape(2, n_groups)
@@ -77,7 +77,7 @@ def draw_law(rng, gaussian: bool):
 
 
 def true_gap(shares, cumulative, scope, constraint):
-    """Return the gap of a law that a certificate bounds."""
+    """Return the gap of a distribution that a certificate bounds."""
     if constraint == "demographic_parity":
         conditional = shares / shares.sum(axis=0)
         cumulative = np.einsum("ia,iam->am", conditional, cumulative)[None]
@@ -108,17 +108,17 @@ def draw_rows(rng, shares, cumulative, n):
     return y, groups, outputs
 
 
-def count_violations(scope, constraint, n_laws=N_LAWS, seed=0):
-    """Return a row of the coverage of random laws."""
+def count_violations(scope, constraint, n_distributions=N_DISTRIBUTIONS, seed=0):
+    """Return a row of the coverage of random distributions."""
     failed, excess = 0, []
-    for number in range(n_laws):
+    for number in range(n_distributions):
         rng = np.random.default_rng([seed, number])
-        law = draw_law(rng, gaussian=bool(number % 2))
-        y, groups, outputs = draw_rows(rng, *law, int(rng.choice(SIZES)))
-        if len(np.unique(groups)) < law[0].shape[1]:
+        distribution = draw_distribution(rng, gaussian=bool(number % 2))
+        y, groups, outputs = draw_rows(rng, *distribution, int(rng.choice(SIZES)))
+        if len(np.unique(groups)) < distribution[0].shape[1]:
             continue
         if scope == "model":
-            outputs = (outputs > _cut(law[1])).astype(int)
+            outputs = (outputs > _cut(distribution[1])).astype(int)
         bound = certify(
             outputs,
             y=y,
@@ -128,11 +128,11 @@ def count_violations(scope, constraint, n_laws=N_LAWS, seed=0):
             pos_label=1,
             attack=False,
         ).bound
-        truth = true_gap(*law, scope, constraint)
+        truth = true_gap(*distribution, scope, constraint)
         failed += truth > bound
         excess.append(bound - truth)
     return {
-        "case": "random laws",
+        "case": "random distributions",
         "scope": scope,
         "constraint": constraint,
         "runs": len(excess),

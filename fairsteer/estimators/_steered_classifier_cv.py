@@ -141,9 +141,10 @@ default="equalized_odds"
     Warns
     -----
     SteeringWarning
-        In ``fit``, if no candidate narrows the gap beyond chance. In ``predict``, if more than 5%
-        of the rows have the same values as another one, draws are needed, and no ``row_ids`` are
-        given.
+        In ``fit``, if no candidate narrows the gap beyond chance; a group of few rows can hide that
+        the gaps of others are narrowed. In ``predict`` of ``score`` and ``cutoffs`` under equalized
+        odds, if more than 5% of the rows have the same values as another one, and no ``row_ids``
+        are given.
 
     Notes
     -----

@@ -20,19 +20,19 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("scope", certificates.SCOPES)
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 def test_random_laws_are_covered(scope, constraint):
-    row = certificates.count_violations(scope, constraint, n_laws=20)
+    row = certificates.count_violations(scope, constraint, n_distributions=20)
     assert row["violations"] <= 0.1
     assert row["excess"] > 0.0
 
 
 def test_the_gap_of_a_law_is_that_of_many_rows():
     rng = np.random.default_rng(0)
-    law = certificates.draw_law(rng, gaussian=False)
-    y, groups, outputs = certificates.draw_rows(rng, *law, 400_000)
-    m, n_groups = law[1].shape[2], law[0].shape[1]
+    distribution = certificates.draw_distribution(rng, gaussian=False)
+    y, groups, outputs = certificates.draw_rows(rng, *distribution, 400_000)
+    m, n_groups = distribution[1].shape[2], distribution[0].shape[1]
     counts = np.zeros((2, n_groups, m))
     np.add.at(counts, (y, groups, outputs), 1.0)
-    expected = certificates.true_gap(*law, "any_classifier", "equalized_odds")
+    expected = certificates.true_gap(*distribution, "any_classifier", "equalized_odds")
     assert np.nanmax(total_variations(counts)) == pytest.approx(expected, abs=0.02)
 
 
