@@ -4,10 +4,10 @@
 
 Coverage: 1,000 random distributions (half discrete, half Gaussian scores) with 2 to 4 groups and
 200 to 20,000 rows for every scope and constraint, one sample each; the worst case (two outputs,
-rates .5 +- t), and tables whose entries are all claimed, with and without q. Real tables: 60% of the
-rows fit, 40% certify, three splits; accuracy is that of the most frequent label of each bin in the
-training rows, whose scores are out of fold. Resampled: the 40% that certify are drawn with
-replacement from the table, so that the table itself is the population and its gap is known.
+rates .5 +- t), and tables whose entries are all claimed, with and without q. Real tables: 60% of
+the rows fit, 40% certify, three splits; accuracy is that of the most frequent label of each bin
+in the training rows, whose scores are out of fold. Resampled: the 40% that certify are drawn
+with replacement from the table, so that the table itself is the population and its gap is known.
 
 Writes benchmarks/results/certificate_coverage.csv, certificates.csv and certificates_resampled.csv.
 """
