@@ -35,10 +35,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
+from whole_table import SETTINGS, TunedSteering
 
 from fairsteer import OptimalSteeringTransformer, WithinLabelEraser
 from fairsteer.core.constraints import CONSTRAINTS
-from fairsteer.estimators._classifier_cv import SETTINGS, TunedSteering
 from fairsteer.estimators._table_encoding import standard_encoder
 
 GROUP = "(group)"

@@ -154,8 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--frontier",
         action="store_true",
-        help="also run steering at strengths 0, .25, .5 and .75, and show accuracy against each "
-        "gap beside the other methods; with --output in frontier.csv and in the figures of "
+        help="also run steering with several gaps that it may leave, and show accuracy against "
+        "each gap beside the other methods; with --output in frontier.csv and in the figures of "
         "report.html",
     )
     add(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,18 +18,20 @@ from fairlearn.reductions import (
     TruePositiveRateParity,
 )
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from fairsteer.core.constraints import CONSTRAINTS
-from fairsteer.estimators._classifier_cv import TunedSteering
+from fairsteer.estimators._score_steering import ScoreSteering
+from fairsteer.estimators._steered_classifier_cv import SteeredClassifierCV
 from fairsteer.estimators._table_encoding import standard_encoder
 
 ESTIMATORS = ("logistic", "boosting")
 BASELINE = "unmitigated"
-STRENGTHS = (0.0, 0.25, 0.5, 0.75)
-"""Further strengths of steering, for the frontier only."""
+MAX_GAPS = (0.02, 0.05, 0.1, 0.2)
+"""Gaps that steering may leave, for the frontier only."""
 
 _MOMENTS = {
     "equalized_odds": EqualizedOdds,
@@ -54,8 +57,8 @@ class Method:
         The gap that it targets.
     attribute_at_prediction : bool
         Whether it is given the sensitive attribute of the rows to predict.
-    strength : float in [0, 1], default=1.0
-        Strength of the steering; 1 for other methods.
+    max_gap : float, optional
+        The gap that steering may leave; None: what chance explains.
     classifier : classifier, optional
         The unfitted classifier of a method of the user's own, whose name is the family.
     """
@@ -63,27 +66,49 @@ class Method:
     family: str
     constraint: str | None
     attribute_at_prediction: bool
-    strength: float = 1.0
+    max_gap: float | None = None
     classifier: object = None
 
     @property
     def name(self) -> str:
-        """The full name: ``family``, ``family-constraint`` or ``family-constraint@strength``."""
+        """The full name: ``family``, ``family-constraint`` or ``family-constraint@max_gap``."""
         name = self.family if self.constraint is None else f"{self.family}-{self.constraint}"
-        return name if self.strength == 1.0 else f"{name}@{self.strength:g}"
+        return name if self.max_gap is None else f"{name}@{self.max_gap:g}"
 
 
 METHODS = {
     method.name: method
     for method in (
         Method(BASELINE, None, attribute_at_prediction=False),
+        Method("constant", None, attribute_at_prediction=False),
         *(Method("steering", c, attribute_at_prediction=True) for c in CONSTRAINTS),
+        *(Method("score_steering", c, attribute_at_prediction=True) for c in CONSTRAINTS),
         Method("correlation_remover", None, attribute_at_prediction=True),
         *(Method("exponentiated_gradient", c, attribute_at_prediction=False) for c in CONSTRAINTS),
         *(Method("threshold_optimizer", c, attribute_at_prediction=True) for c in CONSTRAINTS),
     )
 }
-"""The built-in methods at full strength."""
+"""The built-in methods; the gap that steering may leave is what chance explains."""
+
+
+class Choice(NamedTuple):
+    """What steering chose in one fold, and what it measured on held-out training rows.
+
+    Parameters
+    ----------
+    candidate : str
+        Name of the candidate.
+    parameters : str
+        What the candidate chose itself, such as ``strength=1``.
+    score, gap, floor : float
+        Accuracy, gap and noise floor.
+    """
+
+    candidate: str
+    parameters: str
+    score: float
+    gap: float
+    floor: float
 
 
 def make_estimator(name: str, random_state: int):
@@ -148,13 +173,22 @@ def make_procedure(method: Method, estimator, data: pd.DataFrame, random_state: 
     """
     if method.classifier is not None:
         return UserMethod(method.classifier)
-    if method.family == "steering":
-        return TunedSteering(
-            method.constraint, estimator, strength=method.strength, random_state=random_state
-        )
     encoder = standard_encoder(data)
+    if method.family == "constant":
+        return Unmitigated(encoder, DummyClassifier())
     if method.family == BASELINE:
         return Unmitigated(encoder, estimator)
+    if method.family == "steering":
+        model = SteeredClassifierCV(
+            estimator,
+            constraint=method.constraint,
+            max_gap=method.max_gap,
+            random_state=random_state,
+        )
+        return Steered(encoder, model)
+    if method.family == "score_steering":
+        steering = ScoreSteering(estimator, constraint=method.constraint, random_state=random_state)
+        return SteeredScore(encoder, steering)
     if method.family == "correlation_remover":
         return WithoutCorrelation(encoder, estimator)
     if method.family == "exponentiated_gradient":
@@ -186,6 +220,53 @@ class Unmitigated:
 
     def _transform_features(self, X, groups):
         return X
+
+
+class Steered:
+    """SteeredClassifierCV; rows draw by their place in the table."""
+
+    def __init__(self, encoder, model):
+        self.encoder, self.model = encoder, model
+
+    def fit(self, data, y, *, sensitive_features):
+        """Fit on training rows."""
+        X = self.encoder.fit_transform(data)
+        model = self.model.fit(X, np.asarray(y), sensitive_features=sensitive_features)
+        chosen = ", ".join(f"{name}={value:.3g}" for name, value in model.best_params_.items())
+        measured = model.best_score_, model.best_gap_, model.noise_floor_
+        self.choice_ = Choice(model.best_candidate_, chosen, *measured)
+        return self
+
+    def predict(self, data, *, sensitive_features):
+        """Predict 0/1 labels and their scores."""
+        p = self.model.predict_proba(
+            self.encoder.transform(data),
+            sensitive_features=sensitive_features,
+            row_ids=np.asarray(data.index),
+        )
+        return self.model.classes_[p.argmax(axis=1)], p[:, 1]
+
+
+class SteeredScore:
+    """ScoreSteering, and a logistic regression of the steered score."""
+
+    def __init__(self, encoder, steering):
+        self.encoder, self.steering = encoder, steering
+
+    def fit(self, data, y, *, sensitive_features):
+        """Fit on training rows."""
+        X = np.asarray(self.encoder.fit_transform(data), dtype=float)
+        passed = {"sensitive_features": sensitive_features, "row_ids": np.asarray(data.index)}
+        scores = self.steering.fit_transform(X, np.asarray(y), **passed)
+        self.model = LogisticRegression().fit(scores, y)
+        return self
+
+    def predict(self, data, *, sensitive_features):
+        """Predict 0/1 labels and their scores."""
+        X = np.asarray(self.encoder.transform(data), dtype=float)
+        passed = {"sensitive_features": sensitive_features, "row_ids": np.asarray(data.index)}
+        scores = self.steering.transform(X, **passed)
+        return self.model.predict(scores), self.model.predict_proba(scores)[:, 1]
 
 
 class WithoutCorrelation(Unmitigated):

@@ -8,8 +8,8 @@ from numbers import Integral
 
 from fairsteer.compare._methods import (
     ESTIMATORS,
+    MAX_GAPS,
     METHODS,
-    STRENGTHS,
     Method,
     make_estimator,
     make_user_method,
@@ -30,7 +30,7 @@ class ComparisonOptions:
     methods : tuple of Method
         In the order of the rows.
     frontier : tuple of Method
-        Steering at further strengths, which runs after the methods.
+        Steering that may leave a gap, which runs after the methods.
     repeats, cv, random_state, n_jobs : int
         Cross-validations, folds of each, random seed, parallel processes.
     """
@@ -106,7 +106,7 @@ def check_options(
     )
     own = _check_methods({} if methods is None else methods)
     kept = _skip_methods([*METHODS.values(), *own], skip)
-    further = _further_strengths(kept) if frontier else ()
+    further = _allow_gaps(kept) if frontier else ()
     return ComparisonOptions(classifiers, kept, further, repeats, cv, random_state, n_jobs)
 
 
@@ -183,12 +183,12 @@ def _skip_methods(methods: list[Method], skip) -> tuple[Method, ...]:
     return kept
 
 
-def _further_strengths(methods: Sequence[Method]) -> tuple[Method, ...]:
+def _allow_gaps(methods: Sequence[Method]) -> tuple[Method, ...]:
     further = tuple(
-        replace(method, strength=strength)
+        replace(method, max_gap=max_gap)
         for method in methods
         if method.family == "steering"
-        for strength in STRENGTHS
+        for max_gap in MAX_GAPS
     )
     if not further:
         raise UsageError(

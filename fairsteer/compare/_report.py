@@ -31,12 +31,7 @@ from fairsteer.compare._bootstrap import (
 from fairsteer.compare._export import write_csv
 from fairsteer.compare._methods import BASELINE, Method
 from fairsteer.compare._options import ComparisonOptions
-from fairsteer.compare._report_features import (
-    SteeringSummary,
-    audit_tables,
-    moved_features,
-    summarize_steering,
-)
+from fairsteer.compare._report_changes import attack_table, change_table, choice_table
 from fairsteer.compare._report_figures import tradeoff_figure, who_pays_figure
 from fairsteer.compare._run import GAPS, Comparison
 from fairsteer.compare._summaries import best_methods, group_outcomes
@@ -47,11 +42,11 @@ from fairsteer.metrics._report import BENEFICIAL_RATES, RATES
 REPORT = "report.html"
 INTERVALS = "intervals.csv"
 GROUPS = "groups.csv"
-FEATURES = "features.csv"
-AUDIT = "audit.csv"
-CERTIFICATE = "certificate.csv"
+CHOICES = "choices.csv"
+CHANGES = "changes.csv"
+ATTACKS = "attacks.csv"
 RUN = "run.csv"
-FILES = (INTERVALS, GROUPS, FEATURES, AUDIT, CERTIFICATE, RUN, REPORT)
+FILES = (INTERVALS, GROUPS, CHOICES, CHANGES, ATTACKS, RUN, REPORT)
 
 
 class NothingToReport(ValueError):
@@ -93,7 +88,7 @@ def report_files(comparison: Comparison, command: str) -> dict[str, str]:
     -------
     dict of str to str
         `FILES`: the content of each file by its name, the page last. Without steering among the
-        methods ``features.csv``, ``audit.csv`` and ``certificate.csv`` have a header only.
+        methods ``choices.csv`` has a header only, without ``unmitigated`` ``changes.csv``.
 
     Raises
     ------
@@ -102,24 +97,22 @@ def report_files(comparison: Comparison, command: str) -> dict[str, str]:
     """
     table, options, methods = comparison.table, comparison.options, comparison.methods
     finished = comparison.finished
-    full = {key: runs for key, runs in finished.items() if methods[key[1]].strength == 1.0}
+    full = {key: runs for key, runs in finished.items() if methods[key[1]].max_gap is None}
     subject = choose_subject(full, methods)
     data = table.target, table.groups
     resampled = resample(*data, finished, options.random_state)
     chance = chance_gaps(*data, finished, options.random_state)
-    chosen = comparison.chosen.get((subject.estimator, subject.method.name, 0))
-    summary = None
-    if chosen is not None:
-        summary = summarize_steering(table, subject.constraint, chosen, options.random_state)
-    audit, certificate = audit_tables(summary)
+    shown = {name: None for _, name in full}
     problems = words.describe_failures(comparison.failures, comparison.warnings, methods)
     tables = {
         INTERVALS: interval_table(resampled, chance),
         GROUPS: group_table(resampled, group_outcomes(*data, full)),
-        FEATURES: pd.DataFrame() if summary is None else summary.features,
-        AUDIT: audit,
-        CERTIFICATE: certificate,
-        RUN: run_table(table, options, subject, summary, problems, command),
+        CHOICES: choice_table(comparison),
+        CHANGES: change_table(comparison, shown),
+        ATTACKS: attack_table(
+            comparison, subject.estimator, dict.fromkeys((BASELINE, subject.method.name))
+        ),
+        RUN: run_table(table, options, subject, problems, command),
     }
     page = render(table, subject, methods, tables)
     return {**{name: write_csv(frame) for name, frame in tables.items()}, REPORT: page}
@@ -134,7 +127,7 @@ def choose_subject(finished: Iterable[tuple[str, str]], methods: Mapping[str, Me
     Parameters
     ----------
     finished : iterable of (estimator, method)
-        The methods at full strength that did not fail.
+        The methods that did not fail, without those for the frontier only.
     methods : dict of str to Method
         Every method by name.
 
@@ -150,7 +143,7 @@ def choose_subject(finished: Iterable[tuple[str, str]], methods: Mapping[str, Me
     candidates = [Subject(estimator, methods[name]) for estimator, name in finished]
     if not candidates:
         raise NothingToReport("every method failed; the printed tables give the reasons.")
-    rank = {"steering": 0, BASELINE: 2}
+    rank = {"steering": 0, BASELINE: 2, "constant": 3}
     return min(candidates, key=lambda subject: rank.get(subject.method.family, 1))
 
 
@@ -158,7 +151,6 @@ def run_table(
     table: Table,
     options: ComparisonOptions,
     subject: Subject,
-    summary: SteeringSummary | None,
     problems: list[str],
     command: str,
 ) -> pd.DataFrame:
@@ -172,8 +164,6 @@ def run_table(
         The options of the comparison.
     subject : Subject
         The subject of the report.
-    summary : SteeringSummary or None
-        The effect of steering.
     problems : list of str
         Failures and warnings of methods.
     command : str
@@ -208,10 +198,7 @@ def run_table(
         "pandas": pd.__version__,
         "python": platform.python_version(),
     }
-    repeated = {"warning": table.warnings, "failure": problems, "advice": ()}
-    if summary is not None:
-        facts["folds_without_steering"] = summary.unsteered_folds
-        repeated["advice"] = summary.audit.advice
+    repeated = {"warning": table.warnings, "failure": problems}
     rows = [*facts.items(), *((name, text) for name, texts in repeated.items() for text in texts)]
     return pd.DataFrame(rows, columns=["name", "value"])
 
@@ -241,7 +228,7 @@ def render(
         HTML that needs no other file and no script.
     """
     intervals, groups, run = tables[INTERVALS], tables[GROUPS], tables[RUN]
-    full = intervals[[methods[name].strength == 1.0 for name in intervals["method"]]]
+    full = intervals[[methods[name].max_gap is None for name in intervals["method"]]]
     own = full[full["estimator"] == subject.estimator]
     measured = own.set_index(["method", "measure"])
     own_groups = groups[groups["estimator"] == subject.estimator]
@@ -267,7 +254,7 @@ def render(
             subject=subject,
             words=words,
             facts=run.drop_duplicates("name").set_index("name")["value"].to_dict(),
-            texts={name: texts.get(name, []) for name in ("warning", "failure", "advice")},
+            texts={name: texts.get(name, []) for name in ("warning", "failure")},
             compared=compared,
             gap=measured.loc[(subject.method.name, subject.constraint)],
             accuracy=measured.loc[(subject.method.name, "accuracy")],
@@ -278,16 +265,21 @@ def render(
             counts=table.groups.value_counts().sort_index(),
             estimators=estimators,
             estimator_name=words.estimator_title(subject.estimator),
-            steered=len(tables[FEATURES]) > 0,
-            features=moved_features(tables[FEATURES]),
-            audit=tables[AUDIT],
-            certificate=tables[CERTIFICATE],
+            choices=_of_subject(tables[CHOICES], subject),
+            changes=_of_subject(tables[CHANGES], subject),
+            attacks=tables[ATTACKS].set_index(["method", "constraint"]),
             limits=words.list_limits(subject.method, table.sensitive, len(table.target)),
             constraints=GAPS,
             methods=methods,
-            frontier=any(method.strength < 1.0 for method in methods.values()),
+            frontier=any(method.max_gap is not None for method in methods.values()),
         )
     )
+
+
+def _of_subject(table: pd.DataFrame, subject: Subject) -> pd.DataFrame:
+    """Return the rows of the reported method with the reported estimator."""
+    own = (table["estimator"] == subject.estimator) & (table["method"] == subject.method.name)
+    return table[own]
 
 
 def summarize_groups(groups: pd.DataFrame) -> dict:

@@ -71,7 +71,7 @@ def tradeoff_svg(intervals: pd.DataFrame, constraint: str, methods: Mapping[str,
     -------
     bytes
         An SVG file: a marker and a color for each family of methods, bars for the intervals, a
-        line through steering at several strengths. Gray are the noise floors: darker up to the
+        line through steering by the gap it may leave. Gray are the noise floors: darker up to the
         smallest, lighter up to the largest.
     """
     with matplotlib.rc_context(RC):
@@ -87,7 +87,7 @@ def _draw_tradeoff(intervals, constraint, methods) -> Figure:
         ax.axvspan(0.0, floor, color=BAND, alpha=0.6, linewidth=0)
     families = points["family", ""]
     for k, family in enumerate(dict.fromkeys([*METHOD_TITLES, *families])):
-        own = points[families == family].sort_values(("strength", ""))
+        own = points[families == family].sort_values(("max_gap", ""))
         if own.empty:
             continue
         color, marker, _ = STYLES[k % len(STYLES)]
@@ -125,7 +125,7 @@ def tradeoff_points(
     Returns
     -------
     DataFrame
-        One row per method, columns ``("family", "")``, ``("strength", "")`` and, for ``accuracy``
+        One row per method, columns ``("family", "")``, ``("max_gap", "")`` and, for ``accuracy``
         and ``gap``, those of the intervals.
     """
     names = intervals["method"].unique()
@@ -136,7 +136,7 @@ def tradeoff_points(
     }
     points = pd.concat(by_measure, axis=1)
     points["family", ""] = [methods[name].family for name in aimed]
-    points["strength", ""] = [methods[name].strength for name in aimed]
+    points["max_gap", ""] = [methods[name].max_gap or 0.0 for name in aimed]
     return points
 
 

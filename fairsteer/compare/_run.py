@@ -19,11 +19,10 @@ from joblib import Parallel, delayed
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from fairsteer.compare._methods import Method, make_procedure
+from fairsteer.compare._methods import Choice, Method, make_procedure
 from fairsteer.compare._options import ComparisonOptions, check_options
 from fairsteer.compare._table import Table
 from fairsteer.core.messages import shorten
-from fairsteer.estimators._classifier_cv import Setting
 from fairsteer.exceptions import UsageError
 from fairsteer.metrics._gaps import fairness_gaps, noise_floor
 
@@ -54,8 +53,8 @@ class Comparison:
         the table's rows.
     failures, warnings : dict of (estimator, method) to tuple of str
         The distinct errors and the distinct warnings of a method.
-    chosen : dict of (estimator, method, repeat) to tuple of Setting
-        The setting of steering in each fold; see `fairsteer.estimators.Setting`.
+    chosen : dict of (estimator, method, repeat) to tuple of Choice
+        What steering chose in each fold.
     """
 
     table: Table
@@ -65,11 +64,11 @@ class Comparison:
     scores: Mapping[tuple[str, str, int], np.ndarray]
     failures: Mapping[tuple[str, str], tuple[str, ...]]
     warnings: Mapping[tuple[str, str], tuple[str, ...]]
-    chosen: Mapping[tuple[str, str, int], tuple[Setting, ...]]
+    chosen: Mapping[tuple[str, str, int], tuple[Choice, ...]]
 
     @property
     def methods(self) -> dict[str, Method]:
-        """Every method by name, steering at further strengths included."""
+        """Every method by name, steering that may leave a gap included."""
         return {method.name: method for method in (*self.options.methods, *self.options.frontier)}
 
     @property
@@ -96,13 +95,13 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The outcome of a unit; ``reason`` is empty unless it failed, only steering has a setting."""
+    """The outcome of a unit; ``reason`` is empty unless it failed, only steering has a choice."""
 
     unit: Unit
     predicted: np.ndarray | None = None
     score: np.ndarray | None = None
     seconds: float = np.nan
-    setting: Setting | None = None
+    choice: Choice | None = None
     reason: str = ""
     warnings: tuple[str, ...] = field(default=())
 
@@ -143,7 +142,7 @@ def compare(
     skip : sequence of str
         Methods to leave out, by name or by the part before ``-``.
     frontier : bool, default=False
-        Whether steering also runs at further strengths, for
+        Whether steering also runs with several gaps that it may leave, for
         `fairsteer.compare.frontier_table`.
     methods : dict of str to classifier, optional
         Methods of your own, compared beside the built-in ones: unfitted classifiers or pipelines by
@@ -260,7 +259,7 @@ def run_unit(
                 "predicted": _check_labels(predicted, len(test)),
                 "score": _check_scores(score, len(test)),
                 "seconds": seconds,
-                "setting": getattr(procedure, "setting_", None),
+                "choice": getattr(procedure, "choice_", None),
             }
         except Exception as error:
             outcome = {"reason": _one_line(type(error), error)}
@@ -327,8 +326,8 @@ def _collect(table, options, splits, outcomes) -> Comparison:
             predictions[key] = _pool([part.predicted for part in parts], folds)
             if parts[0].score is not None:
                 scores[key] = _pool([part.score for part in parts], folds)
-            if parts[0].setting is not None:
-                chosen[key] = tuple(part.setting for part in parts)
+            if parts[0].choice is not None:
+                chosen[key] = tuple(part.choice for part in parts)
             seconds = float(np.mean([part.seconds for part in parts]))
             measured = _measure(
                 table, options.random_state, predictions[key], scores.get(key), seconds

@@ -17,7 +17,7 @@ FRONTIER_COLUMNS = (
     "estimator",
     "constraint",
     "method",
-    "strength",
+    "max_gap",
     "accuracy",
     "accuracy_spread",
     "gap",
@@ -37,8 +37,8 @@ def summarize(results: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index (estimator, method) in the order of the comparison, steering at further strengths
-        last; columns (measure, "mean") and (measure, "spread"), the standard deviation over the
+        Index (estimator, method) in the order of the comparison, steering that may leave a
+        gap last; columns (measure, "mean") and (measure, "spread"), the standard deviation over the
         repeats (NaN for one repeat).
     """
     grouped = results.groupby(["estimator", "method"], sort=False)[list(MEASURES)]
@@ -104,7 +104,7 @@ def _compare_rates(before, after, rows) -> pd.DataFrame:
 
 
 def frontier_table(results: pd.DataFrame, methods: Iterable[Method]) -> pd.DataFrame:
-    """Tabulate accuracy and gap of steering at every strength, and of the other methods.
+    """Tabulate accuracy and gap of steering by the gap it may leave, and of the other methods.
 
     Parameters
     ----------
@@ -116,11 +116,12 @@ def frontier_table(results: pd.DataFrame, methods: Iterable[Method]) -> pd.DataF
     Returns
     -------
     DataFrame
-        For every estimator and constraint the strengths of steering with this constraint in
-        ascending order, then the methods that target this gap or none, with the columns
-        `FRONTIER_COLUMNS`: means over the repeats, their standard deviations (NaN for one repeat)
-        and the noise floor of the gap. ``strength`` is NaN for all methods but steering; the
-        numbers are NaN where a method failed. Without ``frontier=True`` it has no rows.
+        For every estimator and constraint steering with this constraint, first with the gap that
+        chance explains and then by ``max_gap`` in ascending order, then the methods that target
+        this gap or none, with the columns `FRONTIER_COLUMNS`: means over the repeats, their
+        standard deviations (NaN for one repeat) and the noise floor of the gap. ``max_gap`` is NaN
+        where none was given; the numbers are NaN where a method failed. Without ``frontier=True``
+        it has no rows.
 
     Raises
     ------
@@ -137,7 +138,7 @@ def frontier_table(results: pd.DataFrame, methods: Iterable[Method]) -> pd.DataF
     summary, methods = summarize(results), sorted(methods, key=_frontier_order)
     rows = []
     for estimator in results["estimator"].unique():
-        for constraint in dict.fromkeys(m.constraint for m in methods if m.strength < 1.0):
+        for constraint in dict.fromkeys(m.constraint for m in methods if m.max_gap is not None):
             for method in (m for m in methods if m.constraint in (None, constraint)):
                 measured = summary.loc[(estimator, method.name)]
                 rows.append(
@@ -146,7 +147,7 @@ def frontier_table(results: pd.DataFrame, methods: Iterable[Method]) -> pd.DataF
                         "estimator": estimator,
                         "constraint": constraint,
                         "method": method.family,
-                        "strength": method.strength if method.family == "steering" else None,
+                        "max_gap": method.max_gap,
                         "accuracy": measured["accuracy", "mean"],
                         "accuracy_spread": measured["accuracy", "spread"],
                         "gap": measured[constraint, "mean"],
@@ -155,16 +156,18 @@ def frontier_table(results: pd.DataFrame, methods: Iterable[Method]) -> pd.DataF
                     }
                 )
     table = pd.DataFrame(rows, columns=list(FRONTIER_COLUMNS))
-    return table.astype({"strength": float})
+    return table.astype({"max_gap": float})
 
 
 def _frontier_order(method: Method) -> tuple[bool, float]:
-    """Order steering by strength before the other methods."""
-    return method.family != "steering", method.strength
+    """Order steering by the gap it may leave before the other methods."""
+    return method.family != "steering", method.max_gap or 0.0
 
 
 def best_methods(intervals: pd.DataFrame, constraint: str) -> pd.DataFrame:
     """Return the most accurate method and the method with the smallest gap.
+
+    A constant prediction has no gap and is left out where there are other methods.
 
     Parameters
     ----------
@@ -180,6 +183,7 @@ def best_methods(intervals: pd.DataFrame, constraint: str) -> pd.DataFrame:
         and ``gap``.
     """
     values = intervals.pivot(index="method", columns="measure", values="value")
+    values = values.drop(index="constant", errors="ignore") if len(values) > 1 else values
     names = {
         "most accurate": values["accuracy"].idxmax(),
         "smallest gap": values[constraint].idxmin(),

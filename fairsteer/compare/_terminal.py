@@ -213,7 +213,7 @@ def who_pays_table(outcomes: pd.DataFrame, methods: Mapping[str, Method], estima
 
 
 def frontier_grid(frontier: pd.DataFrame, estimator: str, constraint: str) -> Grid:
-    """Lay out a frontier, one row per strength of steering and per other method.
+    """Lay out a frontier, one row per gap that steering may leave and per other method.
 
     Parameters
     ----------
@@ -234,11 +234,13 @@ def frontier_grid(frontier: pd.DataFrame, estimator: str, constraint: str) -> Gr
     if frontier["accuracy_spread"].isna().all():
         measures, names = measures[::2], names[::2]
     grid.add_column("method", overflow="fold")
-    for name in ("  strength  ", *names):
+    for name in ("  max_gap  ", *names):
         grid.add_column(name, justify="right", overflow="fold")
     for _, row in frontier.iterrows():
-        strength = "" if np.isnan(row["strength"]) else f"{row['strength']:g}  "
-        grid.add_row(row["method"], strength, *(_number(row[measure]) for measure in measures))
+        given = "" if np.isnan(row["max_gap"]) else f"{row['max_gap']:g}"
+        allowed = given or ("floor" if row["method"] == "steering" else "")
+        numbers = (_number(row[measure]) for measure in measures)
+        grid.add_row(row["method"], f"{allowed}  ", *numbers)
     return grid
 
 

@@ -15,7 +15,9 @@ from fairsteer.compare._table import Table
 ESTIMATOR_TITLES = {"logistic": "logistic regression", "boosting": "gradient boosting"}
 METHOD_TITLES = {
     "unmitigated": "No intervention",
+    "constant": "Constant prediction",
     "steering": "Steering",
+    "score_steering": "Score steering",
     "correlation_remover": "CorrelationRemover",
     "exponentiated_gradient": "ExponentiatedGradient",
     "threshold_optimizer": "ThresholdOptimizer",
@@ -63,9 +65,9 @@ def gap_title(constraint: str) -> str:
 
 
 def family_title(method: Method) -> str:
-    """Return the title of a method, without its constraint but with a strength below 1."""
-    strength = f" at strength {method.strength:g}" if method.strength < 1.0 else ""
-    return METHOD_TITLES.get(method.family, method.family) + strength
+    """Return the title of a method, without its constraint but with the gap it may leave."""
+    allowed = "" if method.max_gap is None else f" within {method.max_gap:g}"
+    return METHOD_TITLES.get(method.family, method.family) + allowed
 
 
 def method_title(method: Method) -> str:
@@ -132,8 +134,8 @@ def explain_gaps(methods: Iterable[Method], repeats: int) -> list[str]:
         lines.append("No AUC (-): decisions are randomized and give no ranking.")
     if "steering" in shown:
         lines.append(
-            "Steering chooses among a few settings by cross-validation within the training rows "
-            "(see fairsteer.estimators.TunedSteering); the other methods run with their defaults."
+            "Steering chooses among candidates by cross-validation within the training rows "
+            "(fairsteer.SteeredClassifierCV); the other methods run with their defaults."
         )
     if needing:
         lines.append(f"These methods need the group of every row: {', '.join(needing)}.")
@@ -160,8 +162,8 @@ def explain_frontier(repeats: int) -> list[str]:
         Footnotes.
     """
     lines = [
-        "Strength is the share of the way that a row is moved. At 0 the estimator sees the table "
-        "as it is; 1 is the row of the first table.",
+        "max_gap is the gap that steering may leave on held-out training rows; floor: the gap "
+        "that chance explains, as in the first table.",
         "floor: the noise floor of the gap before it.",
     ]
     if repeats > 1:
@@ -200,7 +202,7 @@ def describe_failures(
 ) -> list[str]:
     """Describe which methods failed or warned, and why.
 
-    Steering at a further strength is named only where it differs from full strength.
+    Steering that may leave a gap is named only where it differs from steering that may not.
 
     Parameters
     ----------
@@ -288,12 +290,11 @@ def list_limits(method: Method, sensitive: Iterable[str], n_rows: int) -> list[s
         )
     if method.family == "steering":
         lines += [
-            "Steering separates people with identical values by random draws, which assumes that "
-            "people are scored in batches. Scored one by one, people with identical values all "
-            "get the same draw, and the gaps measured here do not hold for them.",
-            "Steering assumes that the ranks of the features, as normal scores, are Gaussian for "
-            "each label and group. Real features are not exactly so; gaps shrink but need not "
-            "vanish.",
+            "Where equalized odds is the aim, some decisions near a group's cut-off are drawn. A "
+            "draw depends on a person's number in the table: the same person always gets the same "
+            "decision, but two people with identical values can get different ones.",
+            "The cut-offs are those that made the rates equal on the training rows. On other rows "
+            "they are equal up to chance, and only while the rows come from the same source.",
         ]
     if method.family in RANDOMIZED:
         lines.append(

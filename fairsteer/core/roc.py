@@ -66,6 +66,12 @@ class RocCurve:
             x, y = np.delete(x, drop), np.delete(y, drop)
         return RocCurve(x, y)
 
+    def with_fewest_errors(self, share: float) -> RocCurve:
+        """Return the chords to the vertex with the fewest errors, given the share of positives."""
+        errors = (1.0 - share) * self.false_positive + share * (1.0 - self.true_positive)
+        kept = np.unique([0, int(np.argmin(errors)), len(errors) - 1])
+        return RocCurve(self.false_positive[kept], self.true_positive[kept])
+
 
 def concave_roc(negatives: Array, positives: Array) -> RocCurve:
     """Return the concave ROC curve of two distributions over bins.

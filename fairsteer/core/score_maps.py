@@ -88,6 +88,7 @@ def fit_kernels(
     n_groups: int,
     n_bins: int,
     shrinkage_rows: float = SHRINKAGE_ROWS,
+    single_threshold: bool = False,
 ) -> ScoreKernels:
     """Find the kernels that carry the scores of every group onto the lower envelope.
 
@@ -108,6 +109,9 @@ def fit_kernels(
     shrinkage_rows : float, default=2
         The distribution of a subgroup of n rows is a mixture with weight
         ``shrinkage_rows / (shrinkage_rows + n)`` of that of all groups given the label.
+    single_threshold : bool, default=False
+        Whether the target is reduced to the two segments that a threshold with the fewest errors
+        separates. Then the fewest rows draw: those near the group's own cut-off.
 
     Returns
     -------
@@ -124,17 +128,22 @@ def fit_kernels(
     shares = (counts + shrinkage_rows * pooled) / (totals + shrinkage_rows)
     shares = np.array([monotone_shares(*own) for own in shares])
     curves = tuple(concave_roc(*own) for own in shares)
-    target = lower_envelope(list(curves)).simplify(n_bins)
+    envelope = lower_envelope(list(curves))
     priors = totals.sum(axis=0).ravel()
     log_prior = np.log(priors[1] / priors[0])
+    share = priors[1] / priors.sum()
+    target = envelope.with_fewest_errors(share) if single_threshold else envelope.simplify(n_bins)
     values = _log_ratio(target.positives, target.negatives) + log_prior
     kernels = []
     for own, total in zip(shares, totals, strict=True):
         positions = _log_ratio(own[1], own[0]) + log_prior
         # A group that is known by the pooled distribution only has no rows of its own.
-        share = total / total.sum() if total.sum() > 0.0 else np.full_like(total, 0.5)
-        rows = (own * share).sum(axis=0)
-        costs = np.abs(positions[:, None] - values)
+        mix = total / total.sum() if total.sum() > 0.0 else np.full_like(total, 0.5)
+        rows = (own * mix).sum(axis=0)
+        if single_threshold:
+            # The further a bin is from the other end, the less likely it goes there.
+            positions, ends = np.linspace(0.0, 1.0, m), np.linspace(1.0, 0.0, len(values))
+        costs = np.abs(positions[:, None] - (ends if single_threshold else values))
         kernels.append(score_kernel(own[0], own[1], target, costs, rows))
     return ScoreKernels(edges, np.stack(kernels)[:, :, ::-1], values[::-1], target, curves)
 

@@ -13,21 +13,17 @@ __all__ = [
     "ConceptSteering",
     "OptimalSteeringTransformer",
     "ScoreSteering",
-    "Setting",
     "SteeredClassifier",
     "SteeredClassifierCV",
     "TreeBins",
-    "TunedSteering",
     "WithinLabelEraser",
 ]
 
 
 _SLOW_TO_IMPORT = {
     "ScoreSteering": "_score_steering",
-    "Setting": "_classifier_cv",
     "SteeredClassifierCV": "_steered_classifier_cv",
     "TreeBins": "_tree_bins",
-    "TunedSteering": "_classifier_cv",
 }
 
 

@@ -8,7 +8,7 @@ training rows, each by a model of other rows; ``fit(problem)`` returns a fitted 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -481,10 +481,11 @@ class Score:
         positive = problem.rows.label_codes == problem.positive
         threshold = find_threshold(steered, positive, problem.rows.weights)
         fitted = {"estimator": (problem.aware if aware else problem.blind)[1]}
+        if aware:
+            fitted |= {"blind": problem.blind[1], "averaged": True}
         if problem.unknown_groups:
             fitted["group_classifier"] = problem.group_classifier
-            fitted["blind"] = problem.blind[1] if aware else None
-        models = ScoreModels(**{**problem.models(aware).__dict__, **fitted})
+        models = replace(problem.models(aware), **fitted)
         return ScoreRule(models, maps, threshold, problem.seed)
 
     def parameters(self, problem):
@@ -492,9 +493,8 @@ class Score:
         return {"strength": problem.strengths[self.group_feature]}
 
     def _scores(self, problem):
-        if self.group_feature:
-            return problem.aware[0]
-        return problem.models(False).log_odds(problem.blind[0])
+        blind = problem.models(False).log_odds(problem.blind[0])
+        return 0.5 * (problem.aware[0] + blind) if self.group_feature else blind
 
     def _margin(self, problem, whole, strength, scores, draws, kept, held_out):
         """Return how far held-out rows are above the threshold of other rows."""
@@ -510,7 +510,13 @@ class Score:
         if problem.constraint == "equalized_odds":
             n_bins = int(np.clip(len(own) / (FEWEST_BIN_ROWS * n_groups), 10, MOST_BINS))
             return fit_kernels(
-                own, positive.astype(np.intp), rows.group_codes, rows.weights, n_groups, n_bins
+                own,
+                positive.astype(np.intp),
+                rows.group_codes,
+                rows.weights,
+                n_groups,
+                n_bins,
+                single_threshold=not self.group_feature,
             )
         used = positive if problem.constraint == "equal_opportunity" else slice(None)
         return fit_monotone_maps(own[used], rows.group_codes[used], rows.weights[used], n_groups)

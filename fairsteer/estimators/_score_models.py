@@ -33,9 +33,12 @@ class ScoreModels:
     estimator : classifier, regressor or None
         Of all rows; None where the single feature is the score.
     blind : classifier, regressor or None
-        Sees no group; for rows without one.
+        Sees no group; for rows without one, and for the average.
     group_classifier : classifier or None
         Of the group given the features, for rows without one.
+    averaged : bool, default=False
+        Whether the score of a row of known group is the mean of those of ``estimator`` and
+        ``blind``.
     """
 
     n_labels: int | None
@@ -45,19 +48,20 @@ class ScoreModels:
     estimator: Any = None
     blind: Any = None
     group_classifier: Any = None
+    averaged: bool = False
 
     def scores(self, X, codes):
         """Return the scores (n,) or (n, K - 1) of rows; codes are -1 for rows without a group."""
         if self.estimator is None:
             return X[:, 0].astype(np.float64)
-        unknown = codes < 0
-        if not self.group_feature or not unknown.any():
+        known = codes >= 0
+        if not self.group_feature or (known.all() and not self.averaged):
             return self.score(self.estimator, self.with_group(X, codes))
         scores = self.score(self.blind, X)
-        if not unknown.all():
-            known = ~unknown
+        if known.any():
             features = self.with_group(X[known], codes[known])
-            scores[known] = self.score(self.estimator, features)
+            aware = self.score(self.estimator, features)
+            scores[known] = 0.5 * (aware + scores[known]) if self.averaged else aware
         return scores
 
     def with_group(self, X, codes):

@@ -37,9 +37,10 @@ from fairsteer.estimators._table_input import TableInputMixin
 from fairsteer.estimators._transformer import OptimalSteeringTransformer
 from fairsteer.exceptions import NoFairModelError, SteeringWarning
 from fairsteer.metrics._by_label import rms_tpr_gap, rms_tpr_gap_floor
-from fairsteer.metrics._gaps import permuted_gaps
+from fairsteer.metrics._gaps import permuted_changes, permuted_gaps
 
 MOST_CERTIFIED = 3
+NARROWING_QUANTILE = 0.95
 _NEEDS = {"sensitive_features": True}
 _TAKES = {"sensitive_features": True, "row_ids": True}
 
@@ -125,7 +126,8 @@ default="equalized_odds"
         Its score, gap and noise floor on held-out rows.
     cv_results_ : dict of ndarray
         ``candidate``, ``mean_test_score``, ``mean_test_gap``, ``floor``, ``gap_deviation`` (the
-        standard deviation of the gap by chance), ``smallest_rate``, ``allowed`` and ``fit_time``.
+        standard deviation of the gap by chance), ``narrowing_by_chance``, ``smallest_rate``,
+        ``allowed`` and ``fit_time``.
         Groups without rows of every label that is compared are left out of the gap.
     fairness_certificate_ : FairnessCertificate or None
         With ``confidence_level``.
@@ -149,8 +151,10 @@ default="equalized_odds"
     Notes
     -----
     A candidate is allowed if its gap on held-out rows is at most the limit plus one standard
-    deviation of the gap by chance. If none is, the one that exceeds its limit least is taken. Other
-    candidates than ``unmitigated`` must have a smaller gap than it by more than this deviation.
+    deviation of the gap by chance. If none is, the one that exceeds its limit least is taken. If
+    ``unmitigated`` is allowed, it is taken; otherwise the other candidates must narrow its gap by
+    more than the same number of changed decisions would in 95 of 100 cases if they fell on groups
+    at random.
 
     Maps and thresholds of scores are those of other folds, but the power of weights, the strength
     of scores and the candidate are chosen on the held-out predictions that the results describe,
@@ -312,7 +316,7 @@ default="equalized_odds"
             rule = candidates[best].fit(problem)
         unmitigated = problem.blind[1]
         narrowed = results["mean_test_gap"] < (
-            results["mean_test_gap"][best] - results["gap_deviation"]
+            results["mean_test_gap"][best] - results["narrowing_by_chance"]
         )
         if names[best] == "unmitigated" and len(names) > 1 and not narrowed.any():
             _warn_unmitigated(results, best)
@@ -568,22 +572,25 @@ default="equalized_odds"
             groups = {"sensitive_features": codes[compared]}
             gap = rms_tpr_gap(*given, sample_weight=rows.weights[compared], **groups)
             floor = rms_tpr_gap_floor(*given, random_state=problem.seed, **groups)
-            deviation = 0.0
+            deviation = by_chance = 0.0
         else:
             gap = problem.gap(probabilities[compared], np.flatnonzero(compared))
-            drawn = permuted_gaps(
-                (y[compared] == positive).astype(int),
-                (decisions[compared] == positive).astype(int),
-                sensitive_features=codes[compared],
-                random_state=problem.seed,
-            )[self.constraint]
+            truth, own, plain = (
+                (part[compared] == positive).astype(int)
+                for part in (y, decisions, problem.blind[0].argmax(axis=1))
+            )
+            drawing = {"sensitive_features": codes[compared], "random_state": problem.seed}
+            drawn = permuted_gaps(truth, own, **drawing)[self.constraint]
             floor, deviation = float(drawn.mean()), float(drawn.std())
+            changes = permuted_changes(truth, plain, own, **drawing)[self.constraint]
+            by_chance = float(np.quantile(changes, NARROWING_QUANTILE))
         rates = problem.rates(probabilities, np.arange(len(y)))
         return {
             "mean_test_score": score,
             "mean_test_gap": gap,
             "floor": floor,
             "gap_deviation": deviation,
+            "narrowing_by_chance": by_chance,
             "smallest_rate": float(np.nanmin(rates[-1])),
         }
 
@@ -694,7 +701,9 @@ def _rank(results, limit, min_rate):
         allowed &= results["smallest_rate"] >= min_rate
     if "unmitigated" in names:
         plain = names.index("unmitigated")
-        narrower = gap < gap[plain] - results["gap_deviation"]
+        # A gap that chance explains is left alone.
+        needed = not allowed[plain]
+        narrower = needed & (gap < gap[plain] - results["narrowing_by_chance"])
         narrower[plain] = True
     else:
         narrower = np.ones(len(names), dtype=bool)

@@ -198,13 +198,46 @@ def permuted_gaps(
     from it directly, at a cost that does not depend on n.
     """
     y_true, y_pred, codes, _ = _binary_problem(y_true, y_pred, sensitive_features, sample_weight)
-    rng = make_generator(random_state)
+    return _permute(y_true, [y_pred], codes, n_permutations, make_generator(random_state))
+
+
+def permuted_changes(
+    y_true, before, after, *, sensitive_features, n_permutations: int = 200, random_state=0
+) -> dict[str, np.ndarray]:
+    """Measure the gaps that changed decisions open after random permutations of the groups.
+
+    Parameters
+    ----------
+    y_true, before, after : array-like of shape (n,)
+        Labels, and decisions of two models, 0 or 1.
+    sensitive_features, n_permutations, random_state
+        As in `noise_floor`.
+
+    Returns
+    -------
+    dict
+        An array of shape (n_permutations,) for each gap: the largest difference between groups in
+        the change of a rate, if the decisions that differ fell on groups at random. A gap changes
+        by no more than that.
+    """
+    y_true, before, codes, _ = _binary_problem(y_true, before, sensitive_features, None)
+    after = np.asarray(after)
+    moves = [(after > before).astype(int), (after < before).astype(int)]
+    return _permute(y_true, moves, codes, n_permutations, make_generator(random_state))
+
+
+def _permute(y_true, counted, codes, n_permutations, rng) -> dict[str, np.ndarray]:
+    """Return gaps of shares of rows, or of the first shares less the second, by permutation."""
     n_groups = codes.max() + 1
 
     def draw_gaps(rows):
         sizes = np.bincount(codes[rows], minlength=n_groups)
-        positives = rng.multivariate_hypergeometric(sizes, y_pred[rows].sum(), size=n_permutations)
-        return np.ptp(positives / np.maximum(sizes, 1), axis=1)
+        drawn = [
+            rng.multivariate_hypergeometric(sizes, own[rows].sum(), size=n_permutations)
+            for own in counted
+        ]
+        totals = drawn[0] if len(drawn) == 1 else drawn[0] - drawn[1]
+        return np.ptp(totals / np.maximum(sizes, 1), axis=1)
 
     tpr_gap, fpr_gap = draw_gaps(y_true == 1), draw_gaps(y_true == 0)
     drawn = {

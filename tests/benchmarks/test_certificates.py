@@ -1,9 +1,7 @@
-"""The benchmarks of certificates, of the choice among candidates, and of ScoreSteering's time."""
+"""The benchmarks of certificates and of ScoreSteering's time."""
 
-from dataclasses import replace
 
 import certificates
-import choice
 import fare
 import numpy as np
 import pandas as pd
@@ -11,7 +9,6 @@ import pytest
 import score_times
 
 from fairsteer.certify._bounds import total_variations
-from fairsteer.compare import load_table
 from fairsteer.core.constraints import CONSTRAINTS
 
 pytestmark = pytest.mark.slow
@@ -72,16 +69,3 @@ def test_a_fit_grows_with_the_rows():
     assert (rows.filter(like="seconds") > 0.0).all(axis=None)
     frame = pd.DataFrame([{**rows.iloc[0], "rows": n} for n in (100_000, 1_000_000)])
     assert "to the power of 0.00" in score_times.in_words(frame)
-
-
-def test_the_choice_is_measured_on_held_out_rows(monkeypatch):
-    table = load_table("diabetes")
-    monkeypatch.setattr(choice, "load_table", lambda *_, **__: replace(table, name="diabetes"))
-    monkeypatch.setattr(choice, "NAMES", {"logistic": "LR"})
-    frame = choice.cells("diabetes", "sex", 1, 1)
-    assert frame["constraint"].tolist() == list(CONSTRAINTS)
-    assert frame["accuracy"].between(0.5, 0.9).all()
-    assert all(text for text in frame["chosen"])
-    shown = frame.assign(**{f"threshold_optimizer {m}": frame[m] for m in ("accuracy", "gap")})
-    assert len(choice.markdown(shown).splitlines()) == 5
-    assert "in 0 rows" in choice.in_words(shown)

@@ -34,7 +34,10 @@ from tests.compare.test_compare import make_table, tabulate_outcomes
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:fairlearn")]
 METRICS = (selection_rate, true_positive_rate, false_positive_rate, accuracy_score)
-NOT_COMPARED = ["steering", "exponentiated_gradient", "threshold_optimizer"]
+NOT_COMPARED = [
+    *("steering", "score_steering", "constant"),
+    *("exponentiated_gradient", "threshold_optimizer"),
+]
 
 
 @pytest.fixture(autouse=True, scope="module")

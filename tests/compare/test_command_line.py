@@ -24,7 +24,7 @@ def skip(*names):
     return [part for name in names for part in ("--skip", name)]
 
 
-QUICK = skip("exponentiated_gradient", "threshold_optimizer")
+QUICK = skip("exponentiated_gradient", "threshold_optimizer", "score_steering", "constant")
 ONLY_UNMITIGATED = [*QUICK, *skip("steering", "correlation_remover")]
 needs_data = [
     pytest.mark.data,
@@ -83,7 +83,7 @@ def test_the_user_s_own_table(csv, tmp_path, capsys):
     results = pd.read_csv(folder / "results.csv")
     assert list(results) == list(COLUMNS)
     assert list(results["dataset"].unique()) == ["my"]
-    assert len(results) == 8
+    assert len(results) == 12
     assert sorted(os.listdir(folder)) == sorted(["results.csv", *FILES])
 
 
@@ -98,13 +98,13 @@ def test_tables_are_plain_and_whole_in_a_pipe(csv, capsys):
     assert any(re.fullmatch(r"unmitigated( +[\d.]+){3}( +\.\d+ \(\.\d+\)){3} +[\d.]+", line)
                for line in lines[first:second])  # fmt: skip
     emphasised = [line for line in lines[first:second] if re.match(r"  equal.* \.\d+\*\(", line)]
-    assert len(emphasised) == 6
+    assert len(emphasised) == 8
     pays = [line for line in lines[second:] if re.match(r"  f\[x\] +\d+", line)]
-    assert len(pays) == 11
+    assert len(pays) == 15
     text = " ".join(out.split())
-    assert all(re.search(r"\.\d{3} [-!]> \.\d{3}", line) for line in pays[1:])
-    assert "need the group of every row: steering, correlation_remover, threshold_opt" in text
-    assert "fairsteer.estimators.TunedSteering" in text
+    assert all(re.search(r"\.\d{3} [-!]> 1?\.\d{3}", line) for line in pays[1:])
+    assert "group of every row: steering, score_steering, correlation_remover, thresh" in text
+    assert "fairsteer.SteeredClassifierCV" in text
     assert words.NOISE_FLOOR in text
 
 
@@ -128,7 +128,7 @@ def test_leveling_down_is_marked_with_its_legend(csv, capsys, monkeypatch):
         def predict(self, data, *, sensitive_features):
             return np.zeros(len(data), dtype=int), None
 
-    monkeypatch.setattr(mitigators, "TunedSteering", lambda *_, **__: Refusal())
+    monkeypatch.setattr(mitigators, "Steered", lambda *_: Refusal())
     assert main(columns(csv, *QUICK)) == 0
     out = capsys.readouterr().out
     assert re.search(r"m +\d+ +\.\d{3} !> \.000", out)
@@ -179,7 +179,7 @@ def test_a_failed_method_is_named_below_the_table(csv, capsys, monkeypatch):
     def refuse(*_, **__):
         raise ValueError("cannot")
 
-    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
+    monkeypatch.setattr(mitigators, "SteeredClassifierCV", refuse)
     assert main(columns(csv, *QUICK)) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert (
@@ -358,17 +358,17 @@ def test_the_frontier_is_printed_saved_and_drawn_in_the_report(csv, tmp_path, ca
     out, err = capsys.readouterr()
     assert re.search(
         r"Frontier of demographic parity, logistic regression *\n"
-        r"method +strength +accuracy +\+/- +demographic parity gap +\+/- +floor",
+        r"method +max_gap +accuracy +\+/- +demographic parity gap +\+/- +floor",
         out,
     )
-    for strength in ("0", r"0\.25", r"0\.5", r"0\.75", "1"):
-        assert re.search(rf"\nsteering +{strength}( +\.\d{{3}}){{5}} *\n", out)
+    for allowed in ("floor", r"0\.02", r"0\.05", r"0\.1", r"0\.2"):
+        assert re.search(rf"\nsteering +{allowed}( +\.\d{{3}}){{5}} *\n", out)
     assert re.search(r"\nunmitigated( +\.\d{3}){5} *\n", out)
     assert "+/-: the standard deviation over the repeats." in out
     assert "@" not in out
     assert max(map(len, out.splitlines())) <= 100
     assert sorted(os.listdir(folder)) == sorted(["frontier.csv", "results.csv", *FILES])
-    assert "Steering at strength 0.25: gap" in (folder / "report.html").read_text("utf-8")
+    assert "Steering within 0.05: gap" in (folder / "report.html").read_text("utf-8")
     frontier = pd.read_csv(folder / "frontier.csv")
     assert list(frontier) == list(FRONTIER_COLUMNS)
     assert frontier["method"].tolist() == ["steering"] * 5 + ["unmitigated"]
@@ -384,7 +384,7 @@ def test_the_frontier_without_output_says_how_to_keep_it(csv, capsys):
         patch.setattr(importlib.util, "find_spec", lambda n: None if n == "matplotlib" else find(n))
         assert main(columns(csv, *FRONTIER, "--folds", "2")) == 0
         out, err = capsys.readouterr()
-        assert re.search(r"\nmethod +strength +accuracy +demographic parity gap +floor", out)
+        assert re.search(r"\nmethod +max_gap +accuracy +demographic parity gap +floor", out)
         assert "+/-" not in out
         assert err.startswith(
             "fairsteer: --output DIR saves the frontier as a table and as figures of the report.\n"
@@ -395,18 +395,18 @@ def test_the_frontier_without_output_says_how_to_keep_it(csv, capsys):
     )
 
 
-def test_what_fails_at_one_strength_only_is_reported(csv, capsys, monkeypatch):
+def test_what_fails_with_one_gap_only_is_reported(csv, capsys, monkeypatch):
     from fairsteer.compare import _methods as mitigators
 
-    def refuse(constraint, estimator, *, strength, random_state):
-        raise ValueError("cannot" if strength in (0.5, 1.0) else "will not")
+    def refuse(estimator, *, constraint, max_gap, random_state):
+        raise ValueError("cannot" if max_gap in (None, 0.05) else "will not")
 
-    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
+    monkeypatch.setattr(mitigators, "SteeredClassifierCV", refuse)
     assert main(columns(csv, *FRONTIER, "--folds", "2")) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "Failed: steering-demographic_parity (logistic): ValueError: cannot" in out
-    assert "@0.25 (logistic), steering-demographic_parity@0.75 (logistic): ValueError: will" in out
-    assert "@0.5" not in out
+    assert "@0.1 (logistic), steering-demographic_parity@0.2 (logistic): ValueError: will" in out
+    assert "@0.05" not in out
 
 
 def test_a_frontier_of_failures_is_printed_and_not_saved(csv, tmp_path, capsys, monkeypatch):
@@ -415,12 +415,12 @@ def test_a_frontier_of_failures_is_printed_and_not_saved(csv, tmp_path, capsys, 
     def refuse(*_, **__):
         raise ValueError("cannot")
 
-    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
+    monkeypatch.setattr(mitigators, "SteeredClassifierCV", refuse)
     assert (
         main(columns(csv, *FRONTIER, *skip("unmitigated"), "--output", str(tmp_path / "out"))) == 1
     )
     out, err = capsys.readouterr()
-    assert re.search(r"\nsteering +0\.25 +- +- +- *\n", out)
+    assert re.search(r"\nsteering +0\.05 +- +- +- *\n", out)
     assert err.splitlines()[-1] == "fairsteer: every method failed; no file is written."
     assert os.listdir(tmp_path / "out") == []
 

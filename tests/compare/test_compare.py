@@ -22,7 +22,7 @@ from fairsteer.metrics import fairness_gaps, noise_floor
 pytestmark = pytest.mark.slow
 
 ALL = list(METHODS)
-QUICK = ["exponentiated_gradient", "threshold_optimizer"]
+QUICK = ["exponentiated_gradient", "threshold_optimizer", "score_steering", "constant"]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -77,7 +77,9 @@ def test_methods_are_in_the_documented_order():
     gaps_of = ["equalized_odds", "equal_opportunity", "demographic_parity"]
     expected = [
         "unmitigated",
+        "constant",
         *(f"steering-{gap}" for gap in gaps_of),
+        *(f"score_steering-{gap}" for gap in gaps_of),
         "correlation_remover",
         *(f"exponentiated_gradient-{gap}" for gap in gaps_of),
         *(f"threshold_optimizer-{gap}" for gap in gaps_of),
@@ -122,7 +124,8 @@ def test_numbers_are_those_of_the_pooled_predictions(full):
             assert getattr(row, f"floor_{name}") == floors[name]
         if key in full.scores:
             assert row.auc == roc_auc_score(y, full.scores[key])
-            assert_array_equal(full.scores[key] > 0.5, predicted == 1)
+            if row.method != "constant":
+                assert_array_equal(full.scores[key] > 0.5, predicted == 1)
         else:
             assert np.isnan(row.auc)
 
@@ -210,10 +213,10 @@ def test_progress_is_called_for_every_unit():
 
 
 def test_a_failing_method_is_reported_and_the_others_go_on(monkeypatch):
-    def refuse(constraint, estimator, **_):
+    def refuse(estimator, **_):
         raise RuntimeError("no\nway")
 
-    monkeypatch.setattr(mitigators, "TunedSteering", refuse)
+    monkeypatch.setattr(mitigators, "SteeredClassifierCV", refuse)
     outcome = compare(make_table(groups=("a", "b")), cv=2, skip=QUICK)
     failed = outcome.results["method"].str.startswith("steering")
     assert outcome.results.loc[failed, list(COLUMNS[4:])].isna().all(axis=None)
@@ -229,13 +232,11 @@ def test_a_failing_method_is_reported_and_the_others_go_on(monkeypatch):
 
 
 def test_warnings_are_reported_not_shown(monkeypatch):
-    data = make_table().data
-
-    def warn(constraint, estimator, **_):
+    def warn(encoder, model):
         warnings.warn("look here", RuntimeWarning, stacklevel=1)
-        return mitigators.Unmitigated(mitigators.standard_encoder(data), estimator)
+        return mitigators.Unmitigated(encoder, model.estimator)
 
-    monkeypatch.setattr(mitigators, "TunedSteering", warn)
+    monkeypatch.setattr(mitigators, "Steered", warn)
     outcome = compare(make_table(), cv=2, skip=[*QUICK, "correlation_remover"])
     assert set(outcome.warnings.values()) == {("RuntimeWarning: look here",)}
     assert len(outcome.warnings) == 3
@@ -266,7 +267,10 @@ def test_skip_takes_names_and_families():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"skip": ["steer"]}, "no method 'steer' to skip; there are unmitigated, steering, corr"),
+        (
+            {"skip": ["steer"]},
+            "no method 'steer' to skip; there are unmitigated, constant, ",
+        ),
         ({"skip": [name.split("-")[0] for name in ALL]}, "every method is skipped"),
         ({"estimators": ["forest"]}, "'forest'; there are logistic, boosting"),
         ({"estimators": []}, "estimators is empty.*logistic, boosting"),
