@@ -15,6 +15,7 @@ from measuring import RESULTS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {
+    "../README.md": ("gaps.readme_parts",),
     "bios.md": ("bios.page_parts",),
     "peers.md": ("peer_pages.accuracy_parts",),
     "peers_scores.md": ("peer_pages.score_parts",),

@@ -1,6 +1,5 @@
 """The benchmarks of certificates and of ScoreSteering's time."""
 
-
 import certificates
 import fare
 import numpy as np

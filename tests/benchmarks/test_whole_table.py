@@ -43,6 +43,7 @@ def test_the_setting_with_the_smallest_loss_is_chosen(table):
     pd.testing.assert_frame_equal(again.comparison_, seen)
 
 
+@pytest.mark.parametrize(("gap", "taken"), [(0.079, True), (0.081, False), (0.1, False)])
 def test_steering_is_dropped_unless_it_narrows_the_gap_clearly(gap, taken):
     settings = [Setting(), Setting(weight_exponent=2.0)]
     tuned = TunedSteering("equalized_odds", LOGISTIC, settings=settings)

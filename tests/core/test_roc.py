@@ -106,3 +106,12 @@ def test_bins_without_negatives_start_the_curve_vertically():
     assert curve(np.array([0.0])) == pytest.approx(0.4)
     other = concave_roc(np.array([0.5, 0.5]), np.array([0.9, 0.1]))
     assert_allclose(lower_envelope([curve, other])(GRID), np.minimum(curve(GRID), other(GRID)))
+
+
+def test_the_vertex_with_the_fewest_errors_is_kept():
+    curve = RocCurve(np.array([0.0, 0.1, 0.4, 1.0]), np.array([0.0, 0.5, 0.8, 1.0]))
+    kept = curve.with_fewest_errors(0.5)
+    np.testing.assert_array_equal(kept.false_positive, [0.0, 0.1, 1.0])
+    np.testing.assert_array_equal(kept.true_positive, [0.0, 0.5, 1.0])
+    np.testing.assert_array_equal(curve.with_fewest_errors(0.6).false_positive, [0.0, 0.4, 1.0])
+    assert len(curve.with_fewest_errors(0.01).false_positive) == 2

@@ -119,3 +119,38 @@ def test_edges_make_bins_of_equal_weight(rng):
     assert_allclose(np.bincount(bins) / 10_000, 1 / 8, atol=1e-3)
     assert len(bin_edges(np.zeros(10), np.ones(10), 8)) == 0
     assert len(bin_edges(np.repeat([0.0, 1.0], 5), np.ones(10), 8)) == 1
+
+
+def test_a_single_threshold_draws_for_the_fewest_rows(rng):
+    n = 3000
+    labels, groups = rng.integers(2, size=n), rng.integers(3, size=n)
+    values = rng.normal(size=n) + labels * (1.0 + 0.5 * groups)
+    whole = fit_kernels(values, labels, groups, np.ones(n), 3, 20)
+    single = fit_kernels(values, labels, groups, np.ones(n), 3, 20, single_threshold=True)
+    assert len(single.values) == 2
+    vertex = single.target.false_positive[1], single.target.true_positive[1]
+    share = labels.mean()
+    for curve in (whole.target, single.target):
+        errors = (1 - share) * curve.false_positive + share * (1 - curve.true_positive)
+        assert errors.min() >= (1 - share) * vertex[0] + share * (1 - vertex[1]) - 1e-12
+    # Both rates of every group are those of the point, with the shrunken distributions; without
+    # shrinkage they are those of the rows.
+    exact = fit_kernels(values, labels, groups, np.ones(n), 3, 20, 0.0, single_threshold=True)
+    bins = np.searchsorted(exact.edges, values, side="right")
+    positive = exact.kernels[groups, bins, -1]
+    rates = [
+        [positive[(groups == a) & (labels == label)].mean() for a in range(3)] for label in (0, 1)
+    ]
+    np.testing.assert_allclose(np.ptp(rates, axis=1), 0.0, atol=0.01)
+    # Of a group above the curve only bins near its own cut-off draw.
+    drawn = (single.kernels[:, :, -1] > 1e-6) & (single.kernels[:, :, -1] < 1 - 1e-6)
+    spread = (whole.kernels > 1e-6).sum(axis=2) > 1
+    assert drawn.sum() < spread.sum()
+
+
+def test_one_label_for_everybody_can_make_the_fewest_errors():
+    labels = np.r_[np.ones(190), np.zeros(10)].astype(int)
+    values, groups = np.arange(200.0) % 7, np.arange(200) % 2
+    kernels = fit_kernels(values, labels, groups, np.ones(200), 2, 5, single_threshold=True)
+    assert len(kernels.values) == 1
+    assert kernels.values[0] > 0.0

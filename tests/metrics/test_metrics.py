@@ -28,7 +28,7 @@ from fairsteer.metrics import (
     rms_tpr_gap_floor,
     tpr_by_label,
 )
-from fairsteer.metrics._gaps import permuted_gaps
+from fairsteer.metrics._gaps import permuted_changes, permuted_gaps
 
 FAIRLEARN = {
     "demographic_parity": demographic_parity_difference,
@@ -509,3 +509,27 @@ def test_the_gap_of_several_columns_is_not_confused_either():
     assert report.index.is_unique
     assert len(report.loc["gap"]) == 2
     assert report.index[-1] == ("gap_", "")
+
+
+def test_permuted_changes_spread_like_permutations(rng):
+    n = 600
+    y, groups = rng.integers(2, size=n), rng.choice(3, size=n, p=[0.6, 0.3, 0.1])
+    before = rng.integers(2, size=n)
+    after = np.where(rng.random(n) < 0.1, 1 - before, before)
+    drawn = permuted_changes(y, before, after, sensitive_features=groups, n_permutations=4000)
+    rates = {name: [] for name in drawn}
+    for _ in range(4000):
+        change = []
+        for label in (0, 1):
+            own, moved = rng.permutation(groups[y == label]), (after - before)[y == label]
+            change.append([moved[own == a].mean() for a in range(3)])
+        own = rng.permutation(groups)
+        whole = [(after - before)[own == a].mean() for a in range(3)]
+        rates["demographic_parity"].append(np.ptp(whole))
+        rates["equal_opportunity"].append(np.ptp(change[1]))
+        rates["equalized_odds"].append(np.ptp(change, axis=1).max())
+    for name, values in rates.items():
+        assert drawn[name].mean() == pytest.approx(np.mean(values), rel=0.05)
+        assert np.quantile(drawn[name], 0.95) == pytest.approx(np.quantile(values, 0.95), rel=0.08)
+    none = permuted_changes(y, before, before, sensitive_features=groups)
+    assert all((own == 0.0).all() for own in none.values())
