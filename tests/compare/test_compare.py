@@ -100,9 +100,12 @@ def test_the_columns_are_those_of_the_documentation(full):
     assert set(full.results["dataset"]) == {"made"}
 
 
-def test_every_method_runs_on_three_groups_without_failure_or_warning(full):
+def test_every_method_runs_on_three_groups_without_failure(full):
     assert full.failures == {}
-    assert full.warnings == {}
+    # On few rows steering may find nothing to narrow, and says so.
+    for (_, method), texts in full.warnings.items():
+        assert method.startswith("steering-")
+        assert all("No candidate narrows the gap beyond chance" in text for text in texts)
     unranked = full.results["method"].str.startswith(("exponentiated", "threshold"))
     assert full.results["auc"].isna().equals(unranked)
     assert full.results.drop(columns="auc").notna().all(axis=None)
@@ -133,6 +136,9 @@ def test_numbers_are_those_of_the_pooled_predictions(full):
 def test_methods_change_predictions_and_unmitigated_ignores_the_group(full):
     base = full.predictions["logistic", "unmitigated", 0]
     for method in ALL[1:]:
+        chosen = full.chosen.get(("logistic", method, 0), ())
+        if all(choice.candidate == "unmitigated" for choice in chosen) and chosen:
+            continue
         assert (full.predictions["logistic", method, 0] != base).any(), method
     table = full.table
     other = dataclasses.replace(table, groups=table.groups.sample(frac=1, random_state=0))
