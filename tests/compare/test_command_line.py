@@ -78,7 +78,8 @@ def test_the_user_s_own_table(csv, tmp_path, capsys):
     assert f"fairsteer {fairsteer.__version__}, scikit-learn " in out
     assert "5-fold cross-validation, stratified on label and group, seed 0" in out
     assert "Failed" not in out
-    assert "Warned" not in out
+    # On few rows steering may find nothing to narrow.
+    assert out.count("Warned") == out.count("No candidate narrows the gap beyond chance")
     assert "finished steering-equalized_odds (logistic)" in err
     results = pd.read_csv(folder / "results.csv")
     assert list(results) == list(COLUMNS)
