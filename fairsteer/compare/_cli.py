@@ -154,9 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--frontier",
         action="store_true",
-        help="also run steering with several gaps that it may leave, and show accuracy against "
-        "each gap beside the other methods; with --output in frontier.csv and in the figures of "
-        "report.html",
+        help="also run steering with several values of max_gap, the gap it may leave, and show "
+        "accuracy against each gap beside the other methods; with --output in frontier.csv and in "
+        "the figures of report.html",
     )
     add(
         "--output",

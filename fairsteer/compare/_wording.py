@@ -162,8 +162,8 @@ def explain_frontier(repeats: int) -> list[str]:
         Footnotes.
     """
     lines = [
-        "max_gap is the gap that steering may leave on held-out training rows; floor: the gap "
-        "that chance explains, as in the first table.",
+        "max_gap is the gap that steering may leave on held-out training rows; 'floor' there means "
+        "no more than chance explains, as in the first table.",
         "floor: the noise floor of the gap before it.",
     ]
     if repeats > 1:
@@ -288,13 +288,17 @@ def list_limits(method: Method, sensitive: Iterable[str], n_rows: int) -> list[s
             f"{describe_attribute_need(method, sensitive)} Using it may be illegal, and often it "
             "is not known. The numbers do not hold for people whose attribute is missing."
         )
-    if method.family == "steering":
+    if method.family in ("steering", "score_steering"):
+        if method.constraint == "equalized_odds":
+            lines.append(
+                "Some decisions near a group's cut-off are drawn. A draw depends on a person's "
+                "number in the table: the same person always gets the same decision, but two "
+                "people with identical values can get different ones."
+            )
         lines += [
-            "Where equalized odds is the aim, some decisions near a group's cut-off are drawn. A "
-            "draw depends on a person's number in the table: the same person always gets the same "
-            "decision, but two people with identical values can get different ones.",
-            "The cut-offs are those that made the rates equal on the training rows. On other rows "
-            "they are equal up to chance, and only while the rows come from the same source.",
+            f"{family_title(method)} was fitted to make rates equal on the training rows. On other "
+            "rows they differ by chance, and the result holds only while the rows come from the "
+            "same source.",
         ]
     if method.family in RANDOMIZED:
         lines.append(

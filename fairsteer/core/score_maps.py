@@ -111,7 +111,8 @@ def fit_kernels(
         ``shrinkage_rows / (shrinkage_rows + n)`` of that of all groups given the label.
     single_threshold : bool, default=False
         Whether the target is reduced to the two segments that a threshold with the fewest errors
-        separates. Then the fewest rows draw: those near the group's own cut-off.
+        separates (one segment, where no threshold makes fewer errors than one label for all). Then
+        the fewest rows draw: those near the group's own cut-off.
 
     Returns
     -------

@@ -308,7 +308,8 @@ default="equalized_odds"
             max_gap=(self.max_gap or 0.0) if self.confidence_level is None else None,
         )
         results = self._compare(problem, names, candidates)
-        order = _rank(results, self._limit(results), self.min_rate)
+        leave_alone = self.confidence_level is None
+        order = _rank(results, self._limit(results), self.min_rate, leave_alone)
         certificate, rule, best = None, None, order[0]
         if self.confidence_level is not None:
             best, rule, certificate = self._certify(problem, rows, held, order, candidates, results)
@@ -692,8 +693,11 @@ def _rename(certificate, rows, positive, confidence_level):
     )
 
 
-def _rank(results, limit, min_rate):
-    """Return positions of candidates, the best first, and mark those that are allowed."""
+def _rank(results, limit, min_rate, leave_alone):
+    """Return positions of candidates, the best first, and mark those that are allowed.
+
+    With ``leave_alone`` unmitigated comes first where it is allowed.
+    """
     gap, score = results["mean_test_gap"], results["mean_test_score"]
     names = results["candidate"].tolist()
     allowed = gap <= limit
@@ -701,9 +705,13 @@ def _rank(results, limit, min_rate):
         allowed &= results["smallest_rate"] >= min_rate
     if "unmitigated" in names:
         plain = names.index("unmitigated")
-        # A gap that chance explains is left alone.
-        needed = not allowed[plain]
-        narrower = needed & (gap < gap[plain] - results["narrowing_by_chance"])
+        narrower = gap < gap[plain] - results["narrowing_by_chance"]
+        if leave_alone and allowed[plain]:
+            # A gap that chance explains is left alone.
+            narrower[:] = False
+        elif not allowed[plain] and gap[plain] <= limit[plain]:
+            # Its gap is no reason to mitigate, but its smallest rate is.
+            narrower |= allowed
         narrower[plain] = True
     else:
         narrower = np.ones(len(names), dtype=bool)

@@ -527,7 +527,7 @@ def test_repeats_estimators_and_the_frontier():
     assert "Accuracy and gaps, tree." in text
     alts = [image["alt"] for image in page.all("img")]
     assert sum("Steering within 0.05: gap" in alt for alt in alts) == 2
-    assert "Connected markers are steering with several gaps" in text
+    assert "Connected markers are steering with several values of max_gap" in text
     assert len(alts) == 7
 
 

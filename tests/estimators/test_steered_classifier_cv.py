@@ -30,6 +30,7 @@ from fairsteer import (
 from fairsteer.certify import certify
 from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.estimators._candidates import CANDIDATES
+from fairsteer.estimators._steered_classifier_cv import _rank
 from fairsteer.metrics import fairness_gaps
 
 pytestmark = pytest.mark.filterwarnings("ignore:No candidate narrows:UserWarning")
@@ -390,3 +391,30 @@ def test_groups_without_a_label_do_not_hide_the_gap_of_others(table):
     assert model.best_candidate_ != "unmitigated"
     rare = np.where(np.arange(len(y)) < 1, "yes", "no")
     assert make_model(random_state=0).fit(X, rare).predict(X.head(3)).shape == (3,)
+
+
+def rank(gap, rate=None, leave_alone=True, min_rate=None):
+    n = len(gap)
+    results = {
+        "candidate": np.array(["unmitigated", *"abc"][:n], dtype=object),
+        "mean_test_gap": np.array(gap),
+        "mean_test_score": np.linspace(0.85, 0.84, n),
+        "narrowing_by_chance": np.full(n, 0.01),
+        "smallest_rate": np.ones(n) if rate is None else np.array(rate),
+    }
+    order = _rank(results, np.full(n, 0.05), min_rate, leave_alone)
+    return order, results["allowed"].tolist()
+
+
+def test_a_gap_within_the_limit_is_left_alone_unless_it_is_to_be_certified():
+    gap = [0.045, 0.042, 0.041, 0.005]
+    assert rank(gap) == ([0, 1, 2, 3], [True, False, False, False])
+    order, allowed = rank(gap, leave_alone=False)
+    assert order[:2] == [0, 3]
+    assert allowed == [True, False, False, True]
+
+
+def test_a_rate_that_is_too_small_is_a_reason_to_mitigate():
+    order, allowed = rank([0.01, 0.01, 0.01, 0.005], [0.01, 0.2, 0.2, 0.2], min_rate=0.1)
+    assert order[0] == 1
+    assert allowed == [False, True, True, True]
