@@ -251,10 +251,9 @@ def test_the_loser_and_the_winner_are_named(files, page):
     own = groups[(groups["method"] == STEERING[1]) & (groups["rate"] == "selection_rate")]
     change = own.set_index("group")["change"]
     text = " ".join(page.text.split())
-    assert change.min() < 0.0
+    assert change.min() < 0.0 < change.max()
     assert f"Group {change.idxmin()} loses most: predicted favorable" in text
-    gains = f"Group {change.idxmax()} gains most: predicted favorable" in text
-    assert gains == (change.max() > 0.0)
+    assert f"Group {change.idxmax()} gains most: predicted favorable" in text
 
 
 def test_names_are_escaped(files, page):
