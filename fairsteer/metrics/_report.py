@@ -10,13 +10,7 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
-from fairlearn.metrics import (
-    MetricFrame,
-    count,
-    false_positive_rate,
-    selection_rate,
-    true_positive_rate,
-)
+from fairlearn.metrics import false_positive_rate, selection_rate, true_positive_rate
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, validate_params
 
@@ -24,7 +18,13 @@ from fairsteer._validation import abbreviate, index_groups
 from fairsteer.core.messages import shorten
 from fairsteer.core.moments import find_value
 from fairsteer.metrics._by_label import check_labeled, root_mean_square, tpr_by_label
-from fairsteer.metrics._gaps import fairness_gaps, has_label, name_gap, select_weighted
+from fairsteer.metrics._gaps import (
+    fairness_gaps,
+    has_label,
+    measure_rates,
+    name_gap,
+    select_weighted,
+)
 
 RATES = ("selection_rate", "tpr", "fpr", "accuracy")
 BENEFICIAL_RATES = ("selection_rate", "tpr")
@@ -233,32 +233,18 @@ def _before_after(before, after, flags) -> pd.DataFrame:
 
 
 def _rates_by_group(positive, predicted, correct, codes, index, weights) -> pd.DataFrame:
-    # As arrays, the code and the weight of a single row would be squeezed to numbers.
-    groups = pd.Series(codes, name="group")
-    weights = None if weights is None else pd.Series(weights)
-    rates = MetricFrame(
-        metrics={
-            "rows": count,
-            "selection_rate": selection_rate,
-            "tpr": true_positive_rate,
-            "fpr": false_positive_rate,
-        },
-        y_true=positive,
-        y_pred=predicted,
-        sensitive_features=groups,
-        sample_params=dict.fromkeys(RATES[:-1], {"sample_weight": weights}),
-    ).by_group
-    rates["accuracy"] = MetricFrame(
-        metrics=accuracy_score,
-        y_true=np.ones(len(codes), dtype=int),
-        y_pred=np.asarray(correct, dtype=int),
-        sensitive_features=groups,
-        sample_params={"sample_weight": weights},
-    ).by_group
-    for name in RATES:
-        # The rate of a single weighted row is an array in older versions of fairlearn.
-        rates[name] = [float(np.squeeze(rate)) for rate in rates[name]]
-    rates = rates.astype({"rows": int})
+    rates = measure_rates(
+        {"selection_rate": selection_rate, "tpr": true_positive_rate, "fpr": false_positive_rate},
+        positive,
+        predicted,
+        codes,
+        weights,
+    )
+    right = np.asarray(correct, dtype=int)
+    rates["accuracy"] = measure_rates(
+        {"accuracy": accuracy_score}, np.ones_like(right), right, codes, weights
+    )["accuracy"]
+    rates.insert(0, "rows", np.bincount(codes))
     rates.loc[~has_label(positive, codes, 1), "tpr"] = np.nan
     rates.loc[~has_label(positive, codes, 0), "fpr"] = np.nan
     return rates.set_axis(index, axis=0)
