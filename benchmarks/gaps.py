@@ -61,11 +61,11 @@ def predict_fold(name, sensitive, repeat, fold, estimator):
     train, test = split_rows(table, 5, repeat)[fold]
     base, seed = make_estimator(estimator, 0), unit_seed(0, repeat, fold)
     y, groups = table.target.iloc[train], table.groups
-    predictions, scores, chosen = {}, {}, {}
+    predictions, scores, chosen, shared = {}, {}, {}, {}
     for method in METHODS.values():
         if method.family not in ("unmitigated", *OURS):
             continue
-        procedure = make_procedure(method, base, table.data.iloc[train], seed)
+        procedure = make_procedure(method, base, table.data.iloc[train], seed, shared)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             procedure.fit(table.data.iloc[train], y, sensitive_features=groups.iloc[train])

@@ -97,8 +97,8 @@ def changes(kind: str, seed: int, n_train: int = N_TRAIN, n_test: int = N_TEST) 
         data, y, groups = odd_table(kind, seed, n_train + n_test)
     train, test = slice(n_train), slice(n_train, None)
 
-    def predicted(name, estimator):
-        procedure = make_procedure(METHODS[name], make_estimator(estimator, 0), data, 0)
+    def predicted(name, estimator, shared=None):
+        procedure = make_procedure(METHODS[name], make_estimator(estimator, 0), data, 0, shared)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             procedure.fit(data[train], y[train], sensitive_features=groups[train])
@@ -107,9 +107,9 @@ def changes(kind: str, seed: int, n_train: int = N_TRAIN, n_test: int = N_TEST) 
 
     rows = []
     for estimator in NAMES:
-        before, _ = predicted("unmitigated", estimator)
+        (before, _), shared = predicted("unmitigated", estimator), {}
         for constraint in CONSTRAINTS:
-            after, choice = predicted(f"steering-{constraint}", estimator)
+            after, choice = predicted(f"steering-{constraint}", estimator, shared)
             peer, _ = predicted(f"threshold_optimizer-{constraint}", estimator)
             row = {"kind": kind, "table": seed, "estimator": estimator, "constraint": constraint}
             for when, decisions in (("before", before), ("after", after), ("peer", peer)):

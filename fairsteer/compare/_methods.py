@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 
 from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.estimators._score_steering import ScoreSteering
-from fairsteer.estimators._steered_classifier_cv import SteeredClassifierCV
+from fairsteer.estimators._steered_classifier_cv import SteeredClassifierCV, fit_sharing
 from fairsteer.estimators._table_encoding import standard_encoder
 
 ESTIMATORS = ("logistic", "boosting")
@@ -150,7 +150,13 @@ def make_user_method(name: str, classifier) -> Method:
     return Method(name, None, attribute_at_prediction=attribute, classifier=classifier)
 
 
-def make_procedure(method: Method, estimator, data: pd.DataFrame, random_state: int):
+def make_procedure(
+    method: Method,
+    estimator,
+    data: pd.DataFrame,
+    random_state: int,
+    shared: dict | None = None,
+):
     """Make the unfitted procedure of a method.
 
     Parameters
@@ -163,6 +169,9 @@ def make_procedure(method: Method, estimator, data: pd.DataFrame, random_state: 
         Only its column types are used.
     random_state : int
         Seed of methods that draw.
+    shared : dict, optional
+        What steering with several constraints shares, if the training rows, the estimator and the
+        seed are the same.
 
     Returns
     -------
@@ -185,7 +194,7 @@ def make_procedure(method: Method, estimator, data: pd.DataFrame, random_state: 
             max_gap=method.max_gap,
             random_state=random_state,
         )
-        return Steered(encoder, model)
+        return Steered(encoder, model, {} if shared is None else shared)
     if method.family == "score_steering":
         steering = ScoreSteering(estimator, constraint=method.constraint, random_state=random_state)
         return SteeredScore(encoder, steering)
@@ -223,15 +232,23 @@ class Unmitigated:
 
 
 class Steered:
-    """SteeredClassifierCV; rows draw by their place in the table."""
+    """SteeredClassifierCV; rows draw by their place in the table.
 
-    def __init__(self, encoder, model):
-        self.encoder, self.model = encoder, model
+    ``shared_seconds_`` is how long the fits took that were taken from another constraint.
+    """
+
+    def __init__(self, encoder, model, shared):
+        self.encoder, self.model, self.shared = encoder, model, shared
 
     def fit(self, data, y, *, sensitive_features):
         """Fit on training rows."""
         X = self.encoder.fit_transform(data)
-        model = self.model.fit(X, np.asarray(y), sensitive_features=sensitive_features)
+        fits, model = self.shared.get("fits"), self.model
+        known = sum(fits.seconds.values()) if fits else 0.0
+        self.shared["fits"] = fit_sharing(
+            model, X, np.asarray(y), sensitive_features=sensitive_features, fits=fits
+        )
+        self.shared_seconds_ = known
         chosen = ", ".join(f"{name}={value:.3g}" for name, value in model.best_params_.items())
         measured = model.best_score_, model.best_gap_, model.noise_floor_
         self.choice_ = Choice(model.best_candidate_, chosen, *measured)

@@ -198,26 +198,66 @@ def compare(
         for fold in range(cv)
     ]
     work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(run_unit)(
-            unit,
-            by_name[unit.method],
-            options.estimators[unit.estimator],
+        delayed(run_units)(
+            together,
+            by_name,
+            options.estimators[together[0].estimator],
             table,
-            *splits[unit.repeat][unit.fold],
+            *splits[together[0].repeat][together[0].fold],
             random_state,
         )
-        for unit in units
+        for together in group_units(units, by_name)
     )
     outcomes: dict[Unit, Outcome] = {}
-    for outcome in work:
-        outcomes[outcome.unit] = outcome
-        if progress is not None:
-            progress(len(outcomes), len(units), outcome.unit)
+    for some in work:
+        for outcome in some:
+            outcomes[outcome.unit] = outcome
+            if progress is not None:
+                progress(len(outcomes), len(units), outcome.unit)
     return _collect(table, options, splits, [outcomes[unit] for unit in units])
 
 
+def group_units(units: list[Unit], methods: Mapping[str, Method]) -> list[list[Unit]]:
+    """Group the units that share fits: those of steering on the same fold.
+
+    Parameters
+    ----------
+    units : list of Unit
+        All units.
+    methods : dict of str to Method
+        Methods by name.
+
+    Returns
+    -------
+    list of list of Unit
+    """
+    groups: dict[tuple, list[Unit]] = {}
+    for unit in units:
+        method = methods[unit.method]
+        family = method.family if method.family == "steering" else method.name
+        key = unit.estimator, family, method.classifier is None, unit.repeat, unit.fold
+        groups.setdefault(key, []).append(unit)
+    return list(groups.values())
+
+
+def run_units(units, methods, estimator, table, train, test, random_state) -> list[Outcome]:
+    """Run units of one fold one after another, see `run_unit`."""
+    shared: dict = {}
+    return [
+        run_unit(unit, methods[unit.method], estimator, table, train, test, random_state, shared)
+        for unit in units
+    ]
+
+
 def run_unit(
-    unit: Unit, method: Method, estimator, table: Table, train, test, random_state: int
+    unit: Unit,
+    method: Method,
+    estimator,
+    table: Table,
+    train,
+    test,
+    random_state: int,
+    shared: dict | None = None,
 ) -> Outcome:
     """Fit a method on training rows and predict the held-out rows.
 
@@ -235,6 +275,8 @@ def run_unit(
         Row positions. Of the test rows only features and group are used.
     random_state : int
         The seed of the comparison.
+    shared : dict, optional
+        What units of steering on the same fold share.
 
     Returns
     -------
@@ -251,9 +293,9 @@ def run_unit(
         try:
             start = time.perf_counter()
             seed = unit_seed(random_state, unit.repeat, unit.fold)
-            procedure = make_procedure(method, estimator, data, seed)
+            procedure = make_procedure(method, estimator, data, seed, shared)
             procedure.fit(data, table.target.iloc[train], sensitive_features=attributes.iloc[train])
-            seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - start + getattr(procedure, "shared_seconds_", 0.0)
             predicted, score = procedure.predict(held_out, sensitive_features=attributes.iloc[test])
             outcome = {
                 "predicted": _check_labels(predicted, len(test)),

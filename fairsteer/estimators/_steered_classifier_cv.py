@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import time
-import warnings
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
-from sklearn.dummy import DummyClassifier
-from sklearn.metrics import accuracy_score, get_scorer, get_scorer_names
-from sklearn.model_selection import train_test_split
+from sklearn.metrics import accuracy_score, get_scorer_names
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _estimator_has, check_is_fitted
 
 from fairsteer import _validation as check
-from fairsteer.certify import certify
 from fairsteer.core.constraints import CONSTRAINTS, positive_position
 from fairsteer.estimators._candidates import (
     ATTRIBUTE_FREE,
     AUTO,
     AUTO_LABELS,
     CANDIDATES,
-    Problem,
     Steering,
-    take_rows,
 )
+from fairsteer.estimators._certified_choice import certify_first, check_certifiable, set_aside
+from fairsteer.estimators._choice import measure_candidate, rank_candidates, warn_unmitigated
 from fairsteer.estimators._cross_fitting import given_splits, split_strata
 from fairsteer.estimators._eraser import WithinLabelEraser
+from fairsteer.estimators._problem import CrossFits, Problem, take_rows
 from fairsteer.estimators._score_steering import warn_of_twins
 from fairsteer.estimators._table_input import TableInputMixin
 from fairsteer.estimators._transformer import OptimalSteeringTransformer
-from fairsteer.exceptions import NoFairModelError, SteeringWarning
-from fairsteer.metrics._by_label import rms_tpr_gap, rms_tpr_gap_floor
-from fairsteer.metrics._gaps import permuted_changes, permuted_gaps
 
-MOST_CERTIFIED = 3
-NARROWING_QUANTILE = 0.95
 _NEEDS = {"sensitive_features": True}
 _TAKES = {"sensitive_features": True, "row_ids": True}
 
@@ -126,8 +117,8 @@ default="equalized_odds"
         Its score, gap and noise floor on held-out rows.
     cv_results_ : dict of ndarray
         ``candidate``, ``mean_test_score``, ``mean_test_gap``, ``floor``, ``gap_deviation`` (the
-        standard deviation of the gap by chance), ``narrowing_by_chance``, ``smallest_rate``,
-        ``allowed`` and ``fit_time``.
+        standard deviation of the gap by chance), ``gap_by_chance`` (its 95% quantile),
+        ``narrowing_by_chance``, ``smallest_rate``, ``allowed`` and ``fit_time``.
         Groups without rows of every label that is compared are left out of the gap.
     fairness_certificate_ : FairnessCertificate or None
         With ``confidence_level``.
@@ -151,10 +142,10 @@ default="equalized_odds"
     Notes
     -----
     A candidate is allowed if its gap on held-out rows is at most the limit plus one standard
-    deviation of the gap by chance. If none is, the one that exceeds its limit least is taken. If
-    ``unmitigated`` is allowed, it is taken; otherwise the other candidates must narrow its gap by
-    more than the same number of changed decisions would in 95 of 100 cases if they fell on groups
-    at random.
+    deviation of the gap by chance. If none is, the one that exceeds its limit least is taken.
+    ``unmitigated`` is taken if its gap is within the limit, or one that chance exceeds in 5 of 100
+    cases. Otherwise the other candidates must narrow its gap by more than the same number of
+    changed decisions would in 95 of 100 cases if they fell on groups at random.
 
     Maps and thresholds of scores are those of other folds, but the power of weights, the strength
     of scores and the candidate are chosen on the held-out predictions that the results describe,
@@ -273,6 +264,14 @@ default="equalized_odds"
         NoFairModelError
             If `confidence_level` is given and no candidate passes.
         """
+        self._fit(X, y, sensitive_features, sample_weight)
+        return self
+
+    def _fit(self, X, y, sensitive_features, sample_weight=None, fits=None):
+        """Fit, and return the fits that other constraints can share.
+
+        ``fits`` are those of the same X, y, attribute, weights, estimator, folds and seed.
+        """
         self._validate_params()
         self._check_parameters()
         X = check.check_table(X)
@@ -281,46 +280,59 @@ default="equalized_odds"
             return check.coded_labels(check.check_labels(y, n_rows)[present])
 
         seed = int(check_random_state(self.random_state).randint(2**31))
-        kept, held = [], []
+        certified = self.confidence_level is not None
+        parts = []
 
         def choose(labels, codes):
-            kept[:], held[:] = self._set_aside(labels, codes, seed)
-            return np.array(kept)
+            if certified:
+                parts[:] = set_aside(labels, codes, self.certification_size, seed)
+            else:
+                parts[:] = np.arange(len(labels)), np.arange(0)
+            return np.array(parts[0])
 
         rows, encoder, present = self._read_table(
             X, sensitive_features, sample_weight, read_target, choose
         )
-        kept, held = np.array(kept), np.array(held, dtype=np.intp)
+        kept, held = (np.array(part, dtype=np.intp) for part in parts)
         positive = positive_position(self.pos_label, rows.classes)
         names, candidates = self._find_candidates(len(rows.classes))
         if self.small_groups == "error":
             _refuse_empty(rows)
-        self._check_certifiable(rows)
+        if certified:
+            check_certifiable(rows, self.constraint)
+        if fits is None:
+            splits = self._split(X, y, rows, kept, present, seed)
+            own = take_rows(rows, kept)
+            fits = CrossFits(own, self.estimator, positive, splits, self.n_jobs)
         problem = Problem(
-            rows=take_rows(rows, kept),
-            estimator=self.estimator,
+            fits=fits,
             constraint=self.constraint,
-            positive=positive,
-            splits=self._split(X, y, rows, kept, present, seed),
             seed=seed,
             options={"group_strategy": self.group_strategy, "handle_unknown": self.handle_unknown},
-            n_jobs=self.n_jobs,
-            max_gap=(self.max_gap or 0.0) if self.confidence_level is None else None,
+            max_gap=None if certified else self.max_gap or 0.0,
         )
         results = self._compare(problem, names, candidates)
-        leave_alone = self.confidence_level is None
-        order = _rank(results, self._limit(results), self.min_rate, leave_alone)
+        order = rank_candidates(
+            results, max_gap=self.max_gap, min_rate=self.min_rate, certified=certified
+        )
         certificate, rule, best = None, None, order[0]
-        if self.confidence_level is not None:
-            best, rule, certificate = self._certify(problem, rows, held, order, candidates, results)
+        if certified:
+            set_apart = take_rows(rows, held)
+            best, rule, certificate = certify_first(
+                lambda place: candidates[place].fit(problem),
+                order,
+                results["smallest_rate"] >= (self.min_rate or 0.0),
+                set_apart,
+                self._words(set_apart.features, set_apart.group_codes, None),
+                positive,
+                constraint=self.constraint,
+                max_gap=self.max_gap,
+                confidence_level=self.confidence_level,
+            )
         elif self.refit:
             rule = candidates[best].fit(problem)
-        unmitigated = problem.blind[1]
-        narrowed = results["mean_test_gap"] < (
-            results["mean_test_gap"][best] - results["narrowing_by_chance"]
-        )
-        if names[best] == "unmitigated" and len(names) > 1 and not narrowed.any():
-            _warn_unmitigated(results, best)
+        unmitigated = fits.blind[1]
+        warn_unmitigated(results, best)
 
         # Nothing is written before everything has succeeded: a failed fit changes nothing.
         self._record(X, y, rows)
@@ -333,7 +345,7 @@ default="equalized_odds"
         self.best_gap_ = float(results["mean_test_gap"][best])
         self.noise_floor_ = float(results["floor"][best])
         self.cv_results_, self.fairness_certificate_ = results, certificate
-        return self
+        return fits
 
     def predict(self, X, *, sensitive_features=None, row_ids=None):
         """Predict labels.
@@ -497,36 +509,6 @@ default="equalized_odds"
             raise ValueError(f"candidates is empty: the names are {', '.join(CANDIDATES)}.")
         return names, candidates
 
-    def _set_aside(self, labels, codes, seed):
-        """Return the positions of rows to fit on, and of those to certify on."""
-        everything = np.arange(len(labels))
-        if self.confidence_level is None:
-            return everything, everything[:0]
-        options = {"test_size": self.certification_size, "random_state": seed}
-        subgroups = labels + (labels.max() + 1) * codes
-        for strata in (subgroups, labels):
-            try:
-                return train_test_split(everything, stratify=strata, **options)
-            except ValueError:
-                # Too few rows of a subgroup, or of a label, to be on both sides.
-                continue
-        return train_test_split(everything, **options)
-
-    def _check_certifiable(self, rows):
-        """Refuse to certify what a certificate would not be about."""
-        if self.confidence_level is None:
-            return
-        if len(rows.classes) > 2 and self.constraint == "equalized_odds":
-            raise ValueError(
-                "confidence_level is for two labels under equalized odds: merge the labels to two, "
-                "or use another constraint."
-            )
-        if not np.allclose(rows.weights, rows.weights[0]):
-            raise ValueError(
-                "confidence_level needs rows of equal weight, because a certificate counts rows: "
-                "leave out sample_weight."
-            )
-
     def _split(self, X, y, rows, kept, present, seed):
         """Return the folds of the rows that are fitted."""
         if self.cv is not None and not isinstance(self.cv, Integral):
@@ -545,7 +527,7 @@ default="equalized_odds"
         results = []
         for name, candidate in zip(names, candidates, strict=True):
             start = time.perf_counter()
-            found = self._judge(problem, candidate.cross_predict(problem))
+            found = measure_candidate(problem, candidate.cross_predict(problem), self.scoring)
             found["fit_time"] = time.perf_counter() - start
             results.append(found)
             if self.verbose:
@@ -557,88 +539,6 @@ default="equalized_odds"
         table = {key: np.array([own[key] for own in results]) for key in results[0]}
         return {"candidate": np.array(names, dtype=object), **table}
 
-    def _judge(self, problem, probabilities):
-        """Return the measures of held-out probabilities."""
-        rows, positive = problem.rows, problem.positive
-        decisions = probabilities.argmax(axis=1)
-        y, codes = rows.label_codes, rows.group_codes
-        compared = self._compared_rows(rows)
-        scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
-        held_out = _HeldOut(rows.classes, probabilities)
-        places = np.arange(len(y))[:, None]
-        weights = {} if np.allclose(rows.weights, 1.0) else {"sample_weight": rows.weights}
-        score = float(scorer(held_out, places, rows.classes[y], **weights))
-        if len(rows.classes) > 2 and self.constraint == "equalized_odds":
-            given = y[compared], decisions[compared]
-            groups = {"sensitive_features": codes[compared]}
-            gap = rms_tpr_gap(*given, sample_weight=rows.weights[compared], **groups)
-            floor = rms_tpr_gap_floor(*given, random_state=problem.seed, **groups)
-            deviation = by_chance = 0.0
-        else:
-            gap = problem.gap(probabilities[compared], np.flatnonzero(compared))
-            truth, own, plain = (
-                (part[compared] == positive).astype(int)
-                for part in (y, decisions, problem.blind[0].argmax(axis=1))
-            )
-            drawing = {"sensitive_features": codes[compared], "random_state": problem.seed}
-            drawn = permuted_gaps(truth, own, **drawing)[self.constraint]
-            floor, deviation = float(drawn.mean()), float(drawn.std())
-            changes = permuted_changes(truth, plain, own, **drawing)[self.constraint]
-            by_chance = float(np.quantile(changes, NARROWING_QUANTILE))
-        rates = problem.rates(probabilities, np.arange(len(y)))
-        return {
-            "mean_test_score": score,
-            "mean_test_gap": gap,
-            "floor": floor,
-            "gap_deviation": deviation,
-            "narrowing_by_chance": by_chance,
-            "smallest_rate": float(np.nanmin(rates[-1])),
-        }
-
-    def _compared_rows(self, rows):
-        """Return the rows (n,) of groups with rows of every label that is compared."""
-        if self.constraint == "demographic_parity":
-            return np.ones(rows.n_rows, dtype=bool)
-        complete = (rows.counts > 0.0).all(axis=0)
-        return complete[rows.group_codes] if complete.sum() > 1 else np.ones(rows.n_rows, bool)
-
-    def _limit(self, results):
-        """Return the largest gap that each candidate may have on held-out rows."""
-        if self.confidence_level is not None:
-            return np.full(len(results["floor"]), self.max_gap) + results["gap_deviation"]
-        floor = np.maximum(results["floor"], self.max_gap or 0.0)
-        return floor + results["gap_deviation"]
-
-    def _certify(self, problem, rows, held, order, candidates, results):
-        """Return the first candidate whose gap is certified, its rule and its certificate."""
-        own = take_rows(rows, held)
-        share = (1.0 - self.confidence_level) / MOST_CERTIFIED
-        words = self._words(own.features, own.group_codes, None)
-        lowest = None
-        for place in order[:MOST_CERTIFIED]:
-            rule = candidates[place].fit(problem)
-            decisions = rule.probabilities(own.features, own.group_codes, words).argmax(axis=1)
-            truth = own.label_codes == problem.positive
-            if len(np.unique(own.group_codes)) < len(rows.groups):
-                # Nothing is known of a group without certification rows.
-                raise NoFairModelError(1.0, 1.0, self.max_gap, self.confidence_level, len(held))
-            found = certify(
-                (decisions == problem.positive).astype(int),
-                y=truth.astype(int),
-                sensitive_features=own.group_codes,
-                constraint=self.constraint,
-                confidence_level=1.0 - share,
-                scope="model",
-            )
-            fair = results["smallest_rate"][place] >= (self.min_rate or 0.0)
-            if found.bound <= self.max_gap and fair:
-                return place, rule, _rename(found, rows, problem.positive, self.confidence_level)
-            if lowest is None or found.bound < lowest.bound:
-                lowest = found
-        raise NoFairModelError(
-            lowest.bound, lowest.measured, self.max_gap, self.confidence_level, len(held)
-        )
-
     def _find_codes(self, table, sensitive_features):
         """Return the positions of the groups of rows, -1 where unknown or not needed."""
         if not self._needs_attribute:
@@ -649,22 +549,6 @@ default="equalized_odds"
         return self.group_strategy == "posterior" or not self._needs_attribute
 
 
-class _HeldOut:
-    """Held-out predictions, in the form that scorers ask for."""
-
-    def __init__(self, classes, probabilities):
-        self.classes_, self._p = classes, probabilities
-
-    def predict(self, X):
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-    def predict_proba(self, X):
-        return self._p[X[:, 0]]
-
-    def __sklearn_tags__(self):
-        return get_tags(DummyClassifier())
-
-
 class _Cloned:
     """Makes clones of a user's steering."""
 
@@ -673,56 +557,6 @@ class _Cloned:
 
     def __call__(self, problem):
         return clone(self.steering)
-
-
-def _rename(certificate, rows, positive, confidence_level):
-    """Return a certificate with the names of groups and labels in place of their positions."""
-    names, labels = rows.groups.tolist(), rows.classes.tolist()
-    others = [label for k, label in enumerate(labels) if k != positive]
-    label = {1: labels[positive], 0: others[0] if len(others) == 1 else "other"}
-    table = certificate.table.assign(
-        label=[label.get(own, own) for own in certificate.table["label"]],
-        first=[names[a] for a in certificate.table["first"]],
-        second=[names[a] for a in certificate.table["second"]],
-    )
-    return replace(
-        certificate,
-        confidence_level=confidence_level,
-        n_rows={names[a]: n for a, n in certificate.n_rows.items()},
-        table=table,
-    )
-
-
-def _rank(results, limit, min_rate, leave_alone):
-    """Return positions of candidates, the best first, and mark those that are allowed.
-
-    With ``leave_alone`` unmitigated comes first where it is allowed.
-    """
-    gap, score = results["mean_test_gap"], results["mean_test_score"]
-    names = results["candidate"].tolist()
-    allowed = gap <= limit
-    if min_rate is not None:
-        allowed &= results["smallest_rate"] >= min_rate
-    if "unmitigated" in names:
-        plain = names.index("unmitigated")
-        narrower = gap < gap[plain] - results["narrowing_by_chance"]
-        if leave_alone and allowed[plain]:
-            # A gap that chance explains is left alone.
-            narrower[:] = False
-        elif not allowed[plain] and gap[plain] <= limit[plain]:
-            # Its gap is no reason to mitigate, but its smallest rate is.
-            narrower |= allowed
-        narrower[plain] = True
-    else:
-        narrower = np.ones(len(names), dtype=bool)
-    results["allowed"] = allowed & narrower
-    excess = np.maximum(gap - limit, 0.0)
-    # Allowed ones by score, then those that narrow the gap by what is left of it.
-    keys = [
-        (not (a and n), not n, -s if a else e, -s)
-        for a, n, s, e in zip(allowed, narrower, score, excess, strict=True)
-    ]
-    return sorted(range(len(names)), key=lambda k: keys[k])
 
 
 def _refuse_empty(rows):
@@ -737,11 +571,20 @@ def _refuse_empty(rows):
         )
 
 
-def _warn_unmitigated(results, best):
-    warnings.warn(
-        "No candidate narrows the gap beyond chance on held-out rows: it is "
-        f"{results['mean_test_gap'][best]:.3f} without mitigation, of which chance explains "
-        f"{results['floor'][best]:.3f}. The estimator is left unmitigated.",
-        SteeringWarning,
-        stacklevel=3,
-    )
+def fit_sharing(model, X, y, *, sensitive_features, fits=None):
+    """Fit a classifier on fits of one that differs in nothing but constraint and ``max_gap``.
+
+    Parameters
+    ----------
+    model : SteeredClassifierCV
+        Unfitted, with an integer ``random_state``.
+    X, y, sensitive_features
+        As in ``fit``.
+    fits : CrossFits, default=None
+        What this function returned for the other classifier and the same rows.
+
+    Returns
+    -------
+    CrossFits
+    """
+    return model._fit(X, y, sensitive_features, fits=fits)

@@ -14,19 +14,23 @@ pytestmark = [
     pytest.mark.data,
     pytest.mark.skipif(not DATA, reason="FAIRSTEER_DATA is not set: the original files are needed"),
 ]
-MITIGATORS = ("correlation_remover", "exponentiated_gradient", "threshold_optimizer")
 GAPS = ("equalized_odds", "equal_opportunity", "demographic_parity")
 
 
 @pytest.mark.slow
 def test_steering_closes_the_gap_it_targets():
     # One constraint on COMPAS shows what benchmarks/gaps.py reports of all on both tables.
-    skip = [*MITIGATORS, *(f"steering-{gap}" for gap in GAPS[1:])]
+    names = (
+        f"{family}-{gap}" for family in ("steering", "threshold_optimizer") for gap in GAPS[1:]
+    )
+    skip = ["correlation_remover", "exponentiated_gradient", "score_steering", "constant", *names]
     comparison = compare(load_table("compas"), n_jobs=2, skip=skip)
     means = comparison.results.groupby("method").mean(numeric_only=True)
     assert means.loc["steering-equalized_odds", "equalized_odds"] <= 0.045
     assert means.loc["unmitigated", "equalized_odds"] > 0.045
-    assert means.loc["steering-equalized_odds", "accuracy"] >= 0.66
+    accuracy = means["accuracy"]
+    peer = accuracy["threshold_optimizer-equalized_odds"]
+    assert accuracy["steering-equalized_odds"] >= peer - 0.004
 
 
 def moments(name):

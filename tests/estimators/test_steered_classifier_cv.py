@@ -1,5 +1,6 @@
 """SteeredClassifierCV: the choice, what it accepts, and how it behaves in scikit-learn."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -30,7 +31,8 @@ from fairsteer import (
 from fairsteer.certify import certify
 from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.estimators._candidates import CANDIDATES
-from fairsteer.estimators._steered_classifier_cv import _rank
+from fairsteer.estimators._choice import rank_candidates
+from fairsteer.estimators._steered_classifier_cv import fit_sharing
 from fairsteer.metrics import fairness_gaps
 
 pytestmark = pytest.mark.filterwarnings("ignore:No candidate narrows:UserWarning")
@@ -393,28 +395,59 @@ def test_groups_without_a_label_do_not_hide_the_gap_of_others(table):
     assert make_model(random_state=0).fit(X, rare).predict(X.head(3)).shape == (3,)
 
 
-def rank(gap, rate=None, leave_alone=True, min_rate=None):
+def rank(gap, rate=None, certified=False, min_rate=None, chance=0.02):
     n = len(gap)
     results = {
         "candidate": np.array(["unmitigated", *"abc"][:n], dtype=object),
         "mean_test_gap": np.array(gap),
         "mean_test_score": np.linspace(0.85, 0.84, n),
+        "floor": np.full(n, 0.01),
+        "gap_deviation": np.zeros(n),
+        "gap_by_chance": np.full(n, chance),
         "narrowing_by_chance": np.full(n, 0.01),
         "smallest_rate": np.ones(n) if rate is None else np.array(rate),
     }
-    order = _rank(results, np.full(n, 0.05), min_rate, leave_alone)
+    order = rank_candidates(results, max_gap=0.05, min_rate=min_rate, certified=certified)
     return order, results["allowed"].tolist()
 
 
 def test_a_gap_within_the_limit_is_left_alone_unless_it_is_to_be_certified():
     gap = [0.045, 0.042, 0.041, 0.005]
     assert rank(gap) == ([0, 1, 2, 3], [True, False, False, False])
-    order, allowed = rank(gap, leave_alone=False)
+    order, allowed = rank(gap, certified=True)
     assert order[:2] == [0, 3]
     assert allowed == [True, False, False, True]
+
+
+def test_a_gap_that_chance_explains_is_left_alone():
+    results = rank([0.08, 0.01, 0.01, 0.01], chance=0.07)
+    assert results == ([1, 2, 3, 0], [False, True, True, True])
+    results = rank([0.08, 0.01, 0.01, 0.01], chance=0.09)
+    assert results == ([0, 1, 2, 3], [True, False, False, False])
+    order, _ = rank([0.08, 0.01, 0.01, 0.01], chance=0.09, certified=True)
+    assert order[0] == 1
 
 
 def test_a_rate_that_is_too_small_is_a_reason_to_mitigate():
     order, allowed = rank([0.01, 0.01, 0.01, 0.005], [0.01, 0.2, 0.2, 0.2], min_rate=0.1)
     assert order[0] == 1
     assert allowed == [False, True, True, True]
+
+
+def test_classifiers_of_several_constraints_and_gaps_share_fits(table):
+    X, y = table
+    fits, features = None, X.drop(columns="group")
+    for constraint, max_gap in itertools.product(CONSTRAINTS, (None, 0.1)):
+        options = {"constraint": constraint, "max_gap": max_gap, "random_state": 3}
+        own, alone = (SteeredClassifierCV(LogisticRegression(), **options) for _ in range(2))
+        known = fits.seconds.copy() if fits else {}
+        fits = fit_sharing(own, features, y, sensitive_features=X["group"], fits=fits)
+        alone.fit(features, y, sensitive_features=X["group"])
+        for name in ("mean_test_score", "mean_test_gap", "floor", "allowed"):
+            assert_array_equal(own.cv_results_[name], alone.cv_results_[name])
+        assert own.best_candidate_ == alone.best_candidate_
+        assert_array_equal(
+            *(one.predict_proba(features, sensitive_features=X["group"]) for one in (own, alone))
+        )
+        assert {name: fits.seconds[name] for name in known} == known
+    assert set(fits.seconds) == {"aware", "blind", "first_weighted"}
