@@ -7,7 +7,8 @@ compared), group and output. A pair of groups without rows has distance NaN and 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import beta
+
+from fairsteer.core.binomial import rate_limits
 
 
 def pair_errors(sizes, error_rate, n_claims=1):
@@ -111,10 +112,7 @@ def rate_bounds(hits, sizes, error_rate, n_claims=1):
     ndarray of shape (C, G, G)
         1 where a group has no rows.
     """
-    tail = error_rate / n_claims / 2.0
-    with np.errstate(invalid="ignore"):
-        lower = np.where(hits > 0, beta.ppf(tail, hits, sizes - hits + 1), 0.0)
-        upper = np.where(hits < sizes, beta.isf(tail, hits + 1, sizes - hits), 1.0)
+    lower, upper = rate_limits(hits, sizes, error_rate / n_claims / 2.0)
     differences = upper[:, :, None] - lower[:, None, :]
     bounds = np.maximum(differences, differences.transpose(0, 2, 1))
     empty = sizes == 0

@@ -12,9 +12,30 @@ from sklearn.utils import get_tags
 from fairsteer.estimators._problem import Problem
 from fairsteer.exceptions import SteeringWarning
 from fairsteer.metrics._by_label import rms_tpr_gap, rms_tpr_gap_floor
-from fairsteer.metrics._gaps import permuted_changes, permuted_gaps
+from fairsteer.metrics._gaps import (
+    largest_differences,
+    permuted_changes,
+    permuted_gaps,
+    spreads,
+)
 
 CHANCE_QUANTILE = 0.95
+DISPARITIES = {"gap": (largest_differences, Problem.gap), "spread": (spreads, Problem.spread)}
+"""By name how chance and a problem measure what differs between groups.
+
+The largest gap is what is to be closed, but it is mostly chance where a group has few rows; then
+the spread shows what happens to the others.
+"""
+KEYS = {
+    name: (
+        f"mean_test_{name}",
+        "floor" if name == "gap" else f"{name}_floor",
+        f"{name}_deviation",
+        f"{name}_by_chance",
+        f"{name}_change_by_chance",
+    )
+    for name in DISPARITIES
+}
 
 
 def measure_candidate(problem: Problem, probabilities, scoring) -> dict[str, float]:
@@ -32,8 +53,9 @@ def measure_candidate(problem: Problem, probabilities, scoring) -> dict[str, flo
     Returns
     -------
     dict
-        ``mean_test_score``, ``mean_test_gap``, ``floor``, ``gap_deviation``, ``gap_by_chance``,
-        ``narrowing_by_chance`` and ``smallest_rate``.
+        ``mean_test_score``, ``smallest_rate``, and for the gap and the spread the values by `KEYS`:
+        the value, and, of values by chance, the mean, the standard deviation, the 95% quantile, and
+        the 95% quantile of changes.
     """
     rows, positive = problem.rows, problem.positive
     decisions = probabilities.argmax(axis=1)
@@ -49,29 +71,30 @@ def measure_candidate(problem: Problem, probabilities, scoring) -> dict[str, flo
         groups = {"sensitive_features": codes[compared]}
         gap = rms_tpr_gap(*given, sample_weight=rows.weights[compared], **groups)
         floor = rms_tpr_gap_floor(*given, random_state=problem.seed, **groups)
-        deviation, gap_by_chance, narrowing = 0.0, floor, 0.0
+        measured = dict.fromkeys(DISPARITIES, (gap, floor, 0.0, floor, 0.0))
     else:
-        gap = problem.gap(probabilities[compared], np.flatnonzero(compared))
+        places = np.flatnonzero(compared)
         truth, own, plain = (
             (part[compared] == positive).astype(int)
             for part in (y, decisions, problem.fits.blind[0].argmax(axis=1))
         )
-        drawing = {"sensitive_features": codes[compared], "random_state": problem.seed}
-        drawn = permuted_gaps(truth, own, **drawing)[problem.constraint]
-        floor, deviation = float(drawn.mean()), float(drawn.std())
-        gap_by_chance = float(np.quantile(drawn, CHANCE_QUANTILE))
-        changes = permuted_changes(truth, plain, own, **drawing)[problem.constraint]
-        narrowing = float(np.quantile(changes, CHANCE_QUANTILE))
+        given = {"sensitive_features": codes[compared], "random_state": problem.seed}
+        measured = {}
+        for name, (measure, of_rates) in DISPARITIES.items():
+            chance = permuted_gaps(truth, own, **given, measure=measure)[problem.constraint]
+            changes = permuted_changes(truth, plain, own, **given, measure=measure)
+            measured[name] = (
+                of_rates(problem, probabilities[compared], places),
+                float(chance.mean()),
+                float(chance.std()),
+                float(np.quantile(chance, CHANCE_QUANTILE)),
+                float(np.quantile(changes[problem.constraint], CHANCE_QUANTILE)),
+            )
     rates = problem.rates(probabilities, np.arange(len(y)))
-    return {
-        "mean_test_score": score,
-        "mean_test_gap": gap,
-        "floor": floor,
-        "gap_deviation": deviation,
-        "gap_by_chance": gap_by_chance,
-        "narrowing_by_chance": narrowing,
-        "smallest_rate": float(np.nanmin(rates[-1])),
-    }
+    found = {"mean_test_score": score, "smallest_rate": float(np.nanmin(rates[-1]))}
+    for name, values in measured.items():
+        found |= dict(zip(KEYS[name], values, strict=True))
+    return found
 
 
 def _find_compared(problem):
@@ -116,29 +139,37 @@ def rank_candidates(results, *, max_gap, min_rate, certified) -> list[int]:
     -------
     list of int
     """
-    gap, score = results["mean_test_gap"], results["mean_test_score"]
-    names = results["candidate"].tolist()
-    limit = np.full(len(names), max_gap or 0.0)
-    if not certified:
-        limit = np.maximum(limit, results["floor"])
-    limit = limit + results["gap_deviation"]
+    names, score = results["candidate"].tolist(), results["mean_test_score"]
     fair = np.ones(len(names), dtype=bool)
     if min_rate is not None:
         fair = results["smallest_rate"] >= min_rate
-    allowed, narrower = (gap <= limit) & fair, np.ones(len(names), dtype=bool)
-    if "unmitigated" in names:
-        plain = names.index("unmitigated")
-        narrower = gap < gap[plain] - results["narrowing_by_chance"]
-        small = gap[plain] <= max(limit[plain], results["gap_by_chance"][plain])
+    within, excess = np.ones(len(names), dtype=bool), np.zeros(len(names))
+    small, narrower = True, np.zeros(len(names), dtype=bool)
+    plain = names.index("unmitigated") if "unmitigated" in names else None
+    # Rates that differ by at most a gap have at most half of it as their standard deviation.
+    for name, factor in (("gap", 1.0), ("spread", 0.5)):
+        value, floor, deviation, by_chance, change = (results[key] for key in KEYS[name])
+        limit = np.full(len(names), factor * (max_gap or 0.0))
+        limit = (limit if certified else np.maximum(limit, floor)) + deviation
+        within &= value <= limit
+        excess = np.maximum(excess, (value - limit) / factor)
+        if plain is not None:
+            small &= value[plain] <= max(limit[plain], by_chance[plain])
+            narrower |= value < value[plain] - change
+    allowed = within & fair
+    if plain is None:
+        narrower[:] = True
+    else:
+        gap = results["mean_test_gap"]
+        narrower &= gap <= gap[plain]
         if small and fair[plain] and not certified:
             # A gap that chance explains is left alone.
             allowed[plain], narrower[:] = True, False
-        elif gap[plain] <= limit[plain] and not fair[plain]:
+        elif within[plain] and not fair[plain]:
             # Its gap is no reason to mitigate, but its smallest rate is.
             narrower |= allowed
         narrower[plain] = True
     results["allowed"] = allowed & narrower
-    excess = np.maximum(gap - limit, 0.0)
     # Allowed ones by score, then those that narrow the gap by what is left of it.
     keys = [
         (not (a and n), not n, -s if a else e, -s)
@@ -149,10 +180,12 @@ def rank_candidates(results, *, max_gap, min_rate, certified) -> list[int]:
 
 def warn_unmitigated(results, best):
     """Warn that unmitigated was chosen because no candidate narrows the gap, where that is so."""
-    gap = results["mean_test_gap"]
+    gap, spread = results["mean_test_gap"], results["mean_test_spread"]
     if results["candidate"][best] != "unmitigated" or len(gap) == 1:
         return
-    if (gap < gap[best] - results["narrowing_by_chance"]).any():
+    narrower = gap < gap[best] - results["gap_change_by_chance"]
+    narrower |= spread < spread[best] - results["spread_change_by_chance"]
+    if narrower.any():
         return
     warnings.warn(
         "No candidate narrows the gap beyond chance on held-out rows: it is "

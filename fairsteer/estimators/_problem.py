@@ -18,7 +18,7 @@ from fairsteer.core.training_rows import TrainingRows
 from fairsteer.estimators._classifier import fit_weighted, weight_parameter
 from fairsteer.estimators._cross_fitting import cross_fit
 from fairsteer.estimators._score_models import ScoreModels
-from fairsteer.metrics._gaps import permuted_gaps
+from fairsteer.metrics._gaps import permuted_gaps, spreads
 
 FIRST_FOLDS = 2
 LARGEST_POWER = 3.0
@@ -204,6 +204,16 @@ class Problem:
         """Return the largest difference of rates between groups that have rows."""
         return _largest_gap(self.rates(probabilities, places))
 
+    def spread(self, probabilities, places) -> float:
+        """Return the largest standard deviation of a rate over rows, see ``spreads``."""
+        rows, rates = self.rows, self.rates(probabilities, places)
+        y, codes, weights = rows.label_codes[places], rows.group_codes[places], rows.weights[places]
+        found = []
+        for own, rate in zip(self._conditions(y), rates, strict=True):
+            sizes = np.bincount(codes[own], weights[own], minlength=len(rows.groups))
+            found.append(spreads(np.nan_to_num(rate)[None], sizes)[0])
+        return float(max(found))
+
     def floor(self, probabilities) -> float:
         """Return the gap that chance explains in decisions of two labels."""
         truth = (self.rows.label_codes == self.positive).astype(int)
@@ -221,21 +231,24 @@ class Problem:
         y, codes, weights = (
             part[places] for part in (rows.label_codes, rows.group_codes, rows.weights)
         )
-        positive = y == self.positive
-        conditions = {
-            "demographic_parity": [np.ones(len(y), dtype=bool)],
-            "equal_opportunity": [positive],
-            "equalized_odds": [~positive, positive],
-        }[self.constraint]
         size = len(rows.groups)
         with np.errstate(invalid="ignore"):
             return np.array(
                 [
                     np.bincount(codes[own], weights[own] * hits[own], minlength=size)
                     / np.bincount(codes[own], weights[own], minlength=size)
-                    for own in conditions
+                    for own in self._conditions(y)
                 ]
             )
+
+    def _conditions(self, y):
+        """Return which rows are compared, by label; the positive label last."""
+        positive = y == self.positive
+        return {
+            "demographic_parity": [np.ones(len(y), dtype=bool)],
+            "equal_opportunity": [positive],
+            "equalized_odds": [~positive, positive],
+        }[self.constraint]
 
     def _signed_gap(self, probabilities, places, condition, a, b) -> float:
         """Return the rate of positive predictions of group a less that of group b."""

@@ -118,7 +118,9 @@ default="equalized_odds"
     cv_results_ : dict of ndarray
         ``candidate``, ``mean_test_score``, ``mean_test_gap``, ``floor``, ``gap_deviation`` (the
         standard deviation of the gap by chance), ``gap_by_chance`` (its 95% quantile),
-        ``narrowing_by_chance``, ``smallest_rate``, ``allowed`` and ``fit_time``.
+        ``gap_change_by_chance``, the same of the spread, ``smallest_rate``, ``allowed`` and
+        ``fit_time``. The spread is the standard deviation of a rate over rows. Chance moves it
+        less than the gap where a group has few rows.
         Groups without rows of every label that is compared are left out of the gap.
     fairness_certificate_ : FairnessCertificate or None
         With ``confidence_level``.
@@ -142,10 +144,11 @@ default="equalized_odds"
     Notes
     -----
     A candidate is allowed if its gap on held-out rows is at most the limit plus one standard
-    deviation of the gap by chance. If none is, the one that exceeds its limit least is taken.
-    ``unmitigated`` is taken if its gap is within the limit, or one that chance exceeds in 5 of 100
-    cases. Otherwise the other candidates must narrow its gap by more than the same number of
-    changed decisions would in 95 of 100 cases if they fell on groups at random.
+    deviation of the gap by chance, and its spread at most half of ``max_gap`` or what chance
+    leaves. If none is, the one that exceeds its limits least is taken. ``unmitigated`` is taken if
+    its gap and spread are within the limits, or chance exceeds them in 5 of 100 cases. Otherwise
+    the other candidates must narrow the gap or the spread by more than the same number of changed
+    decisions would in 95 of 100 cases if they fell on groups at random, and must not widen the gap.
 
     Maps and thresholds of scores are those of other folds, but the power of weights, the strength
     of scores and the candidate are chosen on the held-out predictions that the results describe,

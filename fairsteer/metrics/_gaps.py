@@ -7,7 +7,8 @@ so is every gap that depends on it.
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from fairsteer._validation import (
     index_groups,
     refuse_scores,
 )
+from fairsteer.core.binomial import rate_limits
 from fairsteer.core.solvers._options import make_generator
 
 _RATES = {
@@ -41,7 +43,29 @@ RANDOM_STATE = ["random_state", np.random.Generator]
 """What ``random_state`` may be, for scikit-learn's validation of parameters."""
 
 
-def fairness_gaps(y_true, y_pred, *, sensitive_features, sample_weight=None) -> dict[str, float]:
+class GapInterval(NamedTuple):
+    """A gap, and an interval of the gap on new rows.
+
+    Parameters
+    ----------
+    value : float
+        The gap of these rows.
+    low, high : float
+        Ends of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@validate_params(
+    {"confidence_level": [Interval(Real, 0, 1, closed="neither"), None]},
+    prefer_skip_nested_validation=True,
+)
+def fairness_gaps(
+    y_true, y_pred, *, sensitive_features, sample_weight=None, confidence_level=None
+) -> dict:
     """Measure the three fairness gaps of 0/1 predictions.
 
     Parameters
@@ -52,6 +76,8 @@ def fairness_gaps(y_true, y_pred, *, sensitive_features, sample_weight=None) -> 
         The sensitive attribute; several columns mean their intersection.
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows. Only their ratios matter; a row of weight 0 is no row.
+    confidence_level : float in (0, 1), default=None
+        If given, every gap comes with an interval. It counts rows, so weights are refused.
 
     Returns
     -------
@@ -59,20 +85,70 @@ def fairness_gaps(y_true, y_pred, *, sensitive_features, sample_weight=None) -> 
         ``demographic_parity``, ``equal_opportunity`` and ``equalized_odds``: exactly fairlearn's
         ``demographic_parity_difference``, ``equal_opportunity_difference`` and
         ``equalized_odds_difference``, or NaN if a group has no rows of a label that the gap
-        conditions on.
+        conditions on. With ``confidence_level`` each is a tuple ``(value, low, high)``.
 
     Raises
     ------
     ValueError
         If labels other than 0 and 1 occur, such as scores, values are missing, or lengths differ.
 
+    Notes
+    -----
+    The intervals hold for independent rows of any distribution and for any number of rows, given
+    how many there are of each group and label; ``y_pred`` must be the predictions of rows that the
+    model was not fitted on. They are made of Clopper-Pearson limits ``L`` and ``U`` of the rates.
+    ``high`` is the largest ``U_a - L_b``; the pair of groups whose true rates differ most is fixed,
+    so each of its two limits may fail with a quarter of the error. ``low`` is the largest
+    ``L_a - U_b``, where the limits of all rates share half of the error. The gap of a sample is too
+    large on average, so the interval reaches farther below it than above.
+
     Examples
     --------
     >>> fairness_gaps([1, 1, 0, 0], [1, 0, 0, 0], sensitive_features=["a", "b", "a", "b"])
     {'demographic_parity': 0.5, 'equal_opportunity': 1.0, 'equalized_odds': 1.0}
     """
+    if confidence_level is not None and sample_weight is not None:
+        raise ValueError(
+            "confidence_level needs rows of equal weight, because an interval counts rows: leave "
+            "out sample_weight."
+        )
     problem = _binary_problem(y_true, y_pred, sensitive_features, sample_weight)
-    return _measure_gaps(list(_RATES), *problem)
+    gaps = _measure_gaps(list(_RATES), *problem)
+    if confidence_level is None:
+        return gaps
+    intervals = _gap_intervals(*problem[:3], 1.0 - confidence_level)
+    return {name: GapInterval(gap, *intervals[name]) for name, gap in gaps.items()}
+
+
+def _gap_intervals(y_true, y_pred, codes, error_rate) -> dict[str, tuple[float, float]]:
+    """Return intervals of the gaps; (0, 1) where a gap is undefined."""
+    conditions = {
+        "demographic_parity": [np.ones(len(codes), dtype=bool)],
+        "equal_opportunity": [y_true == 1],
+        "equalized_odds": [y_true == 1, y_true == 0],
+    }
+    n_groups, defined, found = codes.max() + 1, _defined(y_true, codes), {}
+    for name, rows in conditions.items():
+        if not defined[name] or n_groups < 2:
+            found[name] = (0.0, 1.0 if n_groups > 1 else 0.0)
+            continue
+        sizes = np.array([np.bincount(codes[own], minlength=n_groups) for own in rows])
+        hits = np.array(
+            [np.bincount(codes[own], y_pred[own], minlength=n_groups) for own in rows], dtype=int
+        )
+        lower, upper = rate_limits(hits, sizes, error_rate / 4.0)
+        high = _largest_difference(upper, lower)
+        lower, upper = rate_limits(hits, sizes, error_rate / 4.0 / sizes.size)
+        low = _largest_difference(lower, upper)
+        found[name] = (max(low, 0.0), min(high, 1.0))
+    return found
+
+
+def _largest_difference(first, second) -> float:
+    """Return the largest entry of first less another entry of second in a row of (C, G)."""
+    least, next_least = np.sort(second, axis=1)[:, :2].T
+    own = np.arange(second.shape[1]) == second.argmin(axis=1)[:, None]
+    return float((first - np.where(own, next_least[:, None], least[:, None])).max())
 
 
 def measure_gap(constraint: str, y_true, y_pred, *, sensitive_features) -> float:
@@ -195,6 +271,21 @@ def noise_floor(
     return {name: float(values.mean()) for name, values in drawn.items()}
 
 
+def largest_differences(rates, sizes):
+    """Return the largest difference between groups of rates (n, G)."""
+    return np.ptp(rates, axis=1)
+
+
+def spreads(rates, sizes):
+    """Return the standard deviation, over rows, of the rates (n, G) of groups of these sizes.
+
+    The largest difference of rates is mostly chance where a group has few rows; the spread is not.
+    """
+    shares = sizes / max(sizes.sum(), 1)
+    means = rates @ shares
+    return np.sqrt(np.maximum((rates - means[:, None]) ** 2 @ shares, 0.0))
+
+
 def permuted_gaps(
     y_true,
     y_pred,
@@ -203,6 +294,7 @@ def permuted_gaps(
     sample_weight=None,
     n_permutations: int = 200,
     random_state=0,
+    measure=largest_differences,
 ) -> dict[str, np.ndarray]:
     """Measure the gaps after random permutations of the groups, see `noise_floor`.
 
@@ -210,6 +302,8 @@ def permuted_gaps(
     ----------
     y_true, y_pred, sensitive_features, sample_weight, n_permutations, random_state
         As in `noise_floor`.
+    measure : {largest_differences, spreads}
+        What is measured of the rates.
 
     Returns
     -------
@@ -224,11 +318,19 @@ def permuted_gaps(
     from it directly, at a cost that does not depend on n.
     """
     y_true, y_pred, codes, _ = _binary_problem(y_true, y_pred, sensitive_features, sample_weight)
-    return _permute(y_true, [y_pred], codes, n_permutations, make_generator(random_state))
+    rng = make_generator(random_state)
+    return _permute(y_true, [y_pred], codes, n_permutations, rng, measure)
 
 
 def permuted_changes(
-    y_true, before, after, *, sensitive_features, n_permutations: int = 200, random_state=0
+    y_true,
+    before,
+    after,
+    *,
+    sensitive_features,
+    n_permutations: int = 200,
+    random_state=0,
+    measure=largest_differences,
 ) -> dict[str, np.ndarray]:
     """Measure the gaps that changed decisions open after random permutations of the groups.
 
@@ -236,24 +338,24 @@ def permuted_changes(
     ----------
     y_true, before, after : array-like of shape (n,)
         Labels, and decisions of two models, 0 or 1.
-    sensitive_features, n_permutations, random_state
-        As in `noise_floor`.
+    sensitive_features, n_permutations, random_state, measure
+        As in `permuted_gaps`.
 
     Returns
     -------
     dict
         An array of shape (n_permutations,) for each gap: the largest difference between groups in
-        the change of a rate, if the decisions that differ fell on groups at random. A gap changes
-        by no more than that.
+        the change of a rate, or the spread of the changes, if the decisions that differ fell on
+        groups at random. The measure of a gap changes by no more than that.
     """
     y_true, before, codes, _ = _binary_problem(y_true, before, sensitive_features, None)
     after = np.asarray(after)
     moves = [(after > before).astype(int), (after < before).astype(int)]
-    return _permute(y_true, moves, codes, n_permutations, make_generator(random_state))
+    return _permute(y_true, moves, codes, n_permutations, make_generator(random_state), measure)
 
 
-def _permute(y_true, counted, codes, n_permutations, rng) -> dict[str, np.ndarray]:
-    """Return gaps of shares of rows, or of the first shares less the second, by permutation."""
+def _permute(y_true, counted, codes, n_permutations, rng, measure) -> dict[str, np.ndarray]:
+    """Measure shares of rows, or the first shares less the second, by permutation."""
     n_groups = codes.max() + 1
 
     def draw_gaps(rows):
@@ -263,7 +365,7 @@ def _permute(y_true, counted, codes, n_permutations, rng) -> dict[str, np.ndarra
             for own in counted
         ]
         totals = drawn[0] if len(drawn) == 1 else drawn[0] - drawn[1]
-        return np.ptp(totals / np.maximum(sizes, 1), axis=1)
+        return measure(totals / np.maximum(sizes, 1), sizes)
 
     tpr_gap, fpr_gap = draw_gaps(y_true == 1), draw_gaps(y_true == 0)
     drawn = {

@@ -31,7 +31,7 @@ from fairsteer import (
 from fairsteer.certify import certify
 from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.estimators._candidates import CANDIDATES
-from fairsteer.estimators._choice import rank_candidates
+from fairsteer.estimators._choice import KEYS, rank_candidates
 from fairsteer.estimators._steered_classifier_cv import fit_sharing
 from fairsteer.metrics import fairness_gaps
 
@@ -395,18 +395,18 @@ def test_groups_without_a_label_do_not_hide_the_gap_of_others(table):
     assert make_model(random_state=0).fit(X, rare).predict(X.head(3)).shape == (3,)
 
 
-def rank(gap, rate=None, certified=False, min_rate=None, chance=0.02):
+def rank(gap, rate=None, certified=False, min_rate=None, chance=0.02, spread=None):
     n = len(gap)
     results = {
         "candidate": np.array(["unmitigated", *"abc"][:n], dtype=object),
-        "mean_test_gap": np.array(gap),
         "mean_test_score": np.linspace(0.85, 0.84, n),
-        "floor": np.full(n, 0.01),
-        "gap_deviation": np.zeros(n),
-        "gap_by_chance": np.full(n, chance),
-        "narrowing_by_chance": np.full(n, 0.01),
         "smallest_rate": np.ones(n) if rate is None else np.array(rate),
     }
+    for name, factor in (("gap", 1.0), ("spread", 0.5)):
+        values = np.array(gap), np.full(n, 0.01), np.zeros(n), np.full(n, chance), np.full(n, 0.01)
+        results |= {key: factor * own for key, own in zip(KEYS[name], values, strict=True)}
+    if spread is not None:
+        results |= {"mean_test_spread": np.array(spread), "spread_by_chance": np.full(n, 0.03)}
     order = rank_candidates(results, max_gap=0.05, min_rate=min_rate, certified=certified)
     return order, results["allowed"].tolist()
 
@@ -426,6 +426,16 @@ def test_a_gap_that_chance_explains_is_left_alone():
     assert results == ([0, 1, 2, 3], [True, False, False, False])
     order, _ = rank([0.08, 0.01, 0.01, 0.01], chance=0.09, certified=True)
     assert order[0] == 1
+
+
+def test_a_spread_that_chance_does_not_explain_is_closed():
+    gap, spread = [0.08, 0.07, 0.06, 0.09], [0.04, 0.005, 0.035, 0.001]
+    # The gap alone, mostly that of a small group, is within what chance leaves.
+    assert rank(gap, chance=0.1)[0][0] == 0
+    order, allowed = rank(gap, chance=0.1, spread=spread)
+    # The last candidate has a smaller spread, but a larger gap.
+    assert order[0] == 1
+    assert allowed == [False, False, False, False]
 
 
 def test_a_rate_that_is_too_small_is_a_reason_to_mitigate():
