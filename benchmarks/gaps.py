@@ -1,16 +1,17 @@
 """The first tables of docs/results.md: accuracy, gap of the constraint, and what chance explains.
 
-    FAIRSTEER_DATA=folder python benchmarks/gaps.py [--jobs 2] [--table adult-sex]
+    FAIRSTEER_DATA=folder python benchmarks/gaps.py [--jobs 2] [--table adult-sex] [--family NAME]
 
 Cross-validation with five folds, stratified on label and group, as ``fairsteer compare`` runs it;
 accuracy and gaps are measured on the pooled held-out predictions and averaged over the repeats.
 ``steering`` is SteeredClassifierCV and ``score_steering`` is ScoreSteering before a logistic
 regression of its score; both are those of ``fairsteer compare``. ThresholdOptimizer is fitted to
-the same estimator; its decisions are drawn, and the mean over five seeds is shown. ``floor`` and
+the same estimator; its decisions are drawn, and the mean over five seeds is shown. OxonFair needs
+the extra ``bench``; see benchmarks/oxonfair_peer.py. ``floor`` and
 ``floor95`` are mean and 95% quantile of the gap over permutations of the groups. ``attack`` is the
 gap that a boosted classifier attains which is trained, by cross-validation, to guess the group from
 the scores of the held-out rows: from the probabilities that the model returns, not from its
-decisions. Writes benchmarks/results/gaps.csv, or the rows of one table of it.
+decisions. Writes benchmarks/results/gaps.csv, or one table or some families of it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import pandas as pd
 from fairlearn.postprocessing import ThresholdOptimizer
 from joblib import Parallel, delayed
 from measuring import RESULTS
+from oxonfair_peer import predict_oxonfair
 from pages import rewrite
 from sklearn.base import clone
 
@@ -47,12 +49,13 @@ TABLES = (("compas", "race", 3), ("compas", "sex", 3), ("adult", "sex", 2), ("ad
 NAMES = {"logistic": "LR", "boosting": "HGB"}
 KEYS = ["table", "estimator", "constraint"]
 OURS = ("steering", "score_steering")
-FAMILIES = ("unmitigated", *OURS, "threshold_optimizer")
+FAMILIES = ("unmitigated", *OURS, "threshold_optimizer", "oxonfair")
+PEERS = {"threshold_optimizer": "ThresholdOptimizer", "oxonfair": "OxonFair"}
 SEEDS = 5
 QUANTILE = 0.95
 
 
-def predict_fold(name, sensitive, repeat, fold, estimator):
+def predict_fold(name, sensitive, repeat, fold, estimator, families):
     """Return held-out rows, predictions and scores by family and constraint, and the choices.
 
     Predictions have the shape (seeds, m), scores (m,).
@@ -63,7 +66,7 @@ def predict_fold(name, sensitive, repeat, fold, estimator):
     y, groups = table.target.iloc[train], table.groups
     predictions, scores, chosen, shared = {}, {}, {}, {}
     for method in METHODS.values():
-        if method.family not in ("unmitigated", *OURS):
+        if method.family not in {"unmitigated", *OURS} & set(families):
             continue
         procedure = make_procedure(method, base, table.data.iloc[train], seed, shared)
         with warnings.catch_warnings():
@@ -78,23 +81,36 @@ def predict_fold(name, sensitive, repeat, fold, estimator):
             chosen[method.constraint] = procedure.choice_.candidate
     encoder = standard_encoder(table.data).fit(table.data.iloc[train])
     X, X_test = (np.asarray(encoder.transform(table.data.iloc[part])) for part in (train, test))
-    fitted = clone(base).fit(X, y)
+    y, codes = np.asarray(y), np.unique(groups, return_inverse=True)[1]
+    own, new = codes[train], codes[test]
+    fitted = clone(base).fit(X, y) if "threshold_optimizer" in families else None
     for constraint in CONSTRAINTS:
-        peer = ThresholdOptimizer(
-            estimator=fitted,
-            constraints=_THRESHOLD_CONSTRAINTS[constraint],
-            predict_method="auto",
-            prefit=True,
-        )
-        own, new = np.asarray(groups.iloc[train]), np.asarray(groups.iloc[test])
-        peer.fit(X, np.asarray(y), sensitive_features=own)
-        predictions["threshold_optimizer", constraint] = np.array(
-            [
-                peer.predict(X_test, sensitive_features=new, random_state=draw)
-                for draw in range(SEEDS)
-            ]
-        )
+        if fitted is not None:
+            predictions["threshold_optimizer", constraint] = predict_thresholds(
+                fitted, X, y, own, X_test, new, constraint
+            )
+        if "oxonfair" in families:
+            predictions["oxonfair", constraint] = predict_oxonfair(
+                base, X, y, own, X_test, new, constraint, seed
+            )[None]
     return test, predictions, scores, chosen
+
+
+def predict_thresholds(fitted, X, y, codes, X_new, new_codes, constraint):
+    """Return predictions of ThresholdOptimizer, shape (seeds, m)."""
+    peer = ThresholdOptimizer(
+        estimator=fitted,
+        constraints=_THRESHOLD_CONSTRAINTS[constraint],
+        predict_method="auto",
+        prefit=True,
+    )
+    peer.fit(X, y, sensitive_features=codes)
+    return np.array(
+        [
+            peer.predict(X_new, sensitive_features=new_codes, random_state=draw)
+            for draw in range(SEEDS)
+        ]
+    )
 
 
 def measure(y, groups, predictions, constraint):
@@ -130,7 +146,7 @@ def pool(found, name, key, n_rows):
     return pooled
 
 
-def cells(name, sensitive, repeats, jobs):
+def cells(name, sensitive, repeats, jobs, families=FAMILIES):
     """Return a row for each estimator and constraint of a table."""
     table = load_table(name, sensitive=sensitive)
     y, groups = np.asarray(table.target), np.asarray(table.groups)
@@ -139,11 +155,11 @@ def cells(name, sensitive, repeats, jobs):
     for estimator, short in NAMES.items():
         units = [(repeat, fold) for repeat in range(repeats) for fold in range(5)]
         outcomes = Parallel(n_jobs=jobs)(
-            delayed(predict_fold)(name, sensitive, *unit, estimator) for unit in units
+            delayed(predict_fold)(name, sensitive, *unit, estimator, families) for unit in units
         )
         for constraint in CONSTRAINTS:
             row = {"table": f"{name} {sensitive}", "estimator": short, "constraint": constraint}
-            for family in FAMILIES:
+            for family in families:
                 key = family, None if family == "unmitigated" else constraint
                 measured, attacked = [], []
                 for repeat in range(repeats):
@@ -159,30 +175,40 @@ def cells(name, sensitive, repeats, jobs):
                 if family in OURS:
                     row |= {f"{family} floor": mean[2], f"{family} floor95": mean[3]}
                     row[f"{family} attack"] = np.mean(attacked)
-            counts = Counter(own[3][constraint] for own in outcomes)
-            row["chosen"] = ", ".join(f"{c} {n}" for c, n in counts.most_common())
+            if "steering" in families:
+                counts = Counter(own[3][constraint] for own in outcomes)
+                row["chosen"] = ", ".join(f"{c} {n}" for c, n in counts.most_common())
             rows.append(row)
             print(row, flush=True)
     return pd.DataFrame(rows)
+
+
+def merge(kept: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the rows and columns of new results in place of those kept."""
+    names = dict.fromkeys([*kept, *new])
+    columns = [*(name for name in names if name != "chosen"), "chosen"]
+    merged = new.set_index(KEYS).combine_first(kept.set_index(KEYS))
+    return merged.reindex(pd.MultiIndex.from_frame(kept[KEYS])).reset_index()[columns]
 
 
 def markdown(frame: pd.DataFrame, ours: str) -> str:
     """Return a table of the page for one of our methods."""
     own = "SteeredClassifierCV" if ours == "steering" else "ScoreSteering"
     names = ["table", "model", "constraint", "unmitigated", own, "floor, 95%", "attacker"]
-    names += ["ThresholdOptimizer"] + (["chosen"] if ours == "steering" else [])
+    peers = [family for family in PEERS if f"{family} gap" in frame]
+    names += [PEERS[family] for family in peers] + (["chosen"] if ours == "steering" else [])
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for _, row in frame.iterrows():
         shown = {
             family: f"{row[f'{family} accuracy']:.3f} / {row[f'{family} gap']:.3f}"
-            for family in ("unmitigated", ours, "threshold_optimizer")
+            for family in ("unmitigated", ours, *peers)
         }
         parts = [
             *(row["table"], row["estimator"], row["constraint"].replace("_", " ")),
             *(shown["unmitigated"], shown[ours]),
             f"{row[f'{ours} floor']:.3f}, {row[f'{ours} floor95']:.3f}",
             f"{row[f'{ours} attack']:.3f}",
-            shown["threshold_optimizer"],
+            *(shown[family] for family in peers),
         ]
         text = " | ".join(parts).replace("0.", ".")
         lines.append(f"| {text} | {row['chosen']} |" if ours == "steering" else f"| {text} |")
@@ -213,7 +239,7 @@ def in_words(frame: pd.DataFrame, ours: str) -> str:
             f"{excess.max():+.4f}. Accuracy is at least that of ThresholdOptimizer less .001 in "
             f"{int((lead >= -0.001).sum())} rows; the differences lie between {lead.min():+.4f} "
             f"and {lead.max():+.4f}. By more than .001 in both accuracy and gap it is ahead in "
-            f"{ahead} rows and behind in {len(behind)}"
+            f"{ahead} of {len(own)} rows and behind in {len(behind)} of them"
             + (f" ({', '.join(listed)})." if listed else ".")
         )
     return "\n\n".join(sentences)
@@ -254,13 +280,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=-1, help="parallel processes, -1: every core")
     parser.add_argument("--table", choices=[f"{name}-{s}" for name, s, _ in TABLES])
+    parser.add_argument("--family", action="append", choices=FAMILIES, help="default: all")
     options = parser.parse_args()
     chosen = [t for t in TABLES if options.table in (None, f"{t[0]}-{t[1]}")]
-    frame = pd.concat([cells(*table, jobs=options.jobs) for table in chosen], ignore_index=True)
-    if options.table is not None and (RESULTS / "gaps.csv").exists():
-        kept = pd.read_csv(RESULTS / "gaps.csv")
-        frame = pd.concat([kept[~kept["table"].isin(frame["table"])], frame], ignore_index=True)
-    frame.round(4).to_csv(RESULTS / "gaps.csv", index=False)
+    families = options.family or FAMILIES
+    frame = pd.concat(
+        [cells(*table, jobs=options.jobs, families=families) for table in chosen],
+        ignore_index=True,
+    ).round(4)
+    if (options.table or options.family) and (RESULTS / "gaps.csv").exists():
+        frame = merge(pd.read_csv(RESULTS / "gaps.csv"), frame)
+    frame.to_csv(RESULTS / "gaps.csv", index=False)
     for ours in OURS:
         print(markdown(frame, ours), in_words(frame, ours), sep="\n\n")
     rewrite("results.md")

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import gaps
@@ -28,7 +29,8 @@ def test_every_cell_of_a_table_is_printed(monkeypatch):
     monkeypatch.setattr(
         gaps, "measure_leakage", lambda X, codes, _, *rest: attack(X, codes, "linear", *rest)
     )
-    frame = gaps.cells("diabetes", "sex", 2, 1)
+    families = gaps.FAMILIES if find_spec("oxonfair") else gaps.FAMILIES[:-1]
+    frame = gaps.cells("diabetes", "sex", 2, 1, families)
     assert len(frame) == 3
     assert frame.notna().all(axis=None)
     assert (frame["steering attack"] >= 0.0).all()
@@ -39,6 +41,13 @@ def test_every_cell_of_a_table_is_printed(monkeypatch):
         shown = f"{cell[f'{ours} accuracy']:.3f} / {cell[f'{ours} gap']:.3f}".replace("0.", ".")
         assert shown in lines[2]
     assert lines[0].count("|") == lines[2].count("|")
+    some = frame[[*gaps.KEYS, "unmitigated gap"]].iloc[1:].assign(**{"unmitigated gap": 0.5})
+    merged = gaps.merge(frame, some)
+    assert list(merged) == list(frame)
+    assert merged["unmitigated gap"].tolist() == [cell["unmitigated gap"], 0.5, 0.5]
+    pd.testing.assert_frame_equal(
+        merged.drop(columns="unmitigated gap"), frame.drop(columns="unmitigated gap")
+    )
 
 
 def test_leads_and_losses_are_named():
@@ -52,7 +61,7 @@ def test_leads_and_losses_are_named():
     words = gaps.in_words(cells, "steering")
     assert "below the 95% quantile of its floor in 1 of 3 rows" in words
     assert "the differences lie between -0.1000 and +0.1000" in words
-    assert "it is ahead in 1 rows and behind in 1 (adult sex LR b 2)." in words
+    assert "it is ahead in 1 of 3 rows and behind in 1 of them (adult sex LR b 2)." in words
 
 
 def test_a_frontier_mixes_its_points():
