@@ -1,46 +1,41 @@
 """Steer features to the nearest distribution on which fairness costs no accuracy."""
 
-from fairsteer._version import __version__ as __version__
-from fairsteer.core.certificates import Certificate
-from fairsteer.core.gaussians import SubgroupGaussians, estimate_gaussians
-from fairsteer.core.ideal import bayes_metrics, ideal_gap, is_ideal, prior_gap
-from fairsteer.core.solvers import SteeringResult, nearest_ideal
-from fairsteer.estimators import (
-    TRUSTED_TYPES,
-    ConceptSteering,
-    OptimalSteeringTransformer,
-    SteeredClassifier,
-    WithinLabelEraser,
-)
-from fairsteer.exceptions import NoFairModelError, SteeringVersionWarning, SteeringWarning
+import importlib
 
-__all__ = [
-    "TRUSTED_TYPES",
-    "Certificate",
-    "NoFairModelError",
-    "ConceptSteering",
-    "OptimalSteeringTransformer",
-    "ScoreSteering",
-    "SteeredClassifier",
-    "SteeredClassifierCV",
-    "SteeringResult",
-    "SteeringVersionWarning",
-    "SteeringWarning",
-    "SubgroupGaussians",
-    "WithinLabelEraser",
-    "bayes_metrics",
-    "estimate_gaussians",
-    "ideal_gap",
-    "is_ideal",
-    "nearest_ideal",
-    "prior_gap",
-]
+from fairsteer._version import __version__ as __version__
+
+_MODULES = {
+    "TRUSTED_TYPES": "estimators",
+    "Certificate": "core.certificates",
+    "ConceptSteering": "estimators",
+    "NoFairModelError": "exceptions",
+    "OptimalSteeringTransformer": "estimators",
+    "ScoreSteering": "estimators",
+    "SteeredClassifier": "estimators",
+    "SteeredClassifierCV": "estimators",
+    "SteeringResult": "core.solvers",
+    "SteeringVersionWarning": "exceptions",
+    "SteeringWarning": "exceptions",
+    "SubgroupGaussians": "core.gaussians",
+    "WithinLabelEraser": "estimators",
+    "bayes_metrics": "core.ideal",
+    "estimate_gaussians": "core.gaussians",
+    "ideal_gap": "core.ideal",
+    "is_ideal": "core.ideal",
+    "nearest_ideal": "core.solvers",
+    "prior_gap": "core.ideal",
+}
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> object:
-    """Import on first use what needs slow parts of scikit-learn."""
-    if name in ("ScoreSteering", "SteeredClassifierCV"):
-        import fairsteer.estimators
-
-        return getattr(fairsteer.estimators, name)
+    """Import on first use, so that the command line starts without scikit-learn."""
+    if name in _MODULES:
+        value = getattr(importlib.import_module(f"fairsteer.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

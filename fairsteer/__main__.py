@@ -2,7 +2,7 @@
 
 import sys
 
-from fairsteer.compare._cli import main
+from fairsteer.commands._main import main
 
 if __name__ == "__main__":
     sys.exit(main())

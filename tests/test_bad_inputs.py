@@ -31,8 +31,8 @@ from fairsteer import (
     prior_gap,
 )
 from fairsteer.audit import audit_steering
+from fairsteer.commands._main import main
 from fairsteer.compare import compare, frontier_table, load_table
-from fairsteer.compare._cli import main
 from fairsteer.datasets import make_bios_like, make_gaussian_subgroups
 from fairsteer.metrics import (
     fairness_gaps,

@@ -6,12 +6,13 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from fairsteer._validation import abbreviate
-from fairsteer.compare._dates import EPOCH, read_dates
+from fairsteer.compare._dates import EPOCH, ISO, read_dates, read_format
 from fairsteer.compare._numbers import (
     MARKS,
     PLAIN,
@@ -25,6 +26,22 @@ from fairsteer.estimators._table_encoding import is_number
 
 MOSTLY = 0.5
 """A column is meant to be numbers or dates if at least this share of its cells is."""
+
+
+class Reading(NamedTuple):
+    """How the cells of a column are read.
+
+    Parameters
+    ----------
+    kind : {"number", "date", "boolean", "text"}
+        What they are.
+    notation : str
+        The decimal mark of numbers, or the format of dates.
+    """
+
+    kind: str
+    notation: str = ""
+
 
 _BOOLEANS = {
     **dict.fromkeys(("True", "TRUE", "true"), True),
@@ -71,7 +88,7 @@ def read_labels(column: pd.Series, missing: Collection = ()) -> pd.Series:
 
 def read_features(
     frame: pd.DataFrame, missing: Collection = (), separator: str = ","
-) -> tuple[pd.DataFrame, dict[str, dict[str, list[str]]]]:
+) -> tuple[pd.DataFrame, dict[str, dict[str, list[str]]], dict[str, Reading]]:
     """Read features as numbers or dates where that is unambiguous; else as booleans or text.
 
     Parameters
@@ -91,23 +108,70 @@ def read_features(
     notes : dict of str to dict of str to list of str
         For the kinds of `SENTENCES` and for ``"decimal commas"`` (as usual in a file that commas do
         not separate) the columns, and some of their cells.
+    readings : dict of str to Reading
+        How every column was read.
     """
     notes: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    columns, written = {}, {}
+    columns, written, readings = {}, {}, {}
     for name, column in frame.items():
         if is_number(column):
             columns[name] = _without(_as_numpy(column), missing)
+            readings[name] = Reading("number", ".")
         elif pd.api.types.is_datetime64_any_dtype(column):
-            columns[name] = _count_days(column)
+            columns[name], readings[name] = _count_days(column), Reading("date", ISO)
             notes["dates"][name] = []
         else:
             written[name] = find_distinct(column, missing, MISSING)
     mark = _find_decimal_mark([distinct.texts for distinct in written.values()])
     for name, distinct in written.items():
-        columns[name], kinds = _read_feature(distinct, mark, separator)
+        columns[name], kinds, readings[name] = _read_feature(distinct, mark, separator)
         for kind, cells in kinds.items():
             notes[kind][name] = cells
-    return pd.DataFrame({name: columns[name] for name in frame}), dict(notes)
+    data = pd.DataFrame({name: columns[name] for name in frame})
+    return data, dict(notes), readings
+
+
+def read_again(
+    column: pd.Series, reading: Reading, missing: Collection = ()
+) -> tuple[pd.Series, list[str]]:
+    """Read a column of new rows as that of the training rows was read.
+
+    Parameters
+    ----------
+    column : Series
+        Cells of a file.
+    reading : Reading
+        From `read_features`.
+    missing : collection, optional
+        Values that are missing, besides the empty cell and `MISSING`.
+
+    Returns
+    -------
+    column : Series
+        Numbers, days since 1970-01-01, booleans or text.
+    unread : list of str
+        Cells that are none of these, and do not look like missing values. They are read as missing.
+    """
+    if reading.kind == "number" and is_number(column):
+        return _without(_as_numpy(column), missing).reset_index(drop=True), []
+    if reading.kind == "date" and pd.api.types.is_datetime64_any_dtype(column):
+        return _count_days(column).reset_index(drop=True), []
+    distinct = find_distinct(column, missing, MISSING)
+    texts = distinct.texts
+    if reading.kind == "text":
+        return distinct.expand(np.array(texts, dtype=object)), []
+    if reading.kind == "boolean":
+        values = np.array([_BOOLEANS.get(text) for text in texts], dtype=object)
+        absent = np.array([value is None for value in values], dtype=bool)
+    else:
+        if reading.kind == "number":
+            numbers = [parse_number(text, reading.notation)[0] for text in texts]
+            values = np.array(numbers, dtype=float)
+        else:
+            values = read_format(texts, reading.notation)
+        absent = np.isnan(values)
+    unread = [text for text in _pick(texts, absent) if not looks_missing(text)]
+    return distinct.expand(values), unread
 
 
 def describe_notes(notes: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
@@ -130,47 +194,49 @@ def describe_notes(notes: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str
 
 
 def _read_feature(distinct: DistinctTexts, mark: str | None, separator: str):
-    """Return the column, and for every kind of note the cells that it is about."""
+    """Return the column, for every kind of note the cells that it is about, and the reading."""
+    text = Reading("boolean" if set(distinct.texts) <= set(_BOOLEANS) else "text")
     texts, counts = distinct.texts, distinct.counts
     numbers = read_plain_numbers(texts)
     if numbers is not None and not (mark == "," != separator and _has_thousands(texts)):
-        return _expand_plain(distinct, numbers), {}
+        return _expand_plain(distinct, numbers), {}, Reading("number", ".")
     preferred = mark or ("." if separator == "," else ",")
     guesses = [] if set(texts) <= set(_BOOLEANS) else _guess(texts, counts, preferred)
     if not guesses:
-        return _expand_plain(distinct, None), {}
-    values, mark = guesses[0]
+        return _expand_plain(distinct, None), {}, text
+    values, reading = guesses[0]
     read = ~np.isnan(values)
     absent = ~read & np.array([*map(looks_missing, texts)])
     is_mostly_read = counts[read].sum() >= MOSTLY * counts.sum()
     if not (read | absent).all():
         notes = {"text": _pick(texts, ~(read | absent))} if is_mostly_read else {}
-        return _expand_plain(distinct, None), notes
+        return _expand_plain(distinct, None), notes, text
     if not is_mostly_read:
-        return _expand_plain(distinct, None), {"text": _pick(texts, absent)}
+        return _expand_plain(distinct, None), {"text": _pick(texts, absent)}, text
     if not all(np.array_equal(values, same, equal_nan=True) for same, _ in guesses):
-        return _expand_plain(distinct, None), {"ambiguous": _pick(texts, read)}
+        return _expand_plain(distinct, None), {"ambiguous": _pick(texts, read)}, text
     notes = {"missing": _pick(texts, absent)} if absent.any() else {}
-    if mark is None:
-        return distinct.expand(values), {**notes, "dates": []}
-    return distinct.expand(values), {**notes, **_note_signs(_pick(texts, read), mark, separator)}
+    if reading.kind == "date":
+        return distinct.expand(values), {**notes, "dates": []}, reading
+    notes |= _note_signs(_pick(texts, read), reading.notation, separator)
+    return distinct.expand(values), notes, reading
 
 
-def _guess(texts, counts, preferred) -> list[tuple[np.ndarray, str | None]]:
-    """Return values that the texts may stand for, with the decimal mark, or None for dates.
+def _guess(texts, counts, preferred) -> list[tuple[np.ndarray, Reading]]:
+    """Return values that the texts may stand for, and how they are read.
 
     The guess with most rows; several formats of dates if they have equally many.
     """
     marks = sorted(MARKS, key=lambda mark: mark != preferred)
-    guesses = [(read_numbers(texts, counts, mark), mark) for mark in marks]
-    guesses += [(days, None) for days in read_dates(texts)]
+    guesses = [(read_numbers(texts, counts, mark), Reading("number", mark)) for mark in marks]
+    guesses += [(days, Reading("date", written)) for days, written in read_dates(texts)]
     rows = [counts[~np.isnan(values)].sum() for values, _ in guesses]
     best = [guess for guess, count in zip(guesses, rows, strict=True) if count == max(rows)]
-    values, mark = best[0]
+    values, reading = best[0]
     # A single value beside others, such as 1 and -, is a flag.
     if len(np.unique(values[~np.isnan(values)])) < 2:
         return []
-    return best[:1] if mark is not None else best
+    return best[:1] if reading.kind == "number" else best
 
 
 def _note_signs(texts: Sequence[str], mark: str, separator: str) -> dict[str, list[str]]:

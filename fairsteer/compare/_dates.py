@@ -26,11 +26,12 @@ _DAYS = (
     "%B %d, %Y",
 )
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-FORMATS = (None, *(day + time for day in _DAYS for time in _TIMES))
-"""Formats of dates; None is ISO 8601. Years of two digits do not tell the century."""
+ISO = "ISO 8601"
+FORMATS = (ISO, *(day + time for day in _DAYS for time in _TIMES))
+"""Formats of dates. Years of two digits do not tell the century."""
 
 
-def read_dates(texts: Sequence[str]) -> list[np.ndarray]:
+def read_dates(texts: Sequence[str]) -> list[tuple[np.ndarray, str]]:
     """Read dates in every format that may be meant.
 
     Parameters
@@ -40,9 +41,9 @@ def read_dates(texts: Sequence[str]) -> list[np.ndarray]:
 
     Returns
     -------
-    list of ndarray of float
-        Days since 1970-01-01 for every format that one of the first texts has; NaN for a text
-        that is no date in that format. Times with a zone are converted to UTC.
+    list of (ndarray of float, str)
+        For every format that one of the first texts has the days since 1970-01-01, NaN for a text
+        that is no date in that format, and the format. Times with a zone are converted to UTC.
     """
     sample = [text for text in texts[:_SAMPLE] if any(map(str.isdigit, text))]
     plausible = [
@@ -50,15 +51,30 @@ def read_dates(texts: Sequence[str]) -> list[np.ndarray]:
         for date_format in FORMATS
         if any(not math.isnan(_parse(text, date_format)) for text in sample)
     ]
-    return [
-        np.array([_parse(text, date_format) for text in texts], dtype=float)
-        for date_format in plausible
-    ]
+    return [(read_format(texts, date_format), date_format) for date_format in plausible]
 
 
-def _parse(text: str, date_format: str | None) -> float:
+def read_format(texts: Sequence[str], date_format: str) -> np.ndarray:
+    """Read dates in one format.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Stripped texts.
+    date_format : str
+        One of `FORMATS`.
+
+    Returns
+    -------
+    ndarray of float
+        Days since 1970-01-01; NaN for a text that is no date in the format.
+    """
+    return np.array([_parse(text, date_format) for text in texts], dtype=float)
+
+
+def _parse(text: str, date_format: str) -> float:
     try:
-        if date_format is None:
+        if date_format == ISO:
             date = datetime.fromisoformat(text)
         else:
             date = datetime.strptime(text, date_format)

@@ -136,6 +136,7 @@ def _load_named(name, target, sensitive, favorable, drop, missing) -> Table:
         groups=join_groups(attributes),
         attributes=attributes,
         favorable=str(bunch.target_names[1]),
+        unfavorable=str(bunch.target_names[0]),
         conventions=str(bunch.conventions),
     )
 
@@ -169,7 +170,7 @@ def _load_file(path: Path, target, sensitive, favorable, drop, missing) -> Table
         label_names,
     )
     features = frame[complete].drop(columns=list(dict.fromkeys([target, *sensitive, *drop])))
-    data, notes = read_features(features.reset_index(drop=True), missing, raw.separator)
+    data, notes, readings = read_features(features.reset_index(drop=True), missing, raw.separator)
     data, left_out = _select_features(data, path)
     commas = ("decimal commas read as points",) if "decimal commas" in notes else ()
     read = ", ".join((*raw.how, *commas))
@@ -199,6 +200,9 @@ def _load_file(path: Path, target, sensitive, favorable, drop, missing) -> Table
         favorable=label_names[1],
         conventions=conventions,
         warnings=tuple(warnings),
+        unfavorable=label_names[0],
+        readings={name: readings[name] for name in data},
+        missing=missing,
     )
 
 

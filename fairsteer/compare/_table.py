@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,12 @@ class Table:
         How the table was read and which rows and columns were dropped, in one sentence.
     warnings : tuple of str
         Warnings for the user, one sentence each.
+    unfavorable : str
+        The other label, as text.
+    readings : dict of str to Reading
+        How the features of a file were read.
+    missing : tuple
+        Further values that are missing in the file.
     """
 
     name: str
@@ -49,6 +55,9 @@ class Table:
     favorable: str
     conventions: str
     warnings: tuple[str, ...] = ()
+    unfavorable: str = "other"
+    readings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    missing: tuple = ()
 
     @property
     def sensitive(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ FEW = ["20", "31", "45", "64", "70", "82", "93"]
 def read(cells, separator=",", missing=(), **others):
     """Read one column; return it with the kinds of its notes."""
     frame = pd.DataFrame({"x": cells, **others}, dtype=object)
-    data, notes = read_features(frame, missing, separator)
+    data, notes, _ = read_features(frame, missing, separator)
     return data["x"], {kind for kind, columns in notes.items() if "x" in columns}
 
 
@@ -93,7 +93,7 @@ def test_cells_that_keep_a_column_from_being_numbers_are_named(cells, named):
     column, kinds = read(cells)
     assert column.tolist() == cells
     assert kinds == {"text"}
-    _, notes = read_features(pd.DataFrame({"x": cells}))
+    _, notes, _ = read_features(pd.DataFrame({"x": cells}))
     (sentence,) = describe_notes(notes)
     assert f"'x' ({named!r})" in sentence
 

@@ -10,9 +10,9 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import fairsteer
-from fairsteer.compare import _cli as command_line
+from fairsteer.commands import _output as command_line
+from fairsteer.commands._main import main
 from fairsteer.compare import _wording as words
-from fairsteer.compare._cli import main
 from fairsteer.compare._report import FILES
 from fairsteer.compare._run import COLUMNS
 from fairsteer.compare._summaries import FRONTIER_COLUMNS

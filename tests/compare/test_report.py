@@ -15,7 +15,8 @@ from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
 import fairsteer
-from fairsteer.compare import _cli as command_line
+from fairsteer.commands import _output as command_line
+from fairsteer.commands._main import main
 from fairsteer.compare import _report as module
 from fairsteer.compare import _report_figures as figures
 from fairsteer.compare import _wording as words
@@ -26,7 +27,6 @@ from fairsteer.compare._bootstrap import (
     interval_table,
     resample,
 )
-from fairsteer.compare._cli import main
 from fairsteer.compare._methods import METHODS, make_estimator, make_procedure
 from fairsteer.compare._report import FILES, NothingToReport, choose_subject, report_files
 from fairsteer.compare._report_changes import ATTACK_COLUMNS, CHANGE_COLUMNS, CHOICE_COLUMNS

@@ -88,8 +88,11 @@ class _Frame:
     @classmethod
     def from_problem(cls, problem: GroupProblem) -> _Frame:
         (_, whiten_reference), (_, whiten_group) = problem.roots
-        scores = problem.weights * np.linspace(-1.0, 1.0, len(problem.weights))
-        contrast = np.einsum("i,ijk->jk", scores, problem.reference_covariances)
+        # From the most frequent label to the rarest: the order of the labels does not matter.
+        sizes = np.trace(problem.reference_covariances, axis1=1, axis2=2)
+        scores = np.empty(len(sizes))
+        scores[np.lexsort((sizes, problem.weights))] = np.linspace(-1.0, 1.0, len(sizes))
+        contrast = np.einsum("i,ijk->jk", problem.weights * scores, problem.reference_covariances)
         turned = symmetrize(whiten_reference @ contrast @ whiten_reference)
         axes = np.linalg.eigh(turned)[1].T
         left, right = axes @ whiten_group, axes @ whiten_reference
