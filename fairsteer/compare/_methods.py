@@ -61,6 +61,8 @@ class Method:
         The gap that steering may leave; None: what chance explains.
     classifier : classifier, optional
         The unfitted classifier of a method of the user's own, whose name is the family.
+    limit : float, optional
+        The gap that steering may leave where `max_gap` is None and chance explains less.
     """
 
     family: str
@@ -68,6 +70,7 @@ class Method:
     attribute_at_prediction: bool
     max_gap: float | None = None
     classifier: object = None
+    limit: float | None = None
 
     @property
     def name(self) -> str:
@@ -191,7 +194,7 @@ def make_procedure(
         model = SteeredClassifierCV(
             estimator,
             constraint=method.constraint,
-            max_gap=method.max_gap,
+            max_gap=method.limit if method.max_gap is None else method.max_gap,
             random_state=random_state,
         )
         return Steered(encoder, model, {} if shared is None else shared)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Integral, Real
 
 from fairsteer.compare._methods import (
     ESTIMATORS,
@@ -55,12 +55,13 @@ def check_options(
     skip: Sequence[str] = (),
     frontier: bool = False,
     methods: Mapping[str, object] | None = None,
+    max_gap: float | None = None,
 ) -> ComparisonOptions:
     """Check the options of a comparison.
 
     Parameters
     ----------
-    table, estimators, repeats, cv, random_state, n_jobs, skip, frontier, methods
+    table, estimators, repeats, cv, random_state, n_jobs, skip, frontier, methods, max_gap
         As in `fairsteer.compare.compare`.
 
     Returns
@@ -105,7 +106,10 @@ def check_options(
         "groups",
     )
     own = _check_methods({} if methods is None else methods)
+    if max_gap is not None and not (isinstance(max_gap, Real) and 0.0 < max_gap < 1.0):
+        raise UsageError(f"max_gap must be a number between 0 and 1, not {shorten(max_gap)}.")
     kept = _skip_methods([*METHODS.values(), *own], skip)
+    kept = tuple(replace(m, limit=max_gap) if m.family == "steering" else m for m in kept)
     further = _allow_gaps(kept) if frontier else ()
     return ComparisonOptions(classifiers, kept, further, repeats, cv, random_state, n_jobs)
 

@@ -106,22 +106,48 @@ def encode_target(column: pd.Series, favorable) -> tuple[pd.Series, dict[int, st
         )
     best = values[-1]
     if favorable is not None:
-        wanted = as_text(favorable).strip()
-        same = [value for value in values if as_text(value) == wanted]
-        matching = same or [value for value in values if _matches(value, favorable)]
-        if not matching:
-            matching = [v for v in values if as_text(v).strip().casefold() == wanted.casefold()]
-        if len(matching) != 1:
-            folded = {text.casefold(): text for text in texts}
-            near = difflib.get_close_matches(wanted.casefold(), list(folded), n=1)
-            hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
-            raise UsageError(
-                f"the favorable value {favorable!r} is not a value of the target "
-                f"{column.name!r}; the values are {texts[0]!r} and {texts[1]!r}.{hint}"
-            )
-        best = matching[0]
+        best = find_favorable(values, favorable, f"the target {column.name!r}")
     other = values[1 - values.index(best)]
     return (column == best).astype(int), {1: as_text(best), 0: as_text(other)}
+
+
+def find_favorable(values, favorable, where: str):
+    """Return the value that is meant by a text, in any case and without blanks at both ends.
+
+    Parameters
+    ----------
+    values : sequence
+        The values that occur.
+    favorable : value or str
+        The favorable one.
+    where : str
+        What has these values, for the message.
+
+    Returns
+    -------
+    value
+
+    Raises
+    ------
+    UsageError
+        If there is none, or there are several; one sentence.
+    """
+    texts, wanted = [*map(as_text, values)], as_text(favorable).strip()
+    same = [value for value in values if as_text(value) == wanted]
+    matching = same or [value for value in values if _matches(value, favorable)]
+    if not matching:
+        matching = [v for v in values if as_text(v).strip().casefold() == wanted.casefold()]
+    if len(matching) != 1:
+        folded = {text.casefold(): text for text in texts}
+        near = difflib.get_close_matches(wanted.casefold(), list(folded), n=1)
+        hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
+        shown = " and ".join(repr(shorten(text)) for text in texts[:2])
+        shown = list_names(texts) if len(texts) > 2 else shown
+        raise UsageError(
+            f"the favorable value {favorable!r} is not a value of {where}; the values are "
+            f"{shown}.{hint}"
+        )
+    return matching[0]
 
 
 def make_groups(attributes: pd.DataFrame) -> pd.Series:

@@ -117,6 +117,7 @@ def compare(
     skip: Sequence[str] = (),
     frontier: bool = False,
     methods: Mapping[str, object] | None = None,
+    max_gap: float | None = None,
     progress: Callable[[int, int, Unit], None] | None = None,
 ) -> Comparison:
     """Compare steering with fairlearn's mitigators on one table.
@@ -148,6 +149,8 @@ def compare(
         Methods of your own, compared beside the built-in ones: unfitted classifiers or pipelines by
         name, for example ``{"mine": make_pipeline(OptimalSteeringTransformer("sex"),
         LogisticRegression())}``. See Notes.
+    max_gap : float in (0, 1), optional
+        The gap that steering may leave; default what chance explains.
     progress : callable, optional
         Called as ``progress(done, total, unit)`` after each unit of work.
 
@@ -184,6 +187,7 @@ def compare(
         skip=skip,
         frontier=frontier,
         methods=methods,
+        max_gap=max_gap,
     )
     if not (progress is None or callable(progress)):
         raise UsageError(f"progress must be a function, not {shorten(progress)}.")

@@ -397,6 +397,22 @@ default="equalized_odds"
             warn_of_twins(words)
         return self._rule.probabilities(features, codes, words)
 
+    def predict_unmitigated(self, X):
+        """Predict the labels that the estimator without any mitigation gives.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features_in_)
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        check_is_fitted(self)
+        features = self._features(self._check_columns(X))
+        return self.classes_[self.unmitigated_estimator_.predict(features)]
+
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X, *, sensitive_features=None, row_ids=None):
         """Return log odds, or log probabilities of more than two labels.

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.special import rel_entr
 
 from fairsteer import estimate_gaussians, nearest_ideal
 from fairsteer.core.solvers import CONDITIONS
+from fairsteer.core.solvers._result import Settings, Template
+from fairsteer.core.solvers.affirmative import group_problem
 from fairsteer.datasets._synthetic import random_gaussians
 from tests.conftest import examples, tied_gaussians, with_parts
 
@@ -75,8 +78,35 @@ def solve(gaussians, conditions="affine", intervention="affirmative"):
     )
 
 
-def assert_same(found, expected):
-    assert found.kl_divergence == pytest.approx(expected.kl_divergence, rel=1e-7, abs=1e-8)
+def assert_same(gaussians, changed, conditions, matrix):
+    """Assert that changed Gaussians have the changed solution; return both results.
+
+    The affine problem is not convex. Of its local optima another one may be found in other
+    coordinates, which happens once in about a thousand draws. Then the maps found before, taken to
+    the new coordinates, are still an optimum there, with the same divergence.
+    """
+    before, after = solve(gaussians, conditions), solve(changed, conditions)
+    if after.kl_divergence != pytest.approx(before.kl_divergence, rel=1e-7, abs=1e-8):
+        assert conditions == "affine"
+        assert is_optimum(before, gaussians, changed, matrix)
+    return before, after
+
+
+def is_optimum(result, gaussians, changed, matrix):
+    """Return whether maps in new coordinates are stationary, with the same divergence."""
+    order = [gaussians.labels.tolist().index(label) for label in changed.labels.tolist()]
+    names, r = gaussians.groups.tolist(), changed.groups.tolist().index(result.reference_group)
+    priors = result.target.priors[np.ix_(order, [*map(names.index, changed.groups.tolist())])]
+    settings = Settings("affine", r, 0, priors, 1, np.random.default_rng(0))
+    template = Template(changed.means[:, r], changed.covariances[:, r])
+    divergence = rel_entr(priors, changed.priors).sum()
+    for a, group in enumerate(changed.groups.tolist()):
+        if a != r:
+            problem = group_problem(changed, settings, template, a)
+            own = matrix @ result.group_maps.matrix[names.index(group)] @ np.linalg.inv(matrix)
+            assert np.linalg.norm(problem.relative_gradient(own)) < 1e-5
+            divergence += priors[:, a].sum() * problem.value(own)
+    return divergence == pytest.approx(result.kl_divergence, rel=1e-6, abs=1e-8)
 
 
 def rotation(rng, n_features):
@@ -112,9 +142,9 @@ def test_more_freedom_is_nearer(gaussians, conditions):
 def test_permutations_permute_the_result(gaussians, data, conditions):
     sizes = (gaussians.n_labels, gaussians.n_groups, gaussians.n_features)
     orders = [list(data.draw(st.permutations(range(size)))) for size in sizes]
-    before = solve(gaussians, conditions)
-    after = solve(permuted(gaussians, *orders), conditions)
-    assert_same(after, before)
+    matrix = np.eye(gaussians.n_features)[orders[2]]
+    changed = permuted(gaussians, *orders)
+    before, after = assert_same(gaussians, changed, conditions, matrix)
     if conditions != "affine":
         expected = permuted(before.target, *orders)
         np.testing.assert_allclose(after.target.means, expected.means, atol=1e-6)
@@ -128,9 +158,8 @@ def test_translations_translate_the_result(gaussians, seed, conditions, exponent
     shift = 10.0**exponent * rng.normal(size=(gaussians.n_groups, gaussians.n_features))
     if conditions == "identical":
         shift[:] = shift[0]
-    before = solve(gaussians, conditions)
-    after = solve(with_parts(gaussians, means=gaussians.means + shift), conditions)
-    assert_same(after, before)
+    changed = with_parts(gaussians, means=gaussians.means + shift)
+    before, after = assert_same(gaussians, changed, conditions, np.eye(gaussians.n_features))
     if conditions != "affine":
         np.testing.assert_allclose(after.target.means - shift, before.target.means, atol=1e-6)
 
@@ -139,8 +168,8 @@ def test_translations_translate_the_result(gaussians, seed, conditions, exponent
 @examples(40)
 def test_units_do_not_matter(gaussians, seed, conditions):
     units = np.exp(np.random.default_rng(seed).uniform(-10.0, 10.0, gaussians.n_features))
-    after = solve(mapped(gaussians, np.diag(units), np.zeros(len(units))), conditions)
-    assert_same(after, solve(gaussians, conditions))
+    changed = mapped(gaussians, np.diag(units), np.zeros(len(units)))
+    assert_same(gaussians, changed, conditions, np.diag(units))
 
 
 @given(distributions(), SEEDS, st.sampled_from(CONDITIONS))
@@ -149,8 +178,8 @@ def test_affine_maps_of_all_rows_do_not_matter(gaussians, seed, conditions):
     """Rotations only under the whitened conditions, which depend on the units."""
     rng, d = np.random.default_rng(seed), gaussians.n_features
     matrix = rotation(rng, d) if conditions == "whitened" else stretch(rng, d)
-    after = solve(mapped(gaussians, matrix, rng.normal(size=d)), conditions)
-    assert_same(after, solve(gaussians, conditions))
+    changed = mapped(gaussians, matrix, rng.normal(size=d))
+    assert_same(gaussians, changed, conditions, matrix)
 
 
 @given(distributions(), SEEDS, st.sampled_from(["affine", "identical"]))
@@ -182,4 +211,4 @@ def test_without_shrinkage_estimates_follow_affine_maps(seed, n_features, covari
     expected = mapped(before, matrix, offset)
     np.testing.assert_allclose(after.means, expected.means, atol=1e-10 * 1e3)
     np.testing.assert_allclose(after.covariances, expected.covariances, rtol=1e-6, atol=1e-7)
-    assert_same(solve(after), solve(before))
+    assert_same(before, after, "affine", matrix)
