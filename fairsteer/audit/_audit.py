@@ -34,8 +34,8 @@ class SteeringAudit:
         not trained on: ``auc``, the AUC of each group against the rest, averaged (0.5 is chance),
         ``auc_deviation``, its standard deviation if the groups did not differ, and ``z``, the
         number of these by which it exceeds 0.5; ``balanced_accuracy`` (1 / G is chance);
-        ``attack_advantage``, a lower bound of the total variation distance between two groups, that
-        is, a gap that some classifier has, with ``attack_advantage_deviation``; ``rows``.
+        ``attack_advantage``, an estimate of a lower bound of the total variation distance between
+        two groups, with ``attack_advantage_deviation``; ``rows``.
     moments : DataFrame
         Indexed by feature, label and group. Columns ``("rows", "")`` and, each before and after,
         ``mean``, ``deviation`` (the standard deviation, divisor n) and ``difference``: the mean
@@ -75,7 +75,8 @@ def audit_steering(
 
     A linear and a boosted classifier are trained to predict the group, by cross-validation, on all
     rows and on those of each label, from the features (without sensitive columns) and from the
-    steered features. An estimator of the same kind cannot use what its classifier does not recover.
+    steered features. An estimator of the same kind may still use what its classifier does not
+    recover, for example groups of equal means that differ in spread: measure its gap, too.
 
     Parameters
     ----------

@@ -289,12 +289,14 @@ def list_limits(method: Method, sensitive: Iterable[str], n_rows: int) -> list[s
             "is not known. The numbers do not hold for people whose attribute is missing."
         )
     if method.family in ("steering", "score_steering"):
-        if method.constraint == "equalized_odds":
-            lines.append(
-                "Some decisions near a group's cut-off are drawn. A draw depends on a person's "
-                "number in the table: the same person always gets the same decision, but two "
-                "people with identical values can get different ones."
-            )
+        drawn = (
+            "near a group's cut-off" if method.constraint == "equalized_odds" else "at tied scores"
+        )
+        lines.append(
+            f"Some decisions {drawn} are drawn. Two people with identical values can get different "
+            "decisions. A person keeps a decision only while the model and the person's number in "
+            "the table stay the same."
+        )
         lines += [
             f"{family_title(method)} was fitted to make rates equal on the training rows. On other "
             "rows they differ by chance, and the result holds only while the rows come from the "

@@ -79,11 +79,11 @@ default="equalized_odds"
 
     Notes
     -----
-    Where all subgroups are Gaussian with the same covariance, the erased features given the label
-    (under equal opportunity: the positive label) have the same distribution in every group, so
-    every classifier of them has equal rates. Otherwise, and under demographic parity, only the
-    means agree: no linear function of the features differs between groups on average, but its
-    spread may.
+    Where all subgroups are Gaussian with the fitted means and one covariance, the erased features
+    given the label (under equal opportunity: the positive label) have the same distribution in
+    every group, so every classifier of them has equal rates. Otherwise, and under demographic
+    parity, only the means agree: no linear function of the features differs between groups on
+    average, but its spread may.
 
     A label that occurs in one group only is ignored: there is nothing to compare.
 

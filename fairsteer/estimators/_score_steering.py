@@ -133,9 +133,10 @@ default="equalized_odds"
     estimator was fitted on are too certain, and a classifier trained on them would be misled.
 
     *Equalized odds* needs a random draw for each row. Given its label, the output has one
-    distribution in every group, that of the lower envelope of the groups' concave ROC curves: no
-    other treatment of this score that ignores the label supports better decisions. It takes at most
-    ``n_bins`` values, because detail within a bin would tell the groups apart. *Demographic parity*
+    distribution in every group, that of the lower envelope of the groups' concave ROC curves. If
+    the distributions of the binned score were known, no other treatment of it that ignores the
+    label and satisfies equalized odds would support better decisions. It takes at most ``n_bins``
+    values, because detail within a bin would tell the groups apart. *Demographic parity*
     and *equal opportunity* use an increasing map in every group, and draws for tied scores only.
 
     The draw of a row is a function of its values and its group, so a row alone moves as in a batch,

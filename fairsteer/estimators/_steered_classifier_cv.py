@@ -66,8 +66,9 @@ default="equalized_odds"
         The largest gap that is allowed on held-out rows. None: the noise floor, the gap expected by
         chance. A limit below the floor is raised to it, unless ``confidence_level`` is given.
     confidence_level : float in (0, 1), default=None
-        If given, rows are set aside, and the model is one whose gap on new rows of known group is
-        at most ``max_gap`` with this confidence; if there is none, ``fit`` raises NoFairModelError.
+        If given, rows are set aside, and the model is one whose gap on new rows of known group
+        from the same source, which draw by their values (without ``row_ids``), is at most
+        ``max_gap`` with this confidence; if there is none, ``fit`` raises NoFairModelError.
         The candidate is then taken even if it narrows nothing.
     certification_size : float in (0, 1), default=0.4
         Share of the rows that are set aside for that.

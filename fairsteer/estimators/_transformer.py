@@ -195,8 +195,8 @@ default="equalized_odds"
         For each constraint a model-based bound on the gap of every classifier that sees the
         transformed features only: it holds if the fitted Gaussians are the true distributions, and
         is silent about estimation. Computed on first access; of kind ``"model"`` with
-        ``label_strategy="none"``, the channel and for equal opportunity, otherwise
-        ``"model estimate"``, by Monte Carlo. For bounds that need no model see
+        ``label_strategy="none"``, the channel with tied covariances and for equal opportunity,
+        otherwise ``"model estimate"``, by Monte Carlo. For bounds that need no model see
         :func:`fairsteer.certify.certify`.
     certificate_notes_ : dict of str to str
         Why a constraint is missing from ``certificate_``: most features are discrete, a subgroup

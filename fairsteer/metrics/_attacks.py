@@ -34,10 +34,11 @@ class Leakage(NamedTuple):
     balanced_accuracy : float
         Share of a group's rows that are assigned to it, averaged over groups. 1 / G is chance.
     attack_advantage : float
-        Lower bound of the total variation distance between two groups, for the pair with the
-        largest bound: ``P_a(C) - P_b(C)`` for the rows C that the classifier finds more likely in a
-        than in b, which is twice the pair's balanced accuracy minus 1. At least 0. By definition of
-        the total variation distance, some classifier of these features has a gap of this size.
+        Estimate of a lower bound of the total variation distance between two groups, for the pair
+        with the largest one: ``P_a(C) - P_b(C)`` for the rows C that the classifier finds more
+        likely in a than in b, which is twice the pair's balanced accuracy minus 1. At least 0. By
+        definition of the total variation distance, some classifier of these features has a gap of
+        the size that it estimates.
     attack_advantage_deviation : float
         Upper bound of the standard deviation of ``attack_advantage``,
         ``sqrt(1 / n_a + 1 / n_b) / 2``.
