@@ -1,5 +1,6 @@
 """Bad values times public calls: each ends in one sentence and leaves the estimator as it was."""
 
+import inspect
 import linecache
 import pickle
 import re
@@ -27,6 +28,7 @@ from fairsteer import (
     estimate_gaussians,
     ideal_gap,
     is_ideal,
+    metrics,
     nearest_ideal,
     prior_gap,
 )
@@ -41,7 +43,6 @@ from fairsteer.metrics import (
     make_fairness_scorer,
     most_accurate_within,
     noise_floor,
-    rms_tpr_gap,
     rms_tpr_gap_floor,
     tpr_by_label,
 )
@@ -193,15 +194,9 @@ FITS = {
     "concept": fit_concept,
 }
 METRICS = {
-    f.__name__: f
-    for f in (
-        fairness_gaps,
-        fairness_report,
-        noise_floor,
-        tpr_by_label,
-        rms_tpr_gap,
-        rms_tpr_gap_floor,
-    )
+    name: getattr(metrics, name)
+    for name in metrics.__all__
+    if [*inspect.signature(getattr(metrics, name)).parameters][:2] == ["y_true", "y_pred"]
 }
 # A batch without weight adds nothing.
 ALLOWED = {("transformer in parts", "weights: zero")}

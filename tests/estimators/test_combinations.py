@@ -12,13 +12,14 @@ from fairsteer.core.constraints import CONSTRAINTS
 from fairsteer.core.gaussians import COVARIANCE_TYPES
 from fairsteer.core.marginals import FAMILIES
 from fairsteer.core.priors import PRIORS
-from fairsteer.core.solvers import CONDITIONS, INTERVENTIONS
+from fairsteer.core.solvers import INTERVENTIONS
 from fairsteer.core.steering import LABEL_STRATEGIES, SteeringOptions
 from fairsteer.datasets import make_gaussian_subgroups
 from fairsteer.estimators._transformer import GROUP_STRATEGIES, OUTPUTS, SMALL_GROUPS, UNSEEN_GROUPS
 
 pytestmark = pytest.mark.slow
 
+CONDITIONS = ("affine", "whitened", "identical")
 COMBINED = {
     "constraint": CONSTRAINTS,
     "family": FAMILIES,
