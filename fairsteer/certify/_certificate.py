@@ -60,6 +60,13 @@ class FairnessCertificate:
     attack_error: float | None
     table: pd.DataFrame
 
+    def __getstate__(self):
+        """Return the fields with the table as lists, which skops can store."""
+        return {**self.__dict__, "table": self.table.to_dict(orient="list")}
+
+    def __setstate__(self, state):
+        self.__dict__.update({**state, "table": pd.DataFrame(state["table"])})
+
     def summary(self) -> str:
         """Return the certificate as a sentence.
 

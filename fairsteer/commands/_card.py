@@ -82,7 +82,8 @@ def _groups(comparison, method) -> str:
     (estimator,) = comparison.options.estimators
     if (estimator, method) not in comparison.finished:
         return "Not measured."
-    rows = outcomes.xs((estimator, method))
+    chosen = [key[:2] == (estimator, method) for key in outcomes.index]
+    rows = outcomes[chosen].droplevel([0, 1])
     lines = ["| group | rows | selected, before | after | TPR, before | after |", "|---" * 6 + "|"]
     for group, row in rows.iterrows():
         cells = [

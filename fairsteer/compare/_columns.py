@@ -161,8 +161,8 @@ def read_again(
     if reading.kind == "text":
         return distinct.expand(np.array(texts, dtype=object)), []
     if reading.kind == "boolean":
-        values = np.array([_BOOLEANS.get(text) for text in texts], dtype=object)
-        absent = np.array([value is None for value in values], dtype=bool)
+        values = np.array([_BOOLEANS.get(text, np.nan) for text in texts], dtype=object)
+        absent = np.array([text not in _BOOLEANS for text in texts], dtype=bool)
     else:
         if reading.kind == "number":
             numbers = [parse_number(text, reading.notation)[0] for text in texts]

@@ -16,6 +16,7 @@ from fairsteer.core.training_rows import TrainingRows
 from fairsteer.exceptions import SteeringVersionWarning
 
 _OWN_TYPES = [
+    "fairsteer.certify._certificate.FairnessCertificate",
     "fairsteer.core.affine.AffineMap",
     "fairsteer.core.certificates.Certificate",
     "fairsteer.core.channels.ChannelTarget",
