@@ -61,11 +61,13 @@ class FairnessCertificate:
     table: pd.DataFrame
 
     def __getstate__(self):
-        """Return the fields with the table as lists, which skops can store."""
-        return {**self.__dict__, "table": self.table.to_dict(orient="list")}
+        """Return the fields, with the table and the rows as lists, which skops can store."""
+        stored = {"table": self.table.to_dict(orient="list"), "n_rows": [*self.n_rows.items()]}
+        return {**self.__dict__, **stored}
 
     def __setstate__(self, state):
-        self.__dict__.update({**state, "table": pd.DataFrame(state["table"])})
+        built = {"table": pd.DataFrame(state["table"]), "n_rows": dict(state["n_rows"])}
+        self.__dict__.update({**state, **built})
 
     def summary(self) -> str:
         """Return the certificate as a sentence.
