@@ -1,6 +1,9 @@
 """From a CSV file to a model, to predictions of new rows, and to an audit of them."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,7 @@ from fairsteer.metrics import fairness_gaps, impact_ratios, noise_floor
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[2]
 FIT = ["--target", "decision", "--sensitive", "region", "--favorable", "approve"]
 
 
@@ -65,6 +69,23 @@ def predict(folder, name="scored.csv", rows="new.csv", *options):
     )  # fmt: skip
     assert code == 0
     return pd.read_csv(folder / name, dtype=str, keep_default_na=False)
+
+
+def test_the_commands_of_the_guide_run(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "user_guide" / "fit_and_predict.md").read_text(encoding="utf-8")
+    commands = re.search(r"```sh\n(.*?)```", page, re.DOTALL)[1].splitlines()
+    monkeypatch.chdir(tmp_path)
+    make_rows(400, 2).to_csv("people.csv", index=False)
+    make_rows(60, 3).to_csv("new.csv", index=False)
+    assert [command.split()[1] for command in commands] == ["compare", "fit", "predict", "audit"]
+    # Exponentiated gradient takes most of the time of a comparison, and has its own tests.
+    commands[0] += " --folds 2 --skip exponentiated_gradient"
+    for command in commands:
+        assert main(shlex.split(command)[1:]) == 0
+    for name in re.findall(r"`(\w+\.(?:skops|json|md|csv|html))`", page):
+        if name != "certificate.json":
+            assert (tmp_path / name).exists() or list(tmp_path.glob(f"*/{name}")), name
+    assert "impact ratio" in capsys.readouterr().out
 
 
 def test_fit_writes_the_model_and_what_describes_it(folder):
