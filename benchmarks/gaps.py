@@ -188,7 +188,8 @@ def merge(kept: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     names = dict.fromkeys([*kept, *new])
     columns = [*(name for name in names if name != "chosen"), "chosen"]
     merged = new.set_index(KEYS).combine_first(kept.set_index(KEYS))
-    return merged.reindex(pd.MultiIndex.from_frame(kept[KEYS])).reset_index()[columns]
+    order = pd.concat([kept[KEYS], new[KEYS]]).drop_duplicates()
+    return merged.reindex(pd.MultiIndex.from_frame(order)).reset_index()[columns]
 
 
 def markdown(frame: pd.DataFrame, ours: str) -> str:

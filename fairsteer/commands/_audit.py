@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from rich.text import Text
 
-from fairsteer.commands._output import prepare_folder, write_file
+from fairsteer.commands._output import prepare_folder, write_files
 from fairsteer.compare import _terminal as terminal
 from fairsteer.compare._columns import read_labels
 from fairsteer.compare._files import read_file
@@ -87,8 +87,7 @@ def run_audit(arguments, command: str) -> int:
     if arguments.output is None:
         return 0
     files = {"audit.md": text, "audit.json": write_json(audit, command)}
-    saved = [write_file(arguments.output / name, text) for name, text in files.items()]
-    return 0 if all(saved) else 1
+    return 0 if write_files(arguments.output, files) else 1
 
 
 def measure(
@@ -122,7 +121,7 @@ def measure(
     UsageError
         If the arguments do not fit the file; one sentence.
     """
-    frame = read_file(path).frame
+    frame = read_file(path, least_columns=2).frame
     first, *others = [name for name in (prediction, target) if name is not None]
     check_roles(frame, path, first, [*others, *sensitive], ())
     names = [first, *others, *sensitive]
@@ -131,11 +130,16 @@ def measure(
     rows = columns[known].reset_index(drop=True)
     if rows.empty:
         raise UsageError(f"no row of '{path.name}' has {' and '.join(map(repr, names))}.")
-    best = find_favorable(
-        pd.unique(rows[[first, *others]].to_numpy().ravel()), favorable, repr(first)
-    )
+    rows = rows.map(as_text)
+    values = sorted(set(rows[[first, *others]].to_numpy().ravel()))
+    best = find_favorable(values, favorable, repr(first))
     decided = (rows[first] == best).astype(int).to_numpy()
-    attributes = rows[list(sensitive)].map(as_text)
+    if others and set(rows[first]).isdisjoint(rows[target]):
+        raise UsageError(
+            f"the columns {first!r} and {target!r} of '{path.name}' have no value in common: write "
+            "decisions and labels with the same values."
+        )
+    attributes = rows[list(sensitive)]
     groups = join_groups(attributes)
     if groups.nunique() < 2:
         raise UsageError(
@@ -145,14 +149,14 @@ def measure(
     gaps = pd.DataFrame(columns=["value", "low", "high", "floor"])
     shares = groups.map(groups.value_counts(normalize=True))
     large = (shares >= MIN_SHARE).to_numpy()
-    if others:
+    if others and groups[large].nunique() > 1:
         y = (rows[target] == best).astype(int).to_numpy()
         given = {"y_true": y[large], "y_pred": decided[large], "sensitive_features": groups[large]}
         found = fairness_gaps(**given, confidence_level=confidence_level)
         floors = noise_floor(**given)
         gaps = pd.DataFrame({n: (*found[n], floors[n]) for n in GAPS}, index=gaps.columns).T
     return Audit(
-        subject=f"{path.name}: {prediction} = {as_text(best)}",
+        subject=f"{path.name}: {prediction} = {best}",
         n_rows=len(rows),
         n_unknown=int((~known).sum()),
         small=tuple(sorted(groups[~large].unique())),
@@ -209,7 +213,8 @@ def write_markdown(audit: Audit) -> str:
             "## Gaps",
             "",
             f"Intervals hold with {audit.confidence_level:.0%} confidence for new rows like these, "
-            "whatever their distribution. Chance: the mean gap if groups were drawn at random.",
+            "whatever their distribution, if the model was not fitted to these rows. Chance: the "
+            "mean gap if groups were drawn at random.",
             "",
             "| gap | measured | interval | chance |",
             "|---|---|---|---|",
@@ -226,6 +231,8 @@ def write_markdown(audit: Audit) -> str:
 def _judge(audit) -> str:
     """Return a sentence on the four-fifths rule."""
     below = audit.ratios[audit.ratios["below_four_fifths"]]
+    if audit.ratios["impact_ratio"].count() < 2:
+        return "Fewer than two groups are compared."
     if below.empty:
         return "No compared group has an impact ratio below four fifths."
     named = [f"{_cell(a)} = {_cell(group)}" for a, group in below.index[:6]]
@@ -250,7 +257,7 @@ def write_json(audit: Audit, command: str) -> str:
     -------
     str
     """
-    ratios = audit.ratios.reset_index().replace({np.nan: None}).astype(object)
+    ratios = audit.ratios.reset_index().astype(object)
     content = {
         "subject": audit.subject,
         "command": command,

@@ -37,18 +37,21 @@ def make_card(model, schema, comparison, method: str, command: str) -> str:
     """
     from skops.card import Card
 
+    without = ""
+    if model.fairness_certificate_ is not None:
+        without = " These numbers are of the procedure without a certificate."
     best, target = model.best_candidate_, schema.target
     card = Card(model.unmitigated_estimator_, template=None)
     card.add(
         **{
-            f"Model of {target}": f"It predicts `{target} = {schema.favorable}` or "
+            "Model": f"It predicts `{target} = {schema.favorable}` or "
             f"`{target} = {schema.unfavorable}`. Candidate: {best} ({_USES.get(best, best)}). It "
-            f"narrows the gap of {model.constraint.replace('_', ' ')} between groups of "
+            f"was chosen for the gap of {model.constraint.replace('_', ' ')} between groups of "
             f"{', '.join(schema.sensitive)}.",
             "Training table": comparison.table.conventions,
             "Procedure": f"Written by fairsteer {schema.version}:\n\n```\n{command}\n```",
             "Accuracy and gaps": "By cross-validation on the training table; the floor is the gap "
-            f"that chance explains.\n\n{_measures(comparison, method)}",
+            f"that chance explains.{without}\n\n{_measures(comparison, method, bool(without))}",
             "Groups": _groups(comparison, method),
             "What is guaranteed": _guarantee(model),
             "Limits": "Rows without a known group are treated by the probabilities of the groups "
@@ -59,7 +62,7 @@ def make_card(model, schema, comparison, method: str, command: str) -> str:
     return card.render()
 
 
-def _measures(comparison, method) -> str:
+def _measures(comparison, method, certified) -> str:
     summary = summarize(comparison.results)
     names = ("accuracy", "equalized_odds", "equal_opportunity", "demographic_parity")
     lines = [
@@ -72,7 +75,8 @@ def _measures(comparison, method) -> str:
             f"{row[name, 'mean']:.3f} (floor {row[f'floor_{name}', 'mean']:.3f})"
             for name in names[1:]
         ]
-        lines.append(f"| {'fitted procedure' if own == method else own} | {' | '.join(cells)} |")
+        shown = ("steering" if certified else "fitted procedure") if own == method else own
+        lines.append(f"| {shown} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fairsteer.commands._output import attempt, prepare_folder, write_file
+from fairsteer.commands._output import attempt, prepare_folder, write_files
 from fairsteer.compare import _terminal as terminal
 from fairsteer.compare import compare, frontier_table, load_table
 from fairsteer.compare._export import write_csv
@@ -84,11 +84,11 @@ def _save(comparison, folder: Path, command: str) -> bool:
     if comparison.options.frontier:
         frontier = frontier_table(results, comparison.methods.values())
         files[FRONTIER] = write_csv(frontier)
-    if not all([write_file(folder / name, text) for name, text in files.items()]):
+    if not write_files(folder, files):
         return False
     try:
         files = report_files(comparison, command)
     except NothingToReport as error:
         print(f"fairsteer: there is no report: {error}", file=sys.stderr)
         return False
-    return all([write_file(folder / name, text) for name, text in files.items()])
+    return write_files(folder, files)

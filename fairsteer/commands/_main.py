@@ -56,8 +56,8 @@ def main(argv=None) -> int:
     Returns
     -------
     int
-        0 on success, 1 if every method failed, no fair model was found or a file could not be
-        written, 2 after wrong usage, 130 after Ctrl-C.
+        0 on success, 1 if every method failed or a file could not be written, 2 after wrong usage
+        or if no model is certified, 130 after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
@@ -67,7 +67,8 @@ def main(argv=None) -> int:
     needed = ["rich"]
     if arguments.command in ("fit", "predict"):
         needed.append("skops")
-    if arguments.command == "fit" or getattr(arguments, "output", None) is not None:
+    reports = arguments.command == "compare" and arguments.output is not None
+    if arguments.command == "fit" or reports:
         needed += ["matplotlib", "jinja2"]
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from fairsteer.compare._columns import Reading, read_again, read_labels
+from fairsteer.compare._columns import Reading, read_again, read_group
 from fairsteer.compare._files import read_file
 from fairsteer.compare._table import Table, as_text, list_names
 from fairsteer.estimators import TRUSTED_TYPES
@@ -20,6 +21,8 @@ SCHEMA = "schema.json"
 CARD = "model_card.md"
 METRICS = "metrics.csv"
 CERTIFICATE = "certificate.json"
+TRUSTED = [*TRUSTED_TYPES, "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
+"""Types that models of the command line need."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,18 @@ class Schema:
         The name of the target, and its values as text.
     sensitive : list of str
         The names of the sensitive columns.
-    readings : dict of str to (kind, notation)
+    readings : dict of str to (kind, notation, unit)
         How every feature is read.
+    groups : dict of str to str
+        Whether the values of a sensitive column are numbers, booleans or text.
     categories : dict of str to list of str
         The values of features that are text.
     missing : list of str
         Further values that are missing.
     id : str or None
         The column of identifiers.
+    certified : bool
+        Whether the gap is certified, for draws by the values of rows.
     version : str
         The version of fairsteer.
     """
@@ -48,14 +55,16 @@ class Schema:
     favorable: str
     unfavorable: str
     sensitive: list[str]
-    readings: dict[str, tuple[str, str]]
+    readings: dict[str, tuple[str, str, str]]
+    groups: dict[str, str]
     categories: dict[str, list[str]]
     missing: list[str]
     id: str | None
+    certified: bool
     version: str
 
 
-def describe_table(table: Table, id_column: str | None, version: str) -> Schema:
+def describe_table(table: Table, id_column: str | None, certified: bool, version: str) -> Schema:
     """Describe how new tables are to be read.
 
     Parameters
@@ -64,6 +73,8 @@ def describe_table(table: Table, id_column: str | None, version: str) -> Schema:
         The training table.
     id_column : str or None
         The column of identifiers.
+    certified : bool
+        Whether the gap of the model is certified.
     version : str
         The version of fairsteer.
 
@@ -77,7 +88,7 @@ def describe_table(table: Table, id_column: str | None, version: str) -> Schema:
     }
     categories = {
         name: sorted(table.data[name].dropna().map(as_text).unique())
-        for name, (kind, _) in readings.items()
+        for name, (kind, *_) in readings.items()
         if kind == "text"
     }
     return Schema(
@@ -86,15 +97,23 @@ def describe_table(table: Table, id_column: str | None, version: str) -> Schema:
         unfavorable=table.unfavorable,
         sensitive=list(table.sensitive),
         readings=readings,
+        groups={str(name): _group_kind(column) for name, column in table.attributes.items()},
         categories=categories,
         missing=[*map(as_text, table.missing)],
         id=id_column,
+        certified=certified,
         version=version,
     )
 
 
 def _usual_reading(column: pd.Series) -> Reading:
     return Reading("number", ".") if is_number(column) else Reading("text")
+
+
+def _group_kind(column: pd.Series) -> str:
+    if pd.api.types.is_bool_dtype(column):
+        return "boolean"
+    return "number" if is_number(column) else "text"
 
 
 def write_schema(schema: Schema) -> str:
@@ -119,7 +138,8 @@ def load_folder(folder: Path):
 
     Returns
     -------
-    SteeredClassifierCV, Schema
+    Pipeline, Schema
+        The encoder and the SteeredClassifierCV; how tables are read.
 
     Raises
     ------
@@ -132,9 +152,9 @@ def load_folder(folder: Path):
         raise UsageError(f"'{folder}' has no model: pass a folder that fairsteer fit has written.")
     try:
         schema = Schema(**json.loads((folder / SCHEMA).read_text("utf-8")))
-        model = skops.io.load(folder / MODEL, trusted=TRUSTED_TYPES)
-    except (OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        model = skops.io.load(folder / MODEL, trusted=TRUSTED)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())[:200].rstrip(".")
         raise UsageError(f"the model in '{folder}' cannot be loaded: {reason}.") from error
     return model, schema
 
@@ -161,7 +181,7 @@ class NewRows:
     notes: list[str]
 
 
-def read_rows(path: Path, schema: Schema, groups) -> NewRows:
+def read_rows(path: Path, schema: Schema, groups, replacements) -> NewRows:
     """Read new rows as the training table was read.
 
     Parameters
@@ -172,6 +192,8 @@ def read_rows(path: Path, schema: Schema, groups) -> NewRows:
         Of the model.
     groups : sequence
         The groups of training: text, or tuples of text.
+    replacements : dict of str to str
+        The category that an unknown one of a feature is treated as.
 
     Returns
     -------
@@ -182,7 +204,7 @@ def read_rows(path: Path, schema: Schema, groups) -> NewRows:
     UsageError
         If the file cannot be read or lacks a feature; one sentence.
     """
-    cells = read_file(path).frame
+    cells = read_file(path, least_columns=1).frame
     absent = [name for name in schema.readings if name not in cells]
     if absent:
         raise UsageError(
@@ -204,12 +226,14 @@ def read_rows(path: Path, schema: Schema, groups) -> NewRows:
             notes.append(
                 f"cells of {name!r} that are not {kind} are taken as missing: {list_names(unread)}."
             )
-        unseen = set(column.dropna()) - set(schema.categories.get(name, column))
+        unseen = set()
+        if name in schema.categories:
+            unseen = set(column.dropna()) - set(schema.categories[name])
         if unseen:
             n_rows = int(column.isin(unseen).sum())
             notes.append(
                 f"{_count(n_rows, 'row')} with values of {name!r} that were not in the training "
-                f"table, taken as a rare one: {list_names(sorted(unseen))}."
+                f"table, treated like {replacements[name]!r}: {list_names(sorted(unseen))}."
             )
     attributes = _read_attributes(cells, schema, groups, notes)
     return NewRows(cells, pd.DataFrame(columns), attributes, notes)
@@ -223,8 +247,7 @@ def _read_attributes(cells, schema, groups, notes) -> pd.DataFrame:
             notes.append(f"there is no column {name!r}: every row is treated as one without group.")
             columns[name] = pd.Series([None] * len(cells), dtype=object)
             continue
-        column = read_labels(cells[name], schema.missing).reset_index(drop=True)
-        columns[name] = column.map(as_text, na_action="ignore").astype(object)
+        columns[name] = read_group(cells[name], schema.groups[name], schema.missing)
     attributes = pd.DataFrame(columns)
     attributes = attributes.where(attributes.notna(), None)
     missing = attributes.isna().any(axis=1)
@@ -232,7 +255,7 @@ def _read_attributes(cells, schema, groups, notes) -> pd.DataFrame:
     unseen = [
         row not in known for row in attributes.itertuples(index=False, name=None)
     ] & ~missing.to_numpy()
-    if missing.any() and not missing.all():
+    if missing.any() and all(name in cells for name in schema.sensitive):
         notes.append(
             f"{_count(int(missing.sum()), 'row')} without {' or '.join(schema.sensitive)}."
         )

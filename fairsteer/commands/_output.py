@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fairsteer.core.messages import shorten
@@ -33,6 +33,11 @@ def write_file(path: Path, content: str | bytes) -> bool:
     if saved:
         print(f"fairsteer: wrote {path}", file=sys.stderr)
     return saved
+
+
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> bool:
+    """Write files by their names, and return whether all were written."""
+    return all([write_file(folder / name, content) for name, content in files.items()])
 
 
 def attempt(action: str, function, remedy: str) -> bool:

@@ -10,7 +10,8 @@ import numpy as np
 
 from fairsteer.commands._model_folder import load_folder, read_rows
 from fairsteer.commands._output import write_file
-from fairsteer.compare._export import write_csv
+from fairsteer.compare._methods import squeeze
+from fairsteer.compare._table import as_text
 from fairsteer.exceptions import SteeringWarning, UsageError
 
 ADDED = ("prediction", "probability", "changed")
@@ -33,23 +34,32 @@ def run_predict(arguments, command: str) -> int:
     int
         0 on success, 1 if the file could not be written.
     """
-    model, schema = load_folder(arguments.folder)
+    pipeline, schema = load_folder(arguments.folder)
+    if schema.certified and arguments.id is not None:
+        raise UsageError(
+            "--id cannot be used: the certificate of the model is for draws that depend on the "
+            "values of rows."
+        )
     output = arguments.output
     if output.is_dir():
         raise UsageError(f"'{output}' is a folder: name a file with --output.")
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder '{output.parent}': create it first.")
     path = Path(arguments.table)
-    rows = read_rows(path, schema, model.groups_.tolist())
+    encoder, model = pipeline
+    rows = read_rows(path, schema, model.groups_.tolist(), find_replacements(encoder))
     taken = [name for name in ADDED if name in rows.cells]
     if taken:
         raise UsageError(f"'{path.name}' has a column {taken[0]!r} already: rename it.")
     ids = _read_ids(rows.cells, arguments.id, schema.id, path)
+    if ids is None and schema.id is not None:
+        rows.notes.append(f"there is no column {schema.id!r}: draws depend on the values of rows.")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SteeringWarning)
-        passed = {"sensitive_features": _passed(rows.attributes), "row_ids": ids}
-        probabilities = model.predict_proba(rows.data, **passed)
-        unmitigated = model.predict_unmitigated(rows.data)
+        features = encoder.transform(rows.data)
+        passed = {"sensitive_features": squeeze(rows.attributes), "row_ids": ids}
+        probabilities = model.predict_proba(features, **passed)
+        unmitigated = model.predict_unmitigated(features)
     predicted = model.classes_[probabilities.argmax(axis=1)]
     favorable = int(np.flatnonzero(model.classes_ == schema.favorable)[0])
     scored = rows.cells.assign(
@@ -62,10 +72,10 @@ def run_predict(arguments, command: str) -> int:
     changed = int(scored["changed"].sum())
     print(
         f"{len(scored)} rows: {int((predicted == schema.favorable).sum())} with "
-        f"{schema.target} = {schema.favorable}, {changed} decided otherwise than by the "
-        "unmitigated model."
+        f"{schema.target} = {schema.favorable}. The unmitigated model decides {changed} of them "
+        "in another way."
     )
-    return 0 if write_file(output, write_csv(scored)) else 1
+    return 0 if write_file(output, scored.to_csv(index=False)) else 1
 
 
 def _read_ids(cells, chosen, default, path):
@@ -80,9 +90,23 @@ def _read_ids(cells, chosen, default, path):
             f"{int(cells[name].isna().sum())} rows of '{path.name}' have no {name!r}: every row "
             "needs an identifier."
         )
-    return cells[name].astype(str).to_numpy(dtype=object)
+    return cells[name].map(as_text).to_numpy(dtype=object)
 
 
-def _passed(attributes):
-    """Return a single sensitive column as a Series."""
-    return attributes.iloc[:, 0] if attributes.shape[1] == 1 else attributes
+def find_replacements(encoder) -> dict[str, str]:
+    """Return the category of each feature that unknown ones are treated as.
+
+    Parameters
+    ----------
+    encoder : ColumnTransformer
+        The fitted standard encoder.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    (names,) = [names for part, _, names in encoder.transformers_ if part == "category"] or [()]
+    if not len(names):
+        return {}
+    known = encoder.named_transformers_["category"][0]
+    return dict(zip(names, known.replacements_, strict=True))

@@ -37,10 +37,13 @@ class Reading(NamedTuple):
         What they are.
     notation : str
         The decimal mark of numbers, or the format of dates.
+    unit : str
+        A currency sign, or ``"%"``, of numbers.
     """
 
     kind: str
     notation: str = ""
+    unit: str = ""
 
 
 _BOOLEANS = {
@@ -165,8 +168,7 @@ def read_again(
         absent = np.array([text not in _BOOLEANS for text in texts], dtype=bool)
     else:
         if reading.kind == "number":
-            numbers = [parse_number(text, reading.notation)[0] for text in texts]
-            values = np.array(numbers, dtype=float)
+            values = np.array([_read_number(text, reading) for text in texts], dtype=float)
         else:
             values = read_format(texts, reading.notation)
         absent = np.isnan(values)
@@ -193,14 +195,50 @@ def describe_notes(notes: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str
     ]
 
 
+def read_group(column: pd.Series, kind: str, missing: Collection = ()) -> pd.Series:
+    """Read a sensitive column of new rows as text, whatever the other rows of the file are.
+
+    Parameters
+    ----------
+    column : Series
+        Cells of a file.
+    kind : {"number", "boolean", "text"}
+        What the values of the training table were.
+    missing : collection, optional
+        Values that are missing, besides the empty cell.
+
+    Returns
+    -------
+    Series
+        Text as the groups of training are written, None where it is missing.
+    """
+    distinct = find_distinct(column, missing)
+    texts = list(distinct.texts)
+    if kind == "number":
+        texts = [as_text(float(text)) if PLAIN.fullmatch(text) else text for text in texts]
+    elif kind == "boolean":
+        texts = [str(_BOOLEANS.get(text, text)) for text in texts]
+    return distinct.expand(np.array(texts, dtype=object)).astype(object)
+
+
+def _read_number(text: str, reading: Reading) -> float:
+    """Return a number; NaN if it is infinite or in another unit than those of training."""
+    value, unit = parse_number(text, reading.notation)
+    if unit != reading.unit and (unit or reading.unit == "%"):
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
 def _read_feature(distinct: DistinctTexts, mark: str | None, separator: str):
     """Return the column, for every kind of note the cells that it is about, and the reading."""
     text = Reading("boolean" if set(distinct.texts) <= set(_BOOLEANS) else "text")
+    preferred = mark or ("." if separator == "," else ",")
     texts, counts = distinct.texts, distinct.counts
     numbers = read_plain_numbers(texts)
     if numbers is not None and not (mark == "," != separator and _has_thousands(texts)):
-        return _expand_plain(distinct, numbers), {}, Reading("number", ".")
-    preferred = mark or ("." if separator == "," else ",")
+        # Without a point in the column, the mark is that of the file.
+        usual = "." if any("." in text for text in texts) else preferred
+        return _expand_plain(distinct, numbers), {}, Reading("number", usual)
     guesses = [] if set(texts) <= set(_BOOLEANS) else _guess(texts, counts, preferred)
     if not guesses:
         return _expand_plain(distinct, None), {}, text
@@ -219,7 +257,8 @@ def _read_feature(distinct: DistinctTexts, mark: str | None, separator: str):
     if reading.kind == "date":
         return distinct.expand(values), {**notes, "dates": []}, reading
     notes |= _note_signs(_pick(texts, read), reading.notation, separator)
-    return distinct.expand(values), notes, reading
+    units = {parse_number(text, reading.notation)[1] for text in _pick(texts, read)} - {""}
+    return distinct.expand(values), notes, reading._replace(unit="".join(units))
 
 
 def _guess(texts, counts, preferred) -> list[tuple[np.ndarray, Reading]]:

@@ -59,13 +59,15 @@ class RawTable:
     separator: str = ","
 
 
-def read_file(path: Path) -> RawTable:
+def read_file(path: Path, least_columns: int = 3) -> RawTable:
     """Read a CSV, Parquet or Excel file, told apart by their content.
 
     Parameters
     ----------
     path : Path
         The file, which gzip may have compressed.
+    least_columns : int, default=3
+        The number of columns that it needs.
 
     Returns
     -------
@@ -116,7 +118,8 @@ def read_file(path: Path) -> RawTable:
             )
         frame, how, separator = parse_csv(text, path)
         table = RawTable(frame, (*encoding, *how), separator)
-    return RawTable(_check_columns(table.frame, path), table.how, table.separator)
+    frame = _check_columns(table.frame, path, least_columns)
+    return RawTable(frame, table.how, table.separator)
 
 
 def _decompress(content: bytes, path: Path) -> bytes:
@@ -237,7 +240,7 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".")[:200] or type(error).__name__
 
 
-def _check_columns(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _check_columns(frame: pd.DataFrame, path: Path, least_columns: int) -> pd.DataFrame:
     """Return the frame with stripped names, without nameless empty columns; check it."""
     names = [
         "" if pd.api.types.is_scalar(name) and pd.isna(name) else str(name).strip()
@@ -253,9 +256,10 @@ def _check_columns(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
         raise UsageError(f"'{path}' has a header but no rows.")
     frame = frame.set_axis([name or f"Unnamed: {i}" for i, name in enumerate(names)], axis=1)
     frame = frame.loc[:, [not flag for flag in empty]]
-    if frame.shape[1] < 3:
+    if frame.shape[1] < least_columns:
+        needs = ", but needs a target, a sensitive column and a feature" * (least_columns > 2)
         raise UsageError(
-            f"'{path}' has only the columns {list_names(frame)}, but needs a target, a "
-            "sensitive column and a feature; are its fields separated by commas?"
+            f"'{path}' has only the columns {list_names(frame)}{needs}; are its fields separated "
+            "by commas?"
         )
     return frame

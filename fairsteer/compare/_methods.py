@@ -365,7 +365,7 @@ class UserMethod:
     def fit(self, data, y, *, sensitive_features):
         """Fit on training rows."""
         X = self._append_columns(data, sensitive_features)
-        passed = {} if self.appends else {"sensitive_features": _squeeze(sensitive_features)}
+        passed = {} if self.appends else {"sensitive_features": squeeze(sensitive_features)}
         self.model.fit(X, y, **passed)
         return self
 
@@ -376,7 +376,7 @@ class UserMethod:
         def call(function):
             if self.appends or not _takes_attribute(function):
                 return function(X)
-            return function(X, sensitive_features=_squeeze(sensitive_features))
+            return function(X, sensitive_features=squeeze(sensitive_features))
 
         return call(self.model.predict), _predict_scores(self.model, call=call)
 
@@ -410,6 +410,6 @@ def _needs_columns(classifier) -> bool:
     return names_columns or not _takes_attribute(classifier.fit)
 
 
-def _squeeze(attributes: pd.DataFrame):
+def squeeze(attributes: pd.DataFrame):
     """Return a single sensitive column as a Series."""
     return attributes.iloc[:, 0] if attributes.shape[1] == 1 else attributes

@@ -10,6 +10,7 @@ bins to the segments of the envelope carries every group onto it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linprog
@@ -199,14 +200,16 @@ def score_kernel(
     # Variables are scaled to shares of rows, so that small bins are solved as precisely.
     mass = 0.5 * (negatives + positives)[filled]
     columns = eye_array(k, format="csr")
+    equations = _stack(
+        kron(eye_array(m), np.ones((1, k))),
+        kron((negatives[filled] / mass)[None], columns),
+        kron((positives[filled] / mass)[None], columns),
+    )
+    sides = np.concatenate([mass, target.negatives, target.positives])
     found = linprog(
         (costs[filled] * (weights[filled] / mass)[:, None]).ravel(),
-        A_eq=_stack(
-            kron(eye_array(m), np.ones((1, k))),
-            kron((negatives[filled] / mass)[None], columns),
-            kron((positives[filled] / mass)[None], columns),
-        ),
-        b_eq=np.concatenate([mass, target.negatives, target.positives]),
+        A_eq=equations,
+        b_eq=sides,
         bounds=(0.0, None),
         method="highs-ds",
         options={
@@ -220,10 +223,19 @@ def score_kernel(
             "the target distribution of scores cannot be reached from a group's scores: its ROC "
             "curve must lie nowhere above that of the group."
         )
-    kernel = np.maximum(found.x.reshape(m, k), 0.0)
+    kernel = np.maximum(_solve_exactly(equations, sides, found.x).reshape(m, k), 0.0)
     kernel /= kernel.sum(axis=1, keepdims=True)
     nearest = np.abs(np.arange(len(negatives))[:, None] - filled).argmin(axis=1)
     return np.asarray(kernel[nearest])
+
+
+def _solve_exactly(equations: Any, sides: Array, x: Array) -> Array:
+    """Return a solution with the positive entries of one that holds up to a tolerance."""
+    positive = x > 0.0
+    part = equations[:, np.flatnonzero(positive)].toarray()
+    exact = np.zeros_like(x)
+    exact[positive] = x[positive] + np.linalg.lstsq(part, sides - part @ x[positive])[0]
+    return exact if exact.min() >= 0.0 else x
 
 
 def _stack(*blocks: coo_array) -> coo_array:

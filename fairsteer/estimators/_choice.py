@@ -71,7 +71,8 @@ def measure_candidate(problem: Problem, probabilities, scoring) -> dict[str, flo
         groups = {"sensitive_features": codes[compared]}
         gap = rms_tpr_gap(*given, sample_weight=rows.weights[compared], **groups)
         floor = rms_tpr_gap_floor(*given, random_state=problem.seed, **groups)
-        measured = dict.fromkeys(DISPARITIES, (gap, floor, 0.0, floor, 0.0))
+        whole = (gap, floor, 0.0, floor, 0.0)
+        measured = {"gap": whole, "spread": tuple(value / 2.0 for value in whole)}
     else:
         places = np.flatnonzero(compared)
         truth, own, plain = (
@@ -165,15 +166,17 @@ def rank_candidates(results, *, max_gap, min_rate, certified) -> list[int]:
         if small and fair[plain] and not certified:
             # A gap that chance explains is left alone.
             allowed[plain], narrower[:] = True, False
-        elif within[plain] and not fair[plain]:
-            # Its gap is no reason to mitigate, but its smallest rate is.
+        elif not fair[plain]:
+            # Its smallest rate is a reason to mitigate, whatever its gap.
             narrower |= allowed
         narrower[plain] = True
     results["allowed"] = allowed & narrower
-    # Allowed ones by score, then those that narrow the gap by what is left of it.
+    # Allowed ones by score, then those of a sufficient rate that narrow the gap, by what is left.
     keys = [
-        (not (a and n), not n, -s if a else e, -s)
-        for a, n, s, e in zip(allowed, narrower, score, excess, strict=True)
+        (not (a and n), not f, not n, -s if a else e, -s if f else g)
+        for a, f, n, s, e, g in zip(
+            allowed, fair, narrower, score, excess, results["mean_test_gap"], strict=True
+        )
     ]
     return sorted(range(len(names)), key=lambda k: keys[k])
 
@@ -185,12 +188,12 @@ def warn_unmitigated(results, best):
         return
     narrower = gap < gap[best] - results["gap_change_by_chance"]
     narrower |= spread < spread[best] - results["spread_change_by_chance"]
-    if narrower.any():
+    if (narrower & (gap <= gap[best])).any():
         return
     warnings.warn(
         "No candidate narrows the gap beyond chance on held-out rows: it is "
         f"{gap[best]:.3f} without mitigation, of which chance explains "
         f"{results['floor'][best]:.3f}. The estimator is left unmitigated.",
         SteeringWarning,
-        stacklevel=3,
+        stacklevel=4,
     )

@@ -94,7 +94,7 @@ def test_fit_writes_the_model_and_what_describes_it(folder):
     assert "certificate.json" not in names
     schema = json.loads((folder / "model" / "schema.json").read_text())
     assert schema["readings"] == {
-        "income": ["number", "."], "job": ["text", ""], "since": ["date", "%d.%m.%Y"],
+        "income": ["number", ".", ""], "job": ["text", "", ""], "since": ["date", "%d.%m.%Y", ""],
     }  # fmt: skip
     assert (schema["id"], schema["sensitive"], schema["favorable"]) == (
         "number", ["region"], "approve",
@@ -114,17 +114,18 @@ def test_predictions_are_those_of_the_python_estimator(folder, capsys):
         assert fact in err
     raw = pd.read_csv(folder / "new.csv", dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(scored[list(raw)], raw)
-    model = skops.io.load(folder / "model" / "model.skops", trusted=TRUSTED_TYPES)
+    pipeline = skops.io.load(folder / "model" / "model.skops", trusted=TRUSTED_TYPES)
     income = pd.to_numeric(raw["income"].str.replace(",", ""), errors="coerce")
     since = pd.to_datetime(raw["since"], format="%d.%m.%Y") - pd.Timestamp("1970-01-01")
     data = pd.DataFrame({"income": income, "job": raw["job"], "since": since.dt.days.astype(float)})
     groups = raw["region"].where(raw["region"] != "", None)
     given = {"sensitive_features": groups, "row_ids": raw["number"].to_numpy(dtype=object)}
-    expected = model.predict(data, **given)
+    expected = pipeline.predict(data, **given)
     assert scored["prediction"].tolist() == expected.tolist()
-    probabilities = model.predict_proba(data, **given)[:, list(model.classes_).index("approve")]
+    favorable = pipeline.classes_.tolist().index("approve")
+    probabilities = pipeline.predict_proba(data, **given)[:, favorable]
     np.testing.assert_allclose(scored["probability"].astype(float), probabilities, rtol=1e-12)
-    changed = expected != model.predict_unmitigated(data)
+    changed = expected != pipeline[-1].predict_unmitigated(pipeline[:-1].transform(data))
     assert scored["changed"].tolist() == [str(flag) for flag in changed]
     assert 0 < changed.sum() < len(changed)
 
@@ -185,7 +186,13 @@ def test_a_certified_model_has_its_certificate(tmp_path, capsys):
     certificate = json.loads((tmp_path / "model" / "certificate.json").read_text())
     assert certificate["bound"] <= 0.3
     model = skops.io.load(tmp_path / "model" / "model.skops", trusted=TRUSTED_TYPES)
-    assert json.loads(model.fairness_certificate_.to_json()) == certificate
+    assert json.loads(model[-1].fairness_certificate_.to_json()) == certificate
+    # Draws of the certificate depend on the values of rows.
+    scored = ["predict", str(tmp_path / "model"), str(tmp_path / "rows.csv"), "--output"]
+    assert main([*scored, str(tmp_path / "x.csv"), "--id", "number"]) == 2
+    again = [*FIT, "--drop", "number", "--folds", "2", "--output", str(tmp_path / "model")]
+    assert main(["fit", str(tmp_path / "rows.csv"), *again]) == 0
+    assert not (tmp_path / "model" / "certificate.json").exists()
     options[options.index("0.3")] = "0.01"
     options[-1] = str(tmp_path / "other")
     assert main(["fit", str(tmp_path / "rows.csv"), *options]) == 2
@@ -236,7 +243,8 @@ def test_wrong_use_is_one_sentence(folder, monkeypatch, capsys, arguments, fact)
         (";", ["01.02.2020", "15.02.2020"], ["03.04.2021"], [18720.0], []),
         (",", ["true", "false"], ["TRUE", "maybe"], [True, np.nan], ["maybe"]),
         (",", ["a", "b"], ["1", " c "], ["1", "c"], []),
-        (",", ["$5", "$1,000"], ["$2,000", "7"], [2000.0, 7.0], []),
+        (",", ["$5", "$1,000"], ["$2,000", "7", "€7"], [2000.0, 7.0, np.nan], ["€7"]),
+        (",", ["57%", "12%"], ["0.57", "5%"], [np.nan, 5.0], ["0.57"]),
     ],
 )
 def test_new_cells_are_read_as_those_of_training(separator, cells, new, values, unread):
@@ -244,3 +252,50 @@ def test_new_cells_are_read_as_those_of_training(separator, cells, new, values, 
     column, found = read_again(pd.Series(new), readings["x"])
     pd.testing.assert_series_equal(column, pd.Series(values), check_dtype=False)
     assert found == unread
+
+
+@pytest.mark.parametrize("estimator", ["logistic", "boosting"])
+def test_numbers_with_gaps_and_both_estimators(tmp_path, estimator, capsys):
+    rows = make_rows(300, 4).drop(columns=["job", "since", "number"])
+    rows["group"] = rows.pop("region") == "north"
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    options = ["--target", "decision", "--sensitive", "group", "--favorable", "approve"]
+    options += ["--estimator", estimator, "--folds", "2", "--output", str(tmp_path / "model")]
+    assert main(["fit", str(tmp_path / "rows.csv"), *options]) == 0
+    new = pd.DataFrame({"income": ["", "1e999", "30,000"], "group": ["TRUE", "unknown", ""]})
+    new.to_csv(tmp_path / "new.csv", index=False)
+    capsys.readouterr()
+    scored = predict(tmp_path)
+    err = capsys.readouterr().err
+    assert "'1e999'" in err
+    assert "not in the training table, treated as rows without group: 'unknown'" in err
+    assert "1 row without group" in err
+    assert set(scored["prediction"]) <= {"approve", "deny"}
+    new.iloc[:1].to_csv(tmp_path / "one.csv", index=False)
+    one = predict(tmp_path, "one_scored.csv", "one.csv")
+    pd.testing.assert_frame_equal(one, scored.iloc[:1])
+
+
+def test_an_audit_needs_two_groups_to_compare(tmp_path, capsys):
+    few = pd.DataFrame({"g": ["a"] * 395 + ["b"] * 5, "p": [0, 1] * 200, "y": [1, 0] * 200})
+    few.to_csv(tmp_path / "few.csv", index=False)
+    options = ["--prediction", "p", "--sensitive", "g", "--favorable", "1"]
+    assert main(["audit", str(tmp_path / "few.csv"), *options, "--target", "y"]) == 0
+    out = capsys.readouterr().out
+    assert "Fewer than two groups are compared." in out
+    assert "## Gaps" not in out
+    few[["g", "p"]].to_csv(tmp_path / "two.csv", index=False)
+    assert main(["audit", str(tmp_path / "two.csv"), *options]) == 0
+    few["y"] = np.where(few["y"] == 1, "good", "bad")
+    few.to_csv(tmp_path / "few.csv", index=False)
+    assert main(["audit", str(tmp_path / "few.csv"), *options, "--target", "y"]) == 2
+    assert "no value in common" in capsys.readouterr().err
+
+
+def test_a_broken_model_is_one_sentence(folder, tmp_path, capsys):
+    for name in ("model.skops", "schema.json"):
+        content = (folder / "model" / name).read_bytes()
+        (tmp_path / name).write_bytes(content if name == "schema.json" else content[:1000])
+    options = [str(tmp_path), str(folder / "new.csv"), "--output", str(tmp_path / "x.csv")]
+    assert main(["predict", *options]) == 2
+    assert "cannot be loaded" in capsys.readouterr().err

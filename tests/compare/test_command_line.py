@@ -10,6 +10,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import fairsteer
+from fairsteer.commands import _compare as compare_command
 from fairsteer.commands import _output as command_line
 from fairsteer.commands._main import main
 from fairsteer.compare import _wording as words
@@ -270,7 +271,7 @@ def test_missing_values_are_named_and_no_group_is_written_as_a_formula(csv, tmp_
 
 
 def test_the_output_is_checked_before_the_work(csv, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command_line, "compare", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr(compare_command, "compare", lambda *_, **__: pytest.fail("it ran"))
     assert main(columns(csv, "--output", str(csv))) == 2
     assert "cannot be used: it is a file." in capsys.readouterr().err
     assert main(columns(csv, "--output", str(csv / "below"))) == 2
@@ -449,7 +450,7 @@ def test_ctrl_c_is_no_traceback(csv, capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "compare", interrupt)
+    monkeypatch.setattr(compare_command, "compare", interrupt)
     assert main(columns(csv)) == 130
     assert capsys.readouterr().err == "fairsteer: interrupted.\n"
 

@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
 import fairsteer
-from fairsteer.commands import _output as command_line
+from fairsteer.commands import _compare as command_line
 from fairsteer.commands._main import main
 from fairsteer.compare import _report as module
 from fairsteer.compare import _report_figures as figures
