@@ -18,6 +18,9 @@ from scipy.sparse import coo_array, eye_array, kron
 
 from fairsteer.core.linalg import Array, read_only
 
+TOLERANCES = (1e-10, 1e-7)
+"""Of the transport program, the second one if the first fails."""
+
 _COLLINEAR = 1e-13
 
 
@@ -206,19 +209,24 @@ def score_kernel(
         kron((positives[filled] / mass)[None], columns),
     )
     sides = np.concatenate([mass, target.negatives, target.positives])
-    found = linprog(
-        (costs[filled] * (weights[filled] / mass)[:, None]).ravel(),
-        A_eq=equations,
-        b_eq=sides,
-        bounds=(0.0, None),
-        method="highs-ds",
-        options={
-            "primal_feasibility_tolerance": 1e-10,
-            "dual_feasibility_tolerance": 1e-10,
-            "presolve": False,
-        },
-    )
-    if found.x is None:
+    prices = (costs[filled] * (weights[filled] / mass)[:, None]).ravel()
+    # Rounding can make the strict program infeasible; its solution is made exact below.
+    for tolerance in TOLERANCES:
+        found = linprog(
+            prices,
+            A_eq=equations,
+            b_eq=sides,
+            bounds=(0.0, None),
+            method="highs-ds",
+            options={
+                "primal_feasibility_tolerance": tolerance,
+                "dual_feasibility_tolerance": tolerance,
+                "presolve": False,
+            },
+        )
+        if found.x is not None:
+            break
+    else:
         raise ValueError(
             "the target distribution of scores cannot be reached from a group's scores: its ROC "
             "curve must lie nowhere above that of the group."
