@@ -481,5 +481,7 @@ def pooled_scale(counts: Array, means: Array, scatters: Array) -> Array:
     between = np.sqrt(np.einsum("ia,iaj->j", counts, (means - center) ** 2) / total)
     within = np.sqrt(np.einsum("iajj->j", scatters) / total)
     noise = 1e-10 * (between + np.abs(center))
-    scale: Array = np.where(within > noise, within, np.where(between > 0.0, between, 1.0))
+    # Means of equal values in several batches can differ by rounding.
+    varies = between > 1e-12 * np.abs(center)
+    scale: Array = np.where(within > noise, within, np.where(varies, between, 1.0))
     return scale
