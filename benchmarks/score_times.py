@@ -78,7 +78,8 @@ def in_words(frame: pd.DataFrame) -> str:
     """Return the exponents of growth and the memory of the largest table."""
     largest = frame[frame["rows"] >= 100_000]
     fit, transform = (
-        growth(largest["rows"].tolist(), largest[f"{what}_seconds"].tolist())
+        # Rounding could leave a zero with a sign.
+        round(growth(largest["rows"].tolist(), largest[f"{what}_seconds"].tolist()), 2) + 0.0
         for what in ("fit", "transform")
     )
     last = frame.iloc[-1]

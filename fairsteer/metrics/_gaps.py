@@ -360,11 +360,11 @@ def _permute(y_true, counted, codes, n_permutations, rng, measure) -> dict[str, 
 
     def draw_gaps(rows):
         sizes = np.bincount(codes[rows], minlength=n_groups)
-        drawn = [
-            rng.multivariate_hypergeometric(sizes, own[rows].sum(), size=n_permutations)
-            for own in counted
-        ]
-        totals = drawn[0] if len(drawn) == 1 else drawn[0] - drawn[1]
+        sums = [own[rows].sum() for own in counted]
+        totals = rng.multivariate_hypergeometric(sizes, sum(sums), size=n_permutations)
+        if len(sums) == 2:
+            # A row that is counted first is not counted second.
+            totals = 2 * _draw_part(totals, sums[0], rng) - totals
         return measure(totals / np.maximum(sizes, 1), sizes)
 
     tpr_gap, fpr_gap = draw_gaps(y_true == 1), draw_gaps(y_true == 0)
@@ -376,6 +376,17 @@ def _permute(y_true, counted, codes, n_permutations, rng, measure) -> dict[str, 
     defined = _defined(y_true, codes)
     undefined = np.full(n_permutations, np.nan)
     return {name: drawn[name] if defined[name] else undefined for name in drawn}
+
+
+def _draw_part(counts, n_rows, rng) -> np.ndarray:
+    """Draw how many of ``n_rows`` rows are in each group, from counts (P, G) of their groups."""
+    drawn = np.zeros_like(counts)
+    left, others = np.full(len(counts), n_rows), counts.sum(axis=1)
+    for group in range(counts.shape[1]):
+        others = others - counts[:, group]
+        drawn[:, group] = rng.hypergeometric(counts[:, group], others, left)
+        left = left - drawn[:, group]
+    return drawn
 
 
 def has_label(y_true, codes, label) -> np.ndarray:

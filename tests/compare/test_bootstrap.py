@@ -88,12 +88,12 @@ def test_intervals_agree_with_those_of_metricframe(comparison):
         y_true=table.target,
         y_pred=comparison.predictions["logistic", "correlation_remover", 0],
         sensitive_features=table.groups,
-        n_boot=150,
+        n_boot=200,
         ci_quantiles=[0.025, 0.975],
         random_state=0,
     )
 
-    # Of 150 draws the outer quantiles have a standard error of a twentieth of the interval.
+    # Of 200 draws the outer quantiles have a standard error of a twentieth of the interval.
     def check(row, theirs):
         assert_allclose([row["low"], row["high"]], theirs, atol=0.2 * (row["high"] - row["low"]))
 

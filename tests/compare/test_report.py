@@ -508,7 +508,7 @@ def test_repeats_estimators_and_the_frontier():
         estimators=estimators,
         cv=2,
         repeats=2,
-        skip=[*QUICK, *ONE_STEERING, "correlation_remover"],
+        skip=[*QUICK, *ONE_STEERING],
         frontier=True,
     )
     files = report_files(made, "x")

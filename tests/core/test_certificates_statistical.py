@@ -24,7 +24,7 @@ CLASSIFIERS = {
     "qda": QuadraticDiscriminantAnalysis(),
     "boosting": HistGradientBoostingClassifier(max_iter=10, random_state=0),
 }
-LAWS = range(3)
+LAWS = range(5)
 
 
 @pytest.fixture(scope="module", params=LAWS)

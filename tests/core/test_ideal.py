@@ -12,7 +12,7 @@ from tests.conftest import with_parts
 
 GAPS = ("demographic_parity", "equal_opportunity", "equalized_odds")
 SHAPES = [(d, K, G) for d in (1, 2, 5) for K in (2, 3, 5) for G in (2, 3)]
-CASES = [(*SHAPES[seed % len(SHAPES)], seed) for seed in range(25)]
+CASES = [(*SHAPES[seed % len(SHAPES)], seed) for seed in range(50)]
 
 
 def random_costs(n_labels, rng, n=5):

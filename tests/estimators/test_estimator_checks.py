@@ -96,10 +96,6 @@ EVERY = [
     )
     for kind in KINDS
     for name in CONFIGURATIONS
-    # Without two groups the random numbers of the checks are hardly steered, but many features of
-    # random numbers take the solver of all subgroups long.
-    if (kind is ParitySteering) == (name != "all subgroups")
-    or name in ("default", "copula", "unknown groups")
 ]
 # These checks look at containers and names, which the solvers and draws do not see.
 CONTAINERS = [

@@ -285,7 +285,7 @@ class TwoLabels(ScoreSteering):
 @pytest.mark.filterwarnings("ignore::fairsteer.SteeringWarning")
 @pytest.mark.parametrize(
     ("kind", "constraint"),
-    [(ScoreSteering, "equalized_odds"), *((TwoLabels, gap) for gap in CONSTRAINTS[1:])],
+    [(ScoreSteering, "equalized_odds"), *((TwoLabels, gap) for gap in CONSTRAINTS)],
 )
 def test_scikit_learns_checks_pass_but_for_the_cross_fitting(kind, constraint):
     estimator = kind(

@@ -28,7 +28,12 @@ from fairsteer.metrics import (
     rms_tpr_gap_floor,
     tpr_by_label,
 )
-from fairsteer.metrics._gaps import permuted_changes, permuted_gaps
+from fairsteer.metrics._gaps import (
+    largest_differences,
+    permuted_changes,
+    permuted_gaps,
+    spreads,
+)
 
 FAIRLEARN = {
     "demographic_parity": demographic_parity_difference,
@@ -511,23 +516,29 @@ def test_the_gap_of_several_columns_is_not_confused_either():
     assert report.index[-1] == ("gap_", "")
 
 
-def test_permuted_changes_spread_like_permutations(rng):
+@pytest.mark.parametrize("share", [0.1, 1.0])
+@pytest.mark.parametrize("measure", [largest_differences, spreads])
+def test_permuted_changes_spread_like_permutations(rng, share, measure):
     n = 600
     y, groups = rng.integers(2, size=n), rng.choice(3, size=n, p=[0.6, 0.3, 0.1])
     before = rng.integers(2, size=n)
-    after = np.where(rng.random(n) < 0.1, 1 - before, before)
-    drawn = permuted_changes(y, before, after, sensitive_features=groups, n_permutations=4000)
+    after = np.where(rng.random(n) < share, 1 - before, before)
+    options = {"sensitive_features": groups, "n_permutations": 4000, "measure": measure}
+    drawn = permuted_changes(y, before, after, **options)
     rates = {name: [] for name in drawn}
+
+    def measure_means(moved, own):
+        means = np.array([[moved[own == a].mean() for a in range(3)]])
+        return measure(means, np.bincount(own, minlength=3))[0]
+
     for _ in range(4000):
-        change = []
-        for label in (0, 1):
-            own, moved = rng.permutation(groups[y == label]), (after - before)[y == label]
-            change.append([moved[own == a].mean() for a in range(3)])
-        own = rng.permutation(groups)
-        whole = [(after - before)[own == a].mean() for a in range(3)]
-        rates["demographic_parity"].append(np.ptp(whole))
-        rates["equal_opportunity"].append(np.ptp(change[1]))
-        rates["equalized_odds"].append(np.ptp(change, axis=1).max())
+        by_label = [
+            measure_means((after - before)[y == label], rng.permutation(groups[y == label]))
+            for label in (0, 1)
+        ]
+        whole = measure_means(after - before, rng.permutation(groups))
+        for name, value in zip(rates, (whole, by_label[1], max(by_label)), strict=True):
+            rates[name].append(value)
     for name, values in rates.items():
         assert drawn[name].mean() == pytest.approx(np.mean(values), rel=0.05)
         assert np.quantile(drawn[name], 0.95) == pytest.approx(np.quantile(values, 0.95), rel=0.08)
